@@ -1,0 +1,1 @@
+"""One file a command: `configure(parser)` and `run(args)`; heavy imports stay inside `run`."""

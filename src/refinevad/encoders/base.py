@@ -1,0 +1,49 @@
+"""The contract of a video encoder: which frames it needs, and one vector a segment."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from refinevad.frames import Clip, FrameNeeds
+
+__all__ = ["Clip", "Encoder", "EncoderIdentity", "FrameNeeds"]
+
+
+@dataclass(frozen=True)
+class EncoderIdentity:
+    """What makes features comparable: two encoders with equal digests give equal vectors."""
+
+    name: str
+    weights_sha256: str
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def digest(self) -> str:
+        """Short hexadecimal digest over name, weights and preprocessing."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Encoder(ABC):
+    """A frozen encoder. A segment's vector depends on its clip alone, so online and offline agree."""
+
+    name: str
+    dim: int
+    needs: FrameNeeds
+    parts: dict[str, tuple[int, int]]
+
+    @property
+    @abstractmethod
+    def identity(self) -> EncoderIdentity: ...
+
+    @abstractmethod
+    def encode(self, clips: Sequence[Clip]) -> Float[np.ndarray, "segment channel"]:
+        """One float32 vector for each clip."""

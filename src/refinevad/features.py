@@ -1,0 +1,146 @@
+"""Features of one video, and the store on disk: one safetensors file a video, provenance in its header."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from refinevad.errors import InputError
+from refinevad.files import atomic_write
+from refinevad.timeline import Timeline
+
+FORMAT = "refinevad-features-1"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where features come from. A model accepts features whose `encoder` and `rule` equal its own.
+
+    Attributes:
+        encoder: the encoder's identity: name, hash of the weights, preprocessing.
+        rule: {"frames": n} or {"seconds": s}: what a segment is.
+        sampling: which frames of a segment were looked at.
+        source: name, size in pixels, rate in Hz, duration in seconds, bytes and modification time of the source.
+        parts: named channel ranges [first, last).
+        version: refinevad's version that wrote them.
+    """
+
+    encoder: Mapping[str, Any]
+    rule: Mapping[str, Any]
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
+    parts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    version: str = ""
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """The part two sets of features must share to be fed to one model."""
+        return {"encoder": _plain(self.encoder), "rule": _plain(self.rule)}
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(json.loads(json.dumps(value)))
+
+
+@dataclass(frozen=True)
+class Features:
+    """One vector a segment with its timeline and provenance."""
+
+    values: Float[np.ndarray, "segment channel"]
+    timeline: Timeline
+    provenance: Provenance
+
+    def part(self, name: str) -> Float[np.ndarray, "segment part_channel"]:
+        """The channels of one named part. Raises InputError when these features have no such part."""
+        if name not in self.provenance.parts:
+            raise InputError(f"these features have no part '{name}'; they have {sorted(self.provenance.parts)}")
+        first, last = self.provenance.parts[name]
+        return self.values[:, first:last]
+
+
+def save_features(path: Path, features: Features) -> None:
+    """Write features atomically; values are stored as float16 when that loses nothing that matters (|x| < 6e4)."""
+    half = np.abs(features.values).max(initial=0.0) < 6e4
+    arrays = {
+        "values": np.ascontiguousarray(features.values, dtype=np.float16 if half else np.float32),
+        "frame_bounds": np.ascontiguousarray(features.timeline.frame_bounds, dtype=np.int64),
+        "time_bounds": np.ascontiguousarray(features.timeline.time_bounds, dtype=np.float64),
+    }
+    header = {"format": FORMAT, "provenance": json.dumps(asdict(features.provenance), sort_keys=True)}
+    with atomic_write(path) as partial:
+        save_file(arrays, partial, metadata=header)
+
+
+def read_provenance(path: Path) -> Provenance:
+    """Read the header alone. Raises InputError for anything but refinevad's features."""
+    with _open(path) as file:
+        return _provenance(path, file.metadata())
+
+
+def load_features(path: Path) -> Features:
+    """Read one video's features as float32.
+
+    Raises:
+        InputError: missing, damaged, not refinevad's features, or with values that are not finite.
+    """
+    with _open(path) as file:
+        provenance = _provenance(path, file.metadata())
+        values = file.get_tensor("values").astype(np.float32)
+        timeline = Timeline(file.get_tensor("frame_bounds"), file.get_tensor("time_bounds"))
+    if values.ndim != 2 or len(values) != timeline.segments:
+        raise InputError(f"features {path} hold {values.shape} values for {timeline.segments} segments; extract them again")
+    bad = ~np.isfinite(values).all(axis=1)
+    if bad.any():
+        raise InputError(
+            f"features {path} hold NaN or infinite values in {int(bad.sum())} of {len(bad)} segments "
+            f"(first: segment {int(bad.argmax())}); extract them again"
+        )
+    return Features(values, timeline, provenance)
+
+
+def _open(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="numpy")
+    except FileNotFoundError as error:
+        raise InputError(f"features not found: {path}; run refinevad extract first") from error
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"features {path} cannot be read ({error}); extract them again") from error
+
+
+def _provenance(path: Path, metadata: Mapping[str, str] | None) -> Provenance:
+    if not metadata or metadata.get("format") != FORMAT:
+        raise InputError(f"{path} holds no refinevad features; write them with refinevad extract")
+    fields = json.loads(metadata["provenance"])
+    fields["parts"] = {name: (int(first), int(last)) for name, (first, last) in fields["parts"].items()}
+    return Provenance(**fields)
+
+
+def require_same_signature(expected: Mapping[str, Any], features: Provenance, what: str) -> None:
+    """Refuse features that another encoder or another segment rule made.
+
+    Raises:
+        InputError: one sentence that names both sides.
+    """
+    found = features.signature
+    if found["rule"] != _plain(expected["rule"]):
+        raise InputError(
+            f"{what} has segments of {_words(found['rule'])}, the model was trained on {_words(expected['rule'])}; "
+            "extract again with the model's rule"
+        )
+    ours, theirs = _plain(expected["encoder"]), found["encoder"]
+    if ours != theirs:
+        differing = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
+        raise InputError(
+            f"{what} was made by encoder '{theirs.get('name')}', the model expects '{ours.get('name')}' "
+            f"(they differ in {', '.join(differing)}); extract again with the model's encoder"
+        )
+
+
+def _words(rule: Mapping[str, Any]) -> str:
+    return " ".join(f"{value} {unit}" for unit, value in rule.items())

@@ -1,0 +1,36 @@
+"""Files that are whole or absent: written beside their place, then moved into it."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from refinevad.errors import InputError
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a `.partial` path beside `path`; move it to `path` when the block ends well, delete it otherwise.
+
+    Creates the folder. The suffix of `path` stays last in the temporary name, because writers pick a
+    format by suffix.
+
+    Raises:
+        InputError: the folder cannot be written or the disk is full.
+    """
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}; free the disk or choose another folder") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def sha256_file(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,40 @@
+"""Pixels that travel with their time stamps: what an encoder asks of a segment, and what it gets."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+
+@dataclass(frozen=True)
+class FrameNeeds:
+    """Which frames of a segment an encoder wants, so that nothing else is converted or scaled.
+
+    Attributes:
+        rgb_frames: colour frames a segment, evenly spaced in time.
+        rgb_size: (width, height) they are scaled to while decoding; None keeps the source's size.
+        gray_long_side: grey (luma) frames with this long side, aspect kept; None: no grey frames.
+        gray_hz: at most this many grey frames a second.
+    """
+
+    rgb_frames: int = 1
+    rgb_size: tuple[int, int] | None = None
+    gray_long_side: int | None = None
+    gray_hz: float = 25.0
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One segment's pixels with their presentation times.
+
+    When `lead` is true, the first grey frame is the last one of the segment before, so that motion across the
+    border is seen.
+    """
+
+    rgb: UInt8[np.ndarray, "rgb_frame height width 3"]
+    rgb_times: Float[np.ndarray, "rgb_frame"]
+    gray: UInt8[np.ndarray, "gray_frame gray_height gray_width"]
+    gray_times: Float[np.ndarray, "gray_frame"]
+    start_s: float
+    end_s: float
+    lead: bool

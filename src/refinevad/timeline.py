@@ -1,0 +1,158 @@
+"""frame <-> segment <-> second: the only frame-rate arithmetic there is.
+
+A video is a bag of segments. The field cuts one every 16 frames, whatever the rate; a camera at 5 frames a
+second would then have segments of 3.2 s. The default here holds the *seconds* (0.64 s: 16 frames at 25 a
+second), so that a model sees the same stretch of time on every camera; `SegmentRule(frames=16)` is the field's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from refinevad.errors import InputError
+
+DEFAULT_SEGMENT_S = 0.64
+FIELD_SEGMENT_FRAMES = 16
+_TICK_S = 1e-4  # half a tick of the coarsest usual time base: frames on a border belong to the later segment
+
+
+@dataclass(frozen=True)
+class SegmentRule:
+    """Where one segment ends and the next begins: every `seconds`, or every `frames`; exactly one is set."""
+
+    seconds: float | None = None
+    frames: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.seconds is None) == (self.frames is None):
+            raise InputError("a segment rule needs either seconds or frames, not both and not neither")
+        if (self.seconds is not None and not self.seconds > 0) or (self.frames is not None and self.frames < 1):
+            raise InputError(f"a segment must last: got seconds={self.seconds}, frames={self.frames}")
+
+    @classmethod
+    def default(cls) -> "SegmentRule":
+        return cls(seconds=DEFAULT_SEGMENT_S)
+
+    def seconds_at(self, rate_hz: float) -> float:
+        """Nominal length of a segment in seconds for a source of `rate_hz` frames a second."""
+        return self.seconds if self.seconds is not None else (self.frames or 0) / rate_hz
+
+    def as_dict(self) -> dict[str, float | int]:
+        return {"seconds": self.seconds} if self.seconds is not None else {"frames": self.frames or 0}
+
+
+class Segmenter:
+    """Assigns frames to segments as they come; knows nothing of the future.
+
+    Under a rule in seconds a gap in the source (a stalled stream, a variable rate) makes no empty segment: the
+    segment before it lasts until the next frame's cell begins.
+    """
+
+    def __init__(self, rule: SegmentRule) -> None:
+        self.rule = rule
+        self._origin: float | None = None
+        self._cell = -1
+        self._in_segment = 0
+
+    def push(self, time_s: float) -> tuple[bool, float, float]:
+        """Take a frame's presentation second; return (opens a new segment, segment's start second, phase).
+
+        Phase is the frame's place inside its segment, in [0, 1).
+        """
+        if self.rule.frames is not None:
+            opens = self._origin is None or self._in_segment == self.rule.frames
+            self._in_segment = 1 if opens else self._in_segment + 1
+            if opens:
+                self._origin = time_s
+            start = self._origin if self._origin is not None else time_s
+            return opens, start, (self._in_segment - 1) / self.rule.frames
+        seconds = self.rule.seconds or DEFAULT_SEGMENT_S
+        if self._origin is None:
+            self._origin = time_s
+        cell = int((time_s - self._origin + _TICK_S) // seconds)
+        opens = cell > self._cell
+        self._cell = max(cell, self._cell)
+        start = self._origin + self._cell * seconds
+        return opens, start, min(max((time_s - start) / seconds, 0.0), 1.0 - 1e-9)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The borders of T segments, counted in frames and in seconds: T + 1 of each, never decreasing."""
+
+    frame_bounds: Int[np.ndarray, "bound"]
+    time_bounds: Float[np.ndarray, "bound"]
+
+    def __post_init__(self) -> None:
+        if len(self.frame_bounds) != len(self.time_bounds) or len(self.frame_bounds) == 0:
+            raise InputError("a timeline needs as many frame bounds as time bounds, and at least one")
+        if (np.diff(self.frame_bounds) < 0).any() or (np.diff(self.time_bounds) < 0).any():
+            raise InputError("a timeline's bounds must not decrease")
+
+    @classmethod
+    def uniform(cls, frames: int, rate_hz: float, rule: SegmentRule) -> "Timeline":
+        """Timeline of a constant-rate video that begins at 0 s; the last segment may be short."""
+        if frames < 0 or not rate_hz > 0:
+            raise InputError(f"a timeline needs frames >= 0 and a rate > 0: got {frames} frames at {rate_hz} Hz")
+        if rule.frames is not None:
+            starts = np.arange(0, frames, rule.frames)
+        else:
+            cells = np.floor((np.arange(frames) / rate_hz + _TICK_S) / (rule.seconds or DEFAULT_SEGMENT_S))
+            starts = np.flatnonzero(np.diff(cells, prepend=-1.0) > 0)
+        bounds = np.append(starts, frames).astype(np.int64)
+        return cls(bounds, bounds / rate_hz)
+
+    @property
+    def segments(self) -> int:
+        return len(self.frame_bounds) - 1
+
+    @property
+    def frames(self) -> int:
+        return int(self.frame_bounds[-1])
+
+    @property
+    def duration_s(self) -> float:
+        return float(self.time_bounds[-1])
+
+    def frame_times(self) -> Float[np.ndarray, "frame"]:
+        """Presentation second of each frame, spaced evenly inside its segment."""
+        segment = self.segment_of_frame()
+        start, end = self.time_bounds[segment], self.time_bounds[segment + 1]
+        within = np.arange(self.frames) - self.frame_bounds[segment]
+        return start + (end - start) * within / np.maximum(np.diff(self.frame_bounds)[segment], 1)
+
+    def segment_of_frame(self) -> Int[np.ndarray, "frame"]:
+        return np.repeat(np.arange(self.segments), np.diff(self.frame_bounds))
+
+    def expand(self, values: Float[np.ndarray, "segment"]) -> Float[np.ndarray, "frame"]:
+        """Repeat each segment's value over its frames."""
+        if len(values) != self.segments:
+            raise InputError(f"{len(values)} values do not fit a timeline of {self.segments} segments")
+        return np.repeat(values, np.diff(self.frame_bounds))
+
+    def truth(self, intervals_s: Sequence[tuple[float, float]]) -> Bool[np.ndarray, "frame"]:
+        """Which frames lie in one of the half-open intervals [start_s, end_s)."""
+        times = self.frame_times()
+        inside = np.zeros(self.frames, dtype=bool)
+        for start_s, end_s in intervals_s:
+            inside |= (times >= start_s - _TICK_S) & (times < end_s - _TICK_S)
+        return inside
+
+    def segment_at(self, second: float) -> int:
+        """Index of the segment that holds `second`, clipped to the timeline."""
+        return int(np.clip(np.searchsorted(self.time_bounds, second, side="right") - 1, 0, max(self.segments - 1, 0)))
+
+    def per_second(self, values: Float[np.ndarray, "segment"]) -> Float[np.ndarray, "second"]:
+        """Mean of a segment curve over each whole second, weighted by overlap; the last second may be short."""
+        if not self.segments:
+            return np.zeros(0)
+        edges = np.append(np.arange(0.0, self.duration_s, 1.0), self.duration_s)
+        area = np.concatenate([[0.0], np.cumsum(values * np.diff(self.time_bounds))])
+        width = np.diff(edges)
+        return np.diff(np.interp(edges, self.time_bounds, area))[width > 0] / width[width > 0]
+
+    def head(self, segments: int) -> "Timeline":
+        """The first `segments` segments."""
+        return Timeline(self.frame_bounds[: segments + 1], self.time_bounds[: segments + 1])

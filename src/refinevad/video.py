@@ -1,0 +1,271 @@
+"""file, stream or device -> clips: decoded, turned upright, scaled, cut into segments, with presentation times."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from refinevad.errors import InputError
+from refinevad.frames import Clip, FrameNeeds
+from refinevad.timeline import Segmenter, SegmentRule, Timeline
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+
+VIDEO_SUFFIXES = frozenset(
+    ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .wmv .flv .3gp .ogv .mjpeg .mjpg .h264 .h265 .hevc".split()
+)
+_FALLBACK_RATE_HZ = 25.0  # for raw streams that state no rate
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a container says of its first video stream; `rate_hz` is the average rate."""
+
+    path: str
+    width: int
+    height: int
+    rate_hz: float
+    duration_s: float
+    codec: str
+
+    def as_dict(self) -> dict[str, float | int | str]:
+        return {
+            "width": self.width,
+            "height": self.height,
+            "rate_hz": round(self.rate_hz, 6),
+            "duration_s": round(self.duration_s, 6),
+            "codec": self.codec,
+        }
+
+
+class DamagedVideoWarning(UserWarning):
+    """Part of a video could not be decoded; what could be is used."""
+
+
+def open_container(path: Path) -> "InputContainer":
+    """Open a video file.
+
+    Raises:
+        InputError: missing, unreadable, empty, not a video, or without a video stream.
+    """
+    import av
+
+    if not path.exists():
+        raise InputError(f"video not found: {path}")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, not a video; name the files or use extract on the folder")
+    try:
+        if path.stat().st_size == 0:
+            raise InputError(f"video is empty (0 bytes): {path}; copy it again")
+        container = av.open(str(path), metadata_errors="ignore")
+    except PermissionError as error:
+        raise InputError(f"video cannot be read: {path}; check its permissions") from error
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise InputError(f"not a video that FFmpeg can read, or cut short: {path} ({_reason(error)}); copy or convert it again") from error
+    if not container.streams.video:
+        container.close()
+        raise InputError(f"no video stream in {path} (audio only?); choose a file with pictures")
+    return container
+
+
+def probe(path: Path) -> VideoInfo:
+    """Read size, rate and duration from a video's header. Raises InputError as `open_container` does."""
+    with open_container(path) as container:
+        return _info(path, container)
+
+
+def _info(path: Path, container: "InputContainer") -> VideoInfo:
+    stream = container.streams.video[0]
+    rate = stream.average_rate or stream.base_rate or Fraction(0)
+    if stream.duration is not None and stream.time_base is not None:
+        duration = float(stream.duration * stream.time_base)
+    else:
+        duration = container.duration / 1e6 if container.duration else 0.0
+    context = stream.codec_context
+    return VideoInfo(str(path), context.width, context.height, float(rate) or _FALLBACK_RATE_HZ, duration, context.name)
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    return text.split("\n")[0]
+
+
+class FrameReader:
+    """Iterates over (frame, presentation second) of one file, first frame at 0 s, times strictly rising.
+
+    A damaged stretch is skipped and counted in `damaged`; a frame without a time stamp, or with one that does
+    not rise, is placed one nominal frame after the one before it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.damaged = 0
+        self.last_time_s = 0.0
+        with open_container(path) as container:
+            self.info = _info(path, container)
+
+    def __iter__(self) -> Iterator[tuple["VideoFrame", float]]:
+        step = 1.0 / self.info.rate_hz
+        origin: float | None = None
+        previous = -step
+        for frame in self._decoded():
+            stamp = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
+            if origin is None:
+                origin = stamp if stamp is not None else 0.0
+            time_s = stamp - origin if stamp is not None else previous + step
+            if time_s <= previous:
+                time_s = previous + step
+            previous = self.last_time_s = time_s
+            yield frame, time_s
+
+    def _decoded(self) -> Iterator["VideoFrame"]:
+        import av
+
+        with open_container(self.path) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            packets = container.demux(stream)
+            while True:
+                try:
+                    packet = next(packets)
+                    frames = packet.decode()
+                except StopIteration:
+                    return
+                except av.error.EOFError:
+                    return
+                except av.error.FFmpegError:
+                    self.damaged += 1
+                    if self.damaged > 10_000:
+                        return
+                    continue
+                yield from (frame for frame in frames if isinstance(frame, av.VideoFrame))
+
+
+@dataclass
+class _Gathering:
+    """One segment while its frames arrive."""
+
+    start_s: float
+    rgb: list[np.ndarray[Any, Any]] = field(default_factory=list)
+    rgb_times: list[float] = field(default_factory=list)
+    gray: list[np.ndarray[Any, Any]] = field(default_factory=list)
+    gray_times: list[float] = field(default_factory=list)
+    lead: bool = False
+
+
+class ClipReader:
+    """Iterates over a video's clips; afterwards `timeline` tells where each lies, `damaged` what was skipped."""
+
+    def __init__(self, path: Path, needs: FrameNeeds, rule: SegmentRule) -> None:
+        self.reader = FrameReader(path)
+        self.info = self.reader.info
+        self.needs, self.rule = needs, rule
+        self.frames = 0
+        self._bounds: list[int] = []
+        self._times: list[float] = []
+        self._gray_size: tuple[int, int] | None = None
+
+    @property
+    def damaged(self) -> int:
+        return self.reader.damaged
+
+    @property
+    def timeline(self) -> Timeline:
+        end = self.reader.last_time_s + 1.0 / self.info.rate_hz
+        return Timeline(
+            np.array([*self._bounds, self.frames], dtype=np.int64), np.array([*self._times, end], dtype=np.float64)
+        )
+
+    def __iter__(self) -> Iterator[Clip]:
+        segmenter = Segmenter(self.rule)
+        current: _Gathering | None = None
+        last: tuple[VideoFrame, float] | None = None
+        next_gray = -np.inf
+        for frame, time_s in self.reader:
+            opens, start_s, phase = segmenter.push(time_s)
+            if opens:
+                if current is not None and last is not None:
+                    yield self._clip(current, last, start_s)
+                current = self._open(start_s if self.rule.seconds is not None else time_s, current)
+            assert current is not None
+            if phase >= (2 * len(current.rgb) + 1) / (2 * max(self.needs.rgb_frames, 1)) - 1e-9 > 0:
+                self._take_rgb(current, frame, time_s)
+            # half a nominal frame of slack: a rate that equals the source's takes every frame despite jitter
+            if self.needs.gray_long_side is not None and time_s >= next_gray - 0.5 / self.info.rate_hz:
+                current.gray.append(self._gray(frame))
+                current.gray_times.append(time_s)
+                next_gray = time_s + 1.0 / self.needs.gray_hz
+            self.frames += 1
+            last = (frame, time_s)
+        if current is None or last is None:
+            raise InputError(f"no frame could be decoded: {self.info.path}; copy or convert it again")
+        yield self._clip(current, last, last[1] + 1.0 / self.info.rate_hz)
+        if self.damaged:
+            warnings.warn(
+                f"{self.damaged} damaged packets were skipped in {self.info.path}; scores there rest on what is left",
+                DamagedVideoWarning,
+                stacklevel=2,
+            )
+
+    def _open(self, start_s: float, before: _Gathering | None) -> _Gathering:
+        self._bounds.append(self.frames)
+        self._times.append(start_s)
+        gathering = _Gathering(start_s)
+        if before is not None and before.gray:
+            gathering.gray.append(before.gray[-1])
+            gathering.gray_times.append(before.gray_times[-1])
+            gathering.lead = True
+        return gathering
+
+    def _take_rgb(self, current: _Gathering, frame: "VideoFrame", time_s: float) -> None:
+        if len(current.rgb) < self.needs.rgb_frames:
+            current.rgb.append(self._rgb(frame))
+            current.rgb_times.append(time_s)
+
+    def _rgb(self, frame: "VideoFrame") -> UInt8[np.ndarray, "height width 3"]:
+        width, height = self.needs.rgb_size or (frame.width, frame.height)
+        quarter_turns = _quarter_turns(frame)
+        if self.needs.rgb_size is not None and quarter_turns % 2:
+            width, height = height, width
+        pixels = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+        return np.ascontiguousarray(np.rot90(pixels, quarter_turns))
+
+    def _gray(self, frame: "VideoFrame") -> UInt8[np.ndarray, "height width"]:
+        scale = (self.needs.gray_long_side or 0) / max(frame.width, frame.height)
+        if self._gray_size is None:  # a stream that changes size keeps the first one's grey size
+            self._gray_size = (max(2, round(frame.width * scale / 2) * 2), max(2, round(frame.height * scale / 2) * 2))
+        width, height = self._gray_size
+        pixels = frame.reformat(width=width, height=height, format="gray").to_ndarray()
+        return np.ascontiguousarray(np.rot90(pixels, _quarter_turns(frame)))
+
+    def _clip(self, current: _Gathering, last: tuple["VideoFrame", float], end_s: float) -> Clip:
+        if not current.rgb and self.needs.rgb_frames:  # fewer frames than asked: the last one stands in
+            self._take_rgb(current, *last)
+        empty_rgb, empty_gray = np.zeros((0, 2, 2, 3), np.uint8), np.zeros((0, 2, 2), np.uint8)
+        if self._changed_size(current.rgb):
+            current.rgb, current.rgb_times = current.rgb[-1:], current.rgb_times[-1:]
+        return Clip(
+            rgb=np.stack(current.rgb) if current.rgb else empty_rgb,
+            rgb_times=np.array(current.rgb_times, dtype=np.float64),
+            gray=np.stack(current.gray) if current.gray else empty_gray,
+            gray_times=np.array(current.gray_times, dtype=np.float64),
+            start_s=current.start_s,
+            end_s=end_s,
+            lead=current.lead,
+        )
+
+    @staticmethod
+    def _changed_size(pictures: list[np.ndarray[Any, Any]]) -> bool:
+        return len({picture.shape for picture in pictures}) > 1
+
+
+def _quarter_turns(frame: "VideoFrame") -> int:
+    """Counter-clockwise quarter turns that bring a frame upright (`rotation` is counter-clockwise degrees)."""
+    return round(getattr(frame, "rotation", 0) / 90) % 4

@@ -1,0 +1,20 @@
+"""Fixtures shared by all tests: where the real data lies, and one thread for reproducible figures."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("project", deadline=None, max_examples=50, derandomize=True)
+settings.load_profile("project")
+
+DATA = Path(os.environ.get("REFINEVAD_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """Folder of the real data sets; tests that need it are skipped where it is absent."""
+    if not (DATA / "README.md").exists():
+        pytest.skip(f"real data not found at {DATA} (set REFINEVAD_DATA)")
+    return DATA
