@@ -1,4 +1,4 @@
-"""CLIP: our preprocessing equals transformers' own; a tiny random CLIP from a folder gives segment vectors."""
+"""CLIP: our preprocessing equals transformers' own; a tiny random CLIP in a folder gives segment vectors."""
 
 from pathlib import Path
 

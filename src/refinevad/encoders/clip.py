@@ -64,7 +64,9 @@ class ClipPreprocessing:
                 (scaled_width, scaled_height), Image.Resampling(self.resample)
             )
             pixels[index] = np.asarray(scaled)[top : top + self.crop, left : left + self.crop]
-        pixels = (pixels / 255 - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        pixels /= 255
+        pixels -= np.array(self.mean, np.float32)
+        pixels /= np.array(self.std, np.float32)
         return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
 
