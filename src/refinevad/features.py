@@ -59,7 +59,9 @@ class Features:
     def part(self, name: str) -> Float[np.ndarray, "segment part_channel"]:
         """The channels of one named part. Raises InputError when these features have no such part."""
         if name not in self.provenance.parts:
-            raise InputError(f"these features have no part '{name}'; they have {sorted(self.provenance.parts)}")
+            raise InputError(
+                f"these features have no part '{name}'; they have {sorted(self.provenance.parts)}"
+            )
         first, last = self.provenance.parts[name]
         return self.values[:, first:last]
 
@@ -94,7 +96,9 @@ def load_features(path: Path) -> Features:
         values = file.get_tensor("values").astype(np.float32)
         timeline = Timeline(file.get_tensor("frame_bounds"), file.get_tensor("time_bounds"))
     if values.ndim != 2 or len(values) != timeline.segments:
-        raise InputError(f"features {path} hold {values.shape} values for {timeline.segments} segments; extract them again")
+        raise InputError(
+            f"features {path} hold {values.shape} values for {timeline.segments} segments; extract them again"
+        )
     bad = ~np.isfinite(values).all(axis=1)
     if bad.any():
         raise InputError(

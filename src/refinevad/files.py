@@ -25,7 +25,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
         yield partial
         os.replace(partial, path)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}; free the disk or choose another folder") from error
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}; free the disk or choose another folder"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 

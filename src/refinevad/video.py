@@ -68,7 +68,9 @@ def open_container(path: Path) -> "InputContainer":
     except PermissionError as error:
         raise InputError(f"video cannot be read: {path}; check its permissions") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise InputError(f"not a video that FFmpeg can read, or cut short: {path} ({_reason(error)}); copy or convert it again") from error
+        raise InputError(
+            f"not a video that FFmpeg can read, or cut short: {path} ({_reason(error)}); copy or convert it again"
+        ) from error
     if not container.streams.video:
         container.close()
         raise InputError(f"no video stream in {path} (audio only?); choose a file with pictures")
@@ -89,7 +91,9 @@ def _info(path: Path, container: "InputContainer") -> VideoInfo:
     else:
         duration = container.duration / 1e6 if container.duration else 0.0
     context = stream.codec_context
-    return VideoInfo(str(path), context.width, context.height, float(rate) or _FALLBACK_RATE_HZ, duration, context.name)
+    return VideoInfo(
+        str(path), context.width, context.height, float(rate) or _FALLBACK_RATE_HZ, duration, context.name
+    )
 
 
 def _reason(error: Exception) -> str:
@@ -116,7 +120,9 @@ class FrameReader:
         origin: float | None = None
         previous = -step
         for frame in self._decoded():
-            stamp = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
+            stamp = (
+                None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
+            )
             if origin is None:
                 origin = stamp if stamp is not None else 0.0
             time_s = stamp - origin if stamp is not None else previous + step
@@ -180,7 +186,8 @@ class ClipReader:
     def timeline(self) -> Timeline:
         end = self.reader.last_time_s + 1.0 / self.info.rate_hz
         return Timeline(
-            np.array([*self._bounds, self.frames], dtype=np.int64), np.array([*self._times, end], dtype=np.float64)
+            np.array([*self._bounds, self.frames], dtype=np.int64),
+            np.array([*self._times, end], dtype=np.float64),
         )
 
     def __iter__(self) -> Iterator[Clip]:
@@ -240,7 +247,10 @@ class ClipReader:
     def _gray(self, frame: "VideoFrame") -> UInt8[np.ndarray, "height width"]:
         scale = (self.needs.gray_long_side or 0) / max(frame.width, frame.height)
         if self._gray_size is None:  # a stream that changes size keeps the first one's grey size
-            self._gray_size = (max(2, round(frame.width * scale / 2) * 2), max(2, round(frame.height * scale / 2) * 2))
+            self._gray_size = (
+                max(2, round(frame.width * scale / 2) * 2),
+                max(2, round(frame.height * scale / 2) * 2),
+            )
         width, height = self._gray_size
         pixels = frame.reformat(width=width, height=height, format="gray").to_ndarray()
         return np.ascontiguousarray(np.rot90(pixels, _quarter_turns(frame)))

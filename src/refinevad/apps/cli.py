@@ -1,0 +1,66 @@
+"""The `refinevad` program: commands, exit codes, and one sentence where something is wrong."""
+
+import argparse
+import signal
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+
+import refinevad
+from refinevad.errors import InputError, RefineVADError
+
+COMMANDS = ("demo", "extract", "train", "evaluate", "detect", "metrics")
+EPILOG = """\
+start here:
+  refinevad demo --out out/demo                     render a small data set, train, evaluate, detect; open report.html
+  refinevad train videos/ --out runs/mine           videos/<split>/<category>/*.mp4, category `normal` for normal ones
+  refinevad detect camera.mp4 --model runs/mine --out found/
+
+exit codes: 0 done, 1 something failed, 2 the input or an option is at fault
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line. Command modules are light; what they need is imported when they run."""
+    parser = argparse.ArgumentParser(
+        prog="refinevad",
+        description="Find the moment something went wrong in hours of video, trained on video-level labels alone.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"refinevad {refinevad.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        module = import_module(f"refinevad.apps.commands.{name}")
+        command = commands.add_parser(name, help=module.HELP)
+        module.configure(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit code."""
+    warnings.showwarning = lambda message, *_args, **_kwargs: print(
+        f"refinevad: note: {message}", file=sys.stderr
+    )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    args = build_parser().parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except InputError as error:
+        print(f"refinevad: error: {error}", file=sys.stderr)
+        return 2
+    except RefineVADError as error:
+        print(f"refinevad: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("refinevad: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        sys.stderr.close()
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""refinevad demo: the main job end to end on videos it renders itself."""
+
+import argparse
+from pathlib import Path
+
+HELP = "render a small labelled data set, train, evaluate, detect, and leave a report"
+EXAMPLE = """\
+example:
+  refinevad demo --out out/demo
+
+Leaves DIR/report.html. A second run reuses what is there; --seed makes another world.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.description = HELP
+    parser.epilog = EXAMPLE
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/demo"), metavar="DIR", help="folder (default out/demo)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of the scenes and of training (default 0)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the figures as JSON; - for stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render, extract, train, evaluate, detect, report."""
+    from dataclasses import replace
+
+    from refinevad.apps.commands.evaluate import evaluate_folder, figures_table, report_of
+    from refinevad.apps.demo import render_demo_set
+    from refinevad.apps.report import write_annotated, write_demo_report, write_detection
+    from refinevad.apps.report.wording import verdict
+    from refinevad.apps.terminal import give_json, note, progress_bar, stepping
+    from refinevad.detector import Detector
+    from refinevad.training.experiment import make_features, split_items, train_run
+    from refinevad.training.recipe import Recipe
+
+    data, run_folder = args.out / "videos", args.out / "run"
+    rendered = render_demo_set(data, args.seed)
+    recipe = Recipe(data=data, features=args.out / "features", alerts_per_hour=12.0).with_seed(args.seed)
+    recipe = replace(recipe, train=replace(recipe.train, batch=16, epochs=40, patience=15))
+    done = make_features(recipe, args.out / "features", 2, stepping("extract", "video"))
+    items = split_items(recipe, done.index, None)
+    with progress_bar(recipe.train.epochs, "train", "epoch") as bar:
+        train_run(recipe, done.index, items, run_folder, lambda *_: bar.update() and None)
+    _, result = evaluate_folder(run_folder, data, args.out / "features", "strict", 2)
+    unseen = rendered.unseen
+    note(f"detecting in {unseen}, which no step before has seen")
+    detection = Detector.open(run_folder).detect(unseen)
+    write_detection(detection, args.out / "unseen", unseen)
+    write_annotated(detection, unseen, args.out / "unseen" / f"{unseen.stem}.annotated.mp4")
+    report = args.out / "report.html"
+    write_demo_report(report, report_of(result, recipe, run_folder), detection, unseen)
+    if not give_json({**result.metrics, "controls": result.controls, "report": str(report)}, args.json):
+        print(figures_table(result))
+        print(f"{unseen.name}: {verdict(detection)}")
+        print(f"report: {report}")
+    return 0

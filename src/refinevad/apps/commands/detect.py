@@ -1,0 +1,88 @@
+"""refinevad detect: raw videos -> events, with a report to look at."""
+
+import argparse
+from pathlib import Path
+
+HELP = "find events in videos"
+EXAMPLE = """\
+example:
+  refinevad detect camera1.mp4 camera2.mkv --model runs/mine --out found/ --annotate
+
+Writes for each video <stem>.json, <stem>.csv and <stem>.html into DIR, and index.html over several. A video that cannot
+be read is reported and the others finish (exit 1).
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.description = HELP
+    parser.epilog = EXAMPLE
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("videos", type=Path, nargs="+", metavar="VIDEO", help="video files")
+    parser.add_argument("--model", type=Path, required=True, metavar="RUN", help="folder of a trained run")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--annotate", action="store_true", help="also write an mp4 with the curve drawn in")
+    parser.add_argument(
+        "--threshold", type=float, metavar="S", help="use this threshold in place of the calibrated one"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write a summary of all videos as JSON; - for stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Detect in each video; exit 2 when none could be read, 1 when some could not."""
+    from dataclasses import replace
+
+    from refinevad.apps.report import (
+        BatchEntry,
+        report_stems,
+        write_annotated,
+        write_detection,
+        write_overview,
+    )
+    from refinevad.apps.report.wording import verdict
+    from refinevad.apps.terminal import give_json, note, progress_bar
+    from refinevad.detector import Detector
+    from refinevad.errors import InputError
+    from refinevad.video import probe
+
+    detector = Detector.open(args.model)
+    if args.threshold is not None:
+        if not 0 <= args.threshold <= 1:
+            raise InputError(f"--threshold must lie in [0, 1]: got {args.threshold}")
+        shift = replace(
+            detector.checkpoint.calibration,
+            threshold=args.threshold,
+            low_threshold=min(args.threshold, detector.checkpoint.calibration.low_threshold),
+        )
+        detector.checkpoint = replace(detector.checkpoint, calibration=shift)
+    failed: dict[str, str] = {}
+    entries, summary = [], []
+    for video, stem in zip(args.videos, report_stems(args.videos), strict=True):
+        try:
+            info = probe(video)
+            with progress_bar(round(info.duration_s * info.rate_hz), video.name, "frame") as bar:
+                detection = detector.detect(video, bar.update)
+            written = write_detection(detection, args.out, video, stem=stem)
+            if args.annotate:
+                write_annotated(detection, video, args.out / f"{stem}.annotated.mp4")
+        except InputError as error:
+            if len(args.videos) == 1 or str(error).startswith("cannot write"):
+                raise
+            failed[str(video)] = str(error)
+            entries.append(BatchEntry(video.name, failure=str(error)))
+            note(str(error))
+            continue
+        entries.append(BatchEntry(video.name, detection, written.html.name))
+        summary.append(
+            {"video": str(video), "report": str(written.html), "events": [vars(e) for e in detection.events]}
+        )
+        if args.json != "-":
+            print(f"{video.name}: {verdict(detection)} -> {written.html}")
+    if len(failed) == len(args.videos):
+        raise InputError(
+            f"none of the {len(args.videos)} videos could be read; the first: {next(iter(failed.values()))}"
+        )
+    if len(args.videos) > 1:
+        write_overview(args.out, entries)
+    give_json({"videos": summary, "failed": failed}, args.json)
+    return 1 if failed else 0

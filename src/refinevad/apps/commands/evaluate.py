@@ -1,0 +1,154 @@
+"""refinevad evaluate: a RUN on held-out videos with temporal truth."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from refinevad.training.evaluation import Result
+    from refinevad.training.recipe import Recipe
+
+HELP = "evaluate a run on held-out videos with temporal truth"
+EXAMPLE = """\
+example:
+  refinevad evaluate runs/mine --data videos/ --json figures.json --report report.html
+
+DATA is the data set the run was trained on, its recipe, or another set with the same categories; its test videos are
+judged by events.csv. The trivial controls are evaluated beside the model.
+"""
+FIGURES = (
+    ("auc", "frame AUC"),
+    ("ap", "AP"),
+    ("ano_auc", "Ano-AUC"),
+    ("video_auc", "video AUC"),
+    ("map_average", "mAP@IoU 0.1-0.5 (%)"),
+    ("event_f1", "event F1 at IoU 0.3"),
+    ("alerts_per_hour_at_80_recall", "false alerts/h at 80 % recall"),
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.description = HELP
+    parser.epilog = EXAMPLE
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a trained run")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DATA", help="data set or recipe with temporal truth"
+    )
+    parser.add_argument(
+        "--features", type=Path, metavar="DIR", help="folder of features (default: RUN/features)"
+    )
+    parser.add_argument(
+        "--protocol", choices=("strict", "legacy"), default="strict", help="how mAP@IoU is counted"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=2, metavar="N", help="processes that extract missing features"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the figures as JSON; - for stdout")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML report")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate and print; the figures are also stored in RUN/metrics.json."""
+    from refinevad.apps.terminal import give_json
+    from refinevad.checkpoint import METRICS, read_json, write_json
+
+    recipe, result = evaluate_folder(args.run_folder, args.data, args.features, args.protocol, args.workers)
+    stored = args.run_folder / METRICS
+    content = {
+        **(read_json(stored) if stored.exists() else {}),
+        "test": result.metrics,
+        "controls": result.controls,
+    }
+    write_json(stored, content)
+    if args.report is not None:
+        from refinevad.apps.report.evaluation_report import write_evaluation_report
+
+        write_evaluation_report(args.report, report_of(result, recipe, args.run_folder))
+    if not give_json(
+        {**result.metrics, "controls": result.controls, "by_category": result.by_category}, args.json
+    ):
+        print(figures_table(result))
+    return 0
+
+
+def evaluate_folder(
+    run_folder: Path, data: Path, features: Path | None, protocol: str, workers: int
+) -> tuple["Recipe", "Result"]:
+    """Evaluate a run folder, or the folds inside it, on the test videos of a data set or recipe."""
+    from dataclasses import replace
+
+    from refinevad.apps.terminal import stepping
+    from refinevad.checkpoint import Checkpoint
+    from refinevad.timeline import SegmentRule
+    from refinevad.training.evaluation import evaluate_folds
+    from refinevad.training.experiment import make_features, split_items
+    from refinevad.training.recipe import as_recipe
+
+    recipe = as_recipe(data)
+    folders = sorted(run_folder.glob("fold*")) if not (run_folder / "config.json").exists() else []
+    checkpoints = [Checkpoint.load(folder) for folder in folders or [run_folder]]
+    first = checkpoints[0]
+    recipe = replace(
+        recipe,
+        kind="ucf-captions"
+        if first.encoder.startswith("captions") and recipe.kind != "videos"
+        else recipe.kind,
+        encoder=first.encoder,
+        rule=SegmentRule(**first.signature["rule"]),
+        features=features or recipe.features,
+    )
+    done = make_features(recipe, run_folder / "features", workers, stepping("extract", "video"))
+    parts = []
+    for place, checkpoint in enumerate(checkpoints):
+        fold = int(folders[place].name.removeprefix("fold")) if folders else checkpoint.training.get("fold")
+        seeded = recipe.with_seed(int(checkpoint.training["options"]["seed"]))
+        parts.append((checkpoint, split_items(seeded, done.index, fold)))
+    source = Path(done.index.source)
+    return recipe, evaluate_folds(parts, done.index, source, "legacy" if protocol == "legacy" else "strict")
+
+
+def figures_table(result: "Result") -> str:
+    """The headline figures with the controls beside them."""
+    from refinevad.apps.terminal import table
+
+    rows = [("", "RefineVAD", *result.controls)]
+    for key, words in FIGURES:
+        rows.append(
+            (words, *(_cell(figures.get(key)) for figures in (result.metrics, *result.controls.values())))
+        )
+    frames = f"{result.metrics['frames']:,} frames, {result.metrics['anomalous_frames']:,} anomalous, {result.metrics['videos']} videos"
+    return f"{table(rows)}\n{frames}"
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None else f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def report_of(result: "Result", recipe: "Recipe", run_folder: Path) -> Any:
+    """What the HTML report shows of a result."""
+    from refinevad.apps.report.evaluation_section import Evaluation, VideoCurve
+    from refinevad.checkpoint import CALIBRATION, read_json
+
+    calibration = run_folder / CALIBRATION
+    threshold = read_json(calibration)["threshold"] if calibration.exists() else None
+    return Evaluation(
+        title=recipe.data.name,
+        metrics=result.metrics,
+        controls=result.controls,
+        by_category=result.by_category,
+        threshold=threshold,
+        videos=[
+            VideoCurve(
+                name=video.item.path,
+                label=" + ".join(video.item.labels) or "normal",
+                timeline=video.timeline,
+                scores=video.scores.segments,
+                events=video.events,
+                truth=video.truth,
+            )
+            for video in result.videos
+        ],
+        provenance={"run": str(run_folder), "encoder": recipe.encoder, "seed": str(recipe.train.seed)},
+    )

@@ -1,0 +1,68 @@
+"""refinevad extract: videos -> features, one file a video."""
+
+import argparse
+from pathlib import Path
+
+HELP = "turn a data set's videos into features, one file a video"
+EXAMPLE = """\
+example:
+  refinevad extract videos/ --encoder lite --out features/
+
+DATA is <split>/<category>/*.mp4, or a folder with videos.csv (path,labels,split), or UCF-Crime's annotation folder with
+captions.json (encoder captions). Stopped, it goes on where it was; files that are up to date are skipped.
+"""
+
+
+def add_encoder_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say how features are made."""
+    parser.add_argument(
+        "--encoder",
+        default=None,
+        metavar="E",
+        help="lite (default), clip:<hub id or folder>, captions[:folder], or A+captions",
+    )
+    segment = parser.add_mutually_exclusive_group()
+    segment.add_argument(
+        "--segment-s", type=float, metavar="S", help="length of a segment in seconds (default 0.64)"
+    )
+    segment.add_argument(
+        "--segment-frames", type=int, metavar="N", help="frames a segment, at any rate (the field: 16)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=2, metavar="N", help="processes that decode and encode (default 2)"
+    )
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.description = HELP
+    parser.epilog = EXAMPLE
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder of labelled videos")
+    add_encoder_options(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder the features go to")
+    parser.add_argument("--json", metavar="FILE", help="write what was done as JSON; - for stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Extract features of every video; exit 1 when some videos could not be read."""
+    from refinevad.apps.commands.train import recipe_from
+    from refinevad.apps.terminal import give_json, note, stepping
+    from refinevad.training.experiment import make_features
+
+    recipe = recipe_from(args.data, args)
+    done = make_features(recipe, args.out, args.workers, stepping("extract", "video"))
+    for sentence in done.failed.values():
+        note(f"left out: {sentence}")
+    summary = {
+        "features": str(done.index.root),
+        "encoder": recipe.encoder,
+        "extracted": done.made,
+        "up_to_date": done.skipped,
+        "failed": done.failed,
+    }
+    if not give_json(summary, args.json):
+        print(
+            f"{done.made} videos extracted, {done.skipped} up to date, {len(done.failed)} left out -> {done.index.root}"
+        )
+    return 1 if done.failed else 0

@@ -1,0 +1,121 @@
+"""refinevad train: a recipe or a folder of labelled videos -> a RUN folder."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from refinevad.apps.commands.extract import add_encoder_options
+
+if TYPE_CHECKING:
+    from refinevad.training.recipe import Recipe
+
+HELP = "train a detector from video-level labels"
+EXAMPLE = """\
+example:
+  refinevad train videos/ --out runs/mine
+  refinevad train recipes/survfights.toml --seed 1 --out runs/survfights-1
+
+Features are extracted first where they are missing. Stopped, it goes on after the last whole epoch. The epoch is
+chosen on validation videos' labels; events.csv is never opened.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.description = HELP
+    parser.epilog = EXAMPLE
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "data", type=Path, metavar="RECIPE_OR_DATA", help="recipe (.toml), folder of videos, or of features"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
+    add_encoder_options(parser)
+    parser.add_argument(
+        "--features", type=Path, metavar="DIR", help="folder of features (default: RUN/features)"
+    )
+    parser.add_argument(
+        "--fold", type=int, metavar="K", help="train one fold of a cross-validation (default: all of them)"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="seed (default: the recipe's, or 0)")
+    parser.add_argument("--epochs", type=int, metavar="N", help="at most so many epochs")
+    parser.add_argument(
+        "--alerts-per-hour",
+        type=float,
+        metavar="R",
+        help="alert rate the threshold is calibrated to (default 6)",
+    )
+    parser.add_argument("--device", metavar="D", help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--json", metavar="FILE", help="write the validation figures as JSON; - for stdout")
+
+
+def recipe_from(data: Path, args: argparse.Namespace) -> "Recipe":
+    """The recipe of a command line: a file or a folder, with the options given laid over it."""
+    from dataclasses import replace
+
+    from refinevad.errors import InputError
+    from refinevad.timeline import SegmentRule
+    from refinevad.training.recipe import as_recipe
+    from refinevad.training.ucf_crime import is_annotation_folder
+
+    recipe = as_recipe(data)
+    if recipe.kind == "videos" and is_annotation_folder(recipe.data):
+        recipe = replace(recipe, kind="ucf-captions", encoder="captions")
+    if args.encoder:
+        recipe = replace(recipe, encoder=args.encoder)
+    if args.segment_s is not None or args.segment_frames is not None:
+        recipe = replace(recipe, rule=SegmentRule(seconds=args.segment_s, frames=args.segment_frames))
+    if args.workers < 1:
+        raise InputError(f"--workers must be at least 1: got {args.workers}")
+    options = {name: value for name in ("seed", "epochs") if (value := getattr(args, name, None)) is not None}
+    recipe = replace(recipe, train=replace(recipe.train, **options))
+    if getattr(args, "features", None) is not None:
+        recipe = replace(recipe, features=args.features)
+    if getattr(args, "alerts_per_hour", None) is not None:
+        if not args.alerts_per_hour > 0:
+            raise InputError(f"--alerts-per-hour must be above 0: got {args.alerts_per_hour}")
+        recipe = replace(recipe, alerts_per_hour=args.alerts_per_hour)
+    return recipe
+
+
+def run(args: argparse.Namespace) -> int:
+    """Extract what is missing, train, calibrate, and save the run; exit 1 when some videos were left out."""
+    import torch
+
+    from refinevad.apps.terminal import give_json, note, progress_bar, stepping
+    from refinevad.checkpoint import METRICS, read_json
+    from refinevad.training.experiment import make_features, split_items, train_run, warnings_for
+
+    recipe = recipe_from(args.data, args)
+    done = make_features(recipe, args.out / "features", args.workers, stepping("extract", "video"))
+    folds = [args.fold] if args.fold is not None else list(range(recipe.folds)) or [None]
+    device = torch.device(args.device) if args.device else None
+    figures = {}
+    for fold in folds:
+        folder = args.out if len(folds) == 1 else args.out / f"fold{fold}"
+        items = split_items(recipe, done.index, fold)
+        for sentence in warnings_for(items, done.failed if fold == folds[0] else {}):
+            note(sentence)
+        with progress_bar(
+            recipe.train.epochs, "train" if fold is None else f"train fold {fold}", "epoch"
+        ) as bar:
+
+            def report(epoch: int, numbers: dict[str, float], bar=bar) -> None:  # type: ignore[no-untyped-def]
+                bar.n = epoch
+                bar.set_postfix(loss=f"{numbers['loss']:.3f}", val_auc=f"{numbers['val_video_auc']:.3f}")
+
+            checkpoint = train_run(recipe, done.index, items, folder, report, device)
+        if not checkpoint.calibration.certified:
+            note(
+                f"{checkpoint.calibration.normal_hours * 60:.0f} min of normal validation video cannot vouch for "
+                f"{recipe.alerts_per_hour:g} alerts an hour; the threshold is their highest score"
+            )
+        figures[folder.name] = read_json(folder / METRICS)["validation"]
+    if not give_json(figures if len(folds) > 1 else next(iter(figures.values())), args.json):
+        for name, row in figures.items():
+            print(f"{name}: epoch {row['epoch']}, validation video AUC {_share(row['video_auc'])}")
+        print(f"run saved in {args.out}")
+    return 1 if done.failed else 0
+
+
+def _share(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"

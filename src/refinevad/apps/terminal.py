@@ -1,0 +1,62 @@
+"""What a person sees while a command works: progress and notes on stderr, results on stdout."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from refinevad.checkpoint import finite, write_json
+
+
+def progress_bar(total: float | None, what: str, unit: str = "it") -> "tqdm[Any]":
+    """A bar on stderr that appears after a moment and stays quiet in pipes longer than in terminals."""
+    interval = 0.2 if sys.stderr.isatty() else 5.0
+    return tqdm(total=total, desc=what, unit=unit, file=sys.stderr, mininterval=interval, dynamic_ncols=True)
+
+
+def stepping(what: str, unit: str = "it") -> Callable[[int], Callable[[], None]]:
+    """A callback maker: given the total, a function to be called after each item."""
+
+    def start(total: int) -> Callable[[], None]:
+        bar = progress_bar(total, what, unit)
+
+        def step() -> None:
+            bar.update()
+            if bar.n >= total:
+                bar.close()
+
+        return step
+
+    return start
+
+
+def note(sentence: str) -> None:
+    """One line on stderr."""
+    tqdm.write(f"refinevad: {sentence}", file=sys.stderr)
+
+
+def give_json(content: Mapping[str, Any], target: str | None) -> bool:
+    """Write JSON to a file, or to stdout for `-`; whether stdout is taken."""
+    if target == "-":
+        print(json.dumps(finite(content), indent=1))
+        return True
+    if target:
+        write_json(Path(target), content)
+    return False
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    """Columns aligned: the first to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        first, *rest = row
+        lines.append(
+            "  ".join(
+                [first.ljust(widths[0]), *(t.rjust(w) for t, w in zip(rest, widths[1:], strict=True))]
+            ).rstrip()
+        )
+    return "\n".join(lines)

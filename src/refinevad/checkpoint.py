@@ -1,0 +1,131 @@
+"""A RUN folder: weights, configuration, what made the features, calibration. Safetensors and JSON, never pickle.
+
+RUN/model.safetensors   weights
+RUN/config.json         architecture, encoder, segment rule, training options, seed, versions
+RUN/calibration.json    thresholds for the target alert rate
+RUN/metrics.json        validation figures; after `refinevad evaluate` the test figures too
+"""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+import refinevad
+from refinevad.errors import InputError
+from refinevad.files import atomic_write
+from refinevad.model import RefineVAD, RefineVADConfig
+
+WEIGHTS, CONFIG, CALIBRATION, METRICS = "model.safetensors", "config.json", "calibration.json", "metrics.json"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Thresholds on a segment's score, from normal validation videos.
+
+    Attributes:
+        threshold: an event opens above it.
+        low_threshold: an open event lasts until the score falls below it.
+        alerts_per_hour: the rate asked for.
+        certified: whether the normal validation videos are long enough to vouch for that rate.
+        normal_hours: how long they are together.
+    """
+
+    threshold: float
+    low_threshold: float
+    alerts_per_hour: float
+    certified: bool
+    normal_hours: float
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model with all that is needed to use it on new features.
+
+    Attributes:
+        encoder: how the features were asked for on the command line, such as `lite`.
+        signature: encoder identity and segment rule that features must match.
+        training: options, seed and data of the run, for the record.
+    """
+
+    model: RefineVAD
+    encoder: str
+    signature: Mapping[str, Any]
+    calibration: Calibration
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write the RUN folder; each file whole or not at all, the weights last."""
+        config = {
+            "model": self.model.config.as_dict(),
+            "encoder": self.encoder,
+            "signature": self.signature,
+            "training": self.training,
+            "versions": {
+                "refinevad": refinevad.__version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+        }
+        write_json(folder / CONFIG, config)
+        write_json(folder / CALIBRATION, asdict(self.calibration))
+        weights = {name: value.detach().cpu().contiguous() for name, value in self.model.state_dict().items()}
+        with atomic_write(folder / WEIGHTS) as partial:
+            save_file(weights, partial)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Checkpoint":
+        """Open a RUN folder.
+
+        Raises:
+            InputError: missing, unfinished or damaged.
+        """
+        for name in (WEIGHTS, CONFIG, CALIBRATION):
+            if not (folder / name).exists():
+                raise InputError(
+                    f"{folder} is no finished run ({name} is missing); train it with refinevad train"
+                )
+        config, calibration = read_json(folder / CONFIG), read_json(folder / CALIBRATION)
+        try:
+            model = RefineVAD(RefineVADConfig.from_dict(config["model"]))
+            model.load_state_dict(load_file(folder / WEIGHTS))
+            model.eval()
+            return cls(
+                model, config["encoder"], config["signature"], Calibration(**calibration), config["training"]
+            )
+        except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
+            raise InputError(
+                f"run {folder} is damaged or of another version ({error}); train it again"
+            ) from error
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON atomically; NaN becomes null, so that every reader can parse it."""
+    with atomic_write(path) as partial:
+        partial.write_text(json.dumps(finite(content), indent=1) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Raises InputError for a file that is not JSON."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid JSON ({error})") from error
+    return content
+
+
+def finite(value: Any) -> Any:
+    """The same structure with NaN and infinities as None, which JSON can carry."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value

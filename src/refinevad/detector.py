@@ -1,0 +1,87 @@
+"""The whole chain offline: video -> features -> scores -> events. The oracle of every faster or streamed path."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+import refinevad
+from refinevad.checkpoint import Checkpoint
+from refinevad.encoders.choice import EncoderChoice, open_encoder
+from refinevad.events import Event, EventRule, find_events
+from refinevad.extraction import extract
+from refinevad.features import Features, Provenance, require_same_signature
+from refinevad.scores import score
+from refinevad.timeline import SegmentRule, Timeline
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Everything found in one video. Scores in [0, 1], times in seconds from its first frame."""
+
+    video: str
+    duration_s: float
+    frames: int
+    rate_hz: float
+    timeline: Timeline
+    scores: Float[np.ndarray, "segment"]
+    categories: tuple[str, ...]
+    category_scores: Float[np.ndarray, "segment category"]
+    events: tuple[Event, ...]
+    threshold: float
+    low_threshold: float
+    alerts_per_hour: float
+    video_score: float
+    model: Mapping[str, Any]
+
+
+class Detector:
+    """A trained run, ready for videos."""
+
+    def __init__(self, checkpoint: Checkpoint, run: str, encoder: EncoderChoice | None = None) -> None:
+        self.checkpoint, self.run = checkpoint, run
+        self.rule = SegmentRule(**checkpoint.signature["rule"])
+        self.encoder = encoder or open_encoder(checkpoint.encoder)
+        require_same_signature(
+            checkpoint.signature,
+            Provenance(self.encoder.identity.as_dict(), self.rule.as_dict()),
+            f"encoder '{checkpoint.encoder}' as installed here",
+        )
+
+    @classmethod
+    def open(cls, run: Path) -> "Detector":
+        """Raises InputError where `run` is no finished run, or its encoder is not to be had here."""
+        return cls(Checkpoint.load(run), str(run))
+
+    def detect(self, path: Path, progress: Callable[[int], None] | None = None) -> Detection:
+        """Analyse one video. Raises InputError where it cannot be read."""
+        features = extract(path, self.encoder, self.rule, progress)
+        return self.detect_features(features, path.name)
+
+    def detect_features(self, features: Features, name: str) -> Detection:
+        """Events of features already extracted. Raises InputError where they are of another encoder or rule."""
+        require_same_signature(self.checkpoint.signature, features.provenance, name)
+        scored = score(self.checkpoint.model, features.values)
+        calibration, categories = self.checkpoint.calibration, self.checkpoint.model.config.categories
+        events = find_events(
+            scored.segments, scored.categories, categories, features.timeline, EventRule.of(calibration)
+        )
+        return Detection(
+            video=name,
+            duration_s=features.timeline.duration_s,
+            frames=features.timeline.frames,
+            rate_hz=float(features.provenance.source.get("rate_hz", 0.0)),
+            timeline=features.timeline,
+            scores=scored.segments,
+            categories=categories,
+            category_scores=scored.categories,
+            events=tuple(events),
+            threshold=calibration.threshold,
+            low_threshold=calibration.low_threshold,
+            alerts_per_hour=calibration.alerts_per_hour,
+            video_score=scored.video,
+            model={"run": self.run, "encoder": self.checkpoint.encoder, "version": refinevad.__version__},
+        )

@@ -1,0 +1,122 @@
+"""Encoders by the words people type: `lite`, `clip:<id or folder>`, `captions[:folder]`, or two joined by `+`."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
+from refinevad.encoders.captions import Caption, CaptionEncoder, SentenceEncoder, read_captions
+from refinevad.errors import InputError
+from refinevad.timeline import Timeline
+
+DEFAULT_ENCODER = "lite"
+CAPTION_SUFFIXES = (".srt", ".vtt", ".jsonl")
+
+
+@dataclass(frozen=True)
+class EncoderChoice:
+    """A vision branch, a text branch, or both; their vectors are concatenated in that order."""
+
+    spec: str
+    vision: Encoder | None
+    text: CaptionEncoder | None
+
+    @property
+    def branches(self) -> list[Encoder | CaptionEncoder]:
+        return [branch for branch in (self.vision, self.text) if branch is not None]
+
+    @property
+    def dim(self) -> int:
+        return sum(branch.dim for branch in self.branches)
+
+    @property
+    def needs(self) -> FrameNeeds:
+        return self.vision.needs if self.vision is not None else FrameNeeds(rgb_frames=0)
+
+    @property
+    def parts(self) -> dict[str, tuple[int, int]]:
+        """Named channel ranges of the concatenated vector."""
+        ranges, offset = {}, 0
+        for branch in self.branches:
+            ranges |= {name: (a + offset, b + offset) for name, (a, b) in branch.parts.items()}
+            offset += branch.dim
+        return ranges
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        identities = [branch.identity for branch in self.branches]
+        if len(identities) == 1:
+            return identities[0]
+        weights = hashlib.sha256("".join(i.weights_sha256 for i in identities).encode()).hexdigest()
+        return EncoderIdentity(
+            "+".join(i.name for i in identities), weights, {i.name: dict(i.preprocessing) for i in identities}
+        )
+
+    def encode_clips(self, clips: Sequence[Clip]) -> Float[np.ndarray, "segment channel"]:
+        """The vision branch's vectors; no channels without one."""
+        if self.vision is None:
+            return np.zeros((len(clips), 0), dtype=np.float32)
+        return self.vision.encode(clips)
+
+    def encode_captions(self, video: Path, timeline: Timeline) -> Float[np.ndarray, "segment channel"]:
+        """The text branch's vectors from the captions beside a video; no channels without one.
+
+        Raises:
+            InputError: a text branch is asked for and no caption file lies beside the video.
+        """
+        if self.text is None:
+            return np.zeros((timeline.segments, 0), dtype=np.float32)
+        return self.text.encode(captions_beside(video), timeline)
+
+
+def captions_beside(video: Path) -> Sequence[Caption]:
+    """Captions in `<stem>.srt`, `.vtt` or `.jsonl` next to a video."""
+    for suffix in CAPTION_SUFFIXES:
+        path = video.with_suffix(suffix)
+        if path.exists():
+            table = read_captions(path)
+            return [caption for captions in table.values() for caption in captions]
+    names = ", ".join(video.stem + suffix for suffix in CAPTION_SUFFIXES)
+    raise InputError(f"no captions beside {video}: put {names} there, or choose an encoder without captions")
+
+
+def open_encoder(spec: str) -> EncoderChoice:
+    """Open the encoder a person named.
+
+    Raises:
+        InputError: an unknown word, or a part that is not installed.
+    """
+    vision: Encoder | None = None
+    text: CaptionEncoder | None = None
+    for word in spec.split("+"):
+        kind, _, source = word.strip().partition(":")
+        if kind == "captions" and text is None:
+            text = CaptionEncoder(SentenceEncoder(source) if source else SentenceEncoder())
+        elif kind in ("lite", "clip") and vision is None:
+            vision = _open_vision(kind, source)
+        else:
+            raise InputError(
+                f"unknown encoder '{spec}': use lite, clip:<hub id or folder>, captions[:folder], "
+                "or one of the first two joined to captions by +"
+            )
+    return EncoderChoice(spec, vision, text)
+
+
+def _open_vision(kind: str, source: str) -> Encoder:
+    if kind == "clip":
+        from refinevad.encoders.clip import ClipEncoder
+
+        if not source:
+            raise InputError(
+                "clip needs a model: clip:openai/clip-vit-large-patch14, or clip:/path/to/folder"
+            )
+        return ClipEncoder(source)
+    try:
+        from refinevad.encoders.lite import LiteEncoder
+    except ImportError as error:
+        raise InputError(f"encoder lite needs {error.name}; pip install 'refinevad[video]'") from error
+    return LiteEncoder()

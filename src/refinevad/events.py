@@ -1,0 +1,126 @@
+"""scores -> events: hysteresis, minimum length and gap merging; and the threshold that keeps a target alert rate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from refinevad.checkpoint import Calibration
+from refinevad.timeline import Timeline
+
+MIN_EVENT_S = 0.5
+MERGE_GAP_S = 2.0
+LOW_SHARE = 0.7  # the lower threshold lies at this share of the way from the quiet level to the upper one
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened: [start_s, end_s), its highest score and where, and how it resembles each category."""
+
+    start_s: float
+    end_s: float
+    peak: float
+    peak_s: float
+    category: str
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class EventRule:
+    """When an event opens, lasts, ends and counts: scores in [0, 1], lengths in seconds."""
+
+    threshold: float
+    low_threshold: float
+    min_s: float = MIN_EVENT_S
+    merge_gap_s: float = MERGE_GAP_S
+
+    @classmethod
+    def of(cls, calibration: Calibration) -> "EventRule":
+        return cls(calibration.threshold, calibration.low_threshold)
+
+
+def find_runs(
+    scores: Float[np.ndarray, "segment"], timeline: Timeline, rule: EventRule
+) -> list[tuple[int, int]]:
+    """Half-open segment ranges of events.
+
+    A run opens where the score exceeds `threshold` and reaches both ways while it stays above `low_threshold`; runs
+    closer than `merge_gap_s` become one; what is then shorter than `min_s` is dropped.
+    """
+    above = scores > min(rule.low_threshold, rule.threshold)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], above, [False]]).astype(np.int8)))
+    runs = [
+        (int(start), int(end))
+        for start, end in zip(edges[::2], edges[1::2], strict=True)
+        if (scores[start:end] > rule.threshold).any()
+    ]
+    merged: list[tuple[int, int]] = []
+    for start, end in runs:
+        if merged and timeline.time_bounds[start] - timeline.time_bounds[merged[-1][1]] < rule.merge_gap_s:
+            merged[-1] = (merged[-1][0], end)
+        else:
+            merged.append((start, end))
+    return [
+        (s, e) for s, e in merged if timeline.time_bounds[e] - timeline.time_bounds[s] >= rule.min_s - 1e-9
+    ]
+
+
+def find_events(
+    scores: Float[np.ndarray, "segment"],
+    category_scores: Float[np.ndarray, "segment category"],
+    categories: Sequence[str],
+    timeline: Timeline,
+    rule: EventRule,
+) -> list[Event]:
+    """Events of one curve, each with the category whose score is largest over it."""
+    events = []
+    for start, end in find_runs(scores, timeline, rule):
+        peak = start + int(np.argmax(scores[start:end]))
+        share = category_scores[start:end].sum(0)
+        share = share / max(float(share.sum()), 1e-12)
+        events.append(
+            Event(
+                start_s=float(timeline.time_bounds[start]),
+                end_s=float(timeline.time_bounds[end]),
+                peak=float(scores[peak]),
+                peak_s=float((timeline.time_bounds[peak] + timeline.time_bounds[peak + 1]) / 2),
+                category=categories[int(np.argmax(share))],
+                probabilities={name: float(p) for name, p in zip(categories, share, strict=True)},
+            )
+        )
+    return events
+
+
+def calibrate(
+    normal: Sequence[tuple[Float[np.ndarray, "segment"], Timeline]], alerts_per_hour: float
+) -> Calibration:
+    """The lowest threshold that keeps normal validation videos at or under a target alert rate.
+
+    Conformal in form: with n alerts over h hours the rate is taken as (n + 1) / h, so a rate below 1 / h cannot be
+    vouched for; then the threshold is the highest normal score and `certified` is false. Without normal videos it
+    is 0.5, uncertified.
+    """
+    hours = sum(timeline.duration_s for _, timeline in normal) / 3600
+    pooled = np.concatenate([scores for scores, _ in normal]) if normal else np.zeros(0)
+    if not len(pooled):
+        return Calibration(0.5, 0.5 * LOW_SHARE, alerts_per_hour, False, 0.0)
+    quiet = float(np.median(pooled))
+
+    def alerts(threshold: float) -> int:
+        rule = EventRule(threshold, _low(threshold, quiet))
+        return sum(len(find_runs(scores, timeline, rule)) for scores, timeline in normal)
+
+    # candidates from the top: the first that breaks the target ends the search; events need not be monotone in it
+    candidates = np.unique(pooled)[::-1]
+    threshold, certified = float(candidates[0]), (0 + 1) / hours <= alerts_per_hour
+    if certified:
+        for candidate in candidates:
+            if (alerts(float(candidate)) + 1) / hours > alerts_per_hour:
+                break
+            threshold = float(candidate)
+    return Calibration(threshold, _low(threshold, quiet), alerts_per_hour, certified, hours)
+
+
+def _low(threshold: float, quiet: float) -> float:
+    return min(threshold, quiet + LOW_SHARE * (threshold - quiet))

@@ -1,0 +1,88 @@
+"""video -> features: the one path from pixels to vectors, for training sets and for a single video alike."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+import refinevad
+from refinevad.encoders.choice import EncoderChoice
+from refinevad.errors import InputError
+from refinevad.features import Features, Provenance, read_provenance
+from refinevad.timeline import SegmentRule
+from refinevad.video import ClipReader, probe
+
+CLIPS_AT_ONCE = 16  # bounds memory, and gives the encoder batches that pay
+_Any = TypeVar("_Any")
+
+
+def extract(
+    path: Path, encoder: EncoderChoice, rule: SegmentRule, progress: Callable[[int], None] | None = None
+) -> Features:
+    """Features of one video in constant memory but for the vectors; `progress(frames)` after each chunk.
+
+    Raises:
+        InputError: the video cannot be read, or the encoder made values that are not finite.
+    """
+    reader = ClipReader(path, encoder.needs, rule)
+    chunks, seen = [], 0
+    for clips in _chunks(iter(reader), CLIPS_AT_ONCE):
+        chunks.append(encoder.encode_clips(clips))
+        if progress is not None:
+            progress(reader.frames - seen)
+            seen = reader.frames
+    vision = np.concatenate(chunks).astype(np.float32)
+    values = np.concatenate([vision, encoder.encode_captions(path, reader.timeline)], axis=1)
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"encoder '{encoder.spec}' gave NaN or infinite values for {path}; check its weights"
+        )
+    return Features(values, reader.timeline, provenance(path, encoder, rule))
+
+
+def provenance(path: Path, encoder: EncoderChoice, rule: SegmentRule) -> Provenance:
+    """Provenance that features of this file by this encoder carry."""
+    needs = encoder.needs
+    status = path.stat()
+    return Provenance(
+        encoder=encoder.identity.as_dict(),
+        rule=rule.as_dict(),
+        sampling={
+            "rgb_frames": needs.rgb_frames,
+            "rgb_size": list(needs.rgb_size) if needs.rgb_size else None,
+            "gray_long_side": needs.gray_long_side,
+            "gray_hz": needs.gray_hz,
+        },
+        source={
+            "name": path.name,
+            **probe(path).as_dict(),
+            "bytes": status.st_size,
+            "mtime_ns": status.st_mtime_ns,
+        },
+        parts=encoder.parts,
+        version=refinevad.__version__,
+    )
+
+
+def up_to_date(features: Path, video: Path, encoder: EncoderChoice, rule: SegmentRule) -> bool:
+    """Whether stored features were made by this encoder and rule from the video as it is now."""
+    if not features.exists():
+        return False
+    try:
+        stored = read_provenance(features)
+    except InputError:
+        return False
+    status = video.stat()
+    same_source = (stored.source.get("bytes"), stored.source.get("mtime_ns")) == (
+        status.st_size,
+        status.st_mtime_ns,
+    )
+    wanted: dict[str, Any] = Provenance(encoder.identity.as_dict(), rule.as_dict()).signature
+    return same_source and stored.signature == wanted
+
+
+def _chunks(items: Iterator[_Any], size: int) -> Iterator[Sequence[_Any]]:
+    while chunk := list(islice(items, size)):
+        yield chunk

@@ -1,0 +1,431 @@
+"""RefineVAD in one file: what a researcher reads first.
+
+A video is a bag of T segments, one vector a segment. MoTAR lets a segment borrow channels from its neighbours,
+the more the more its motion changes, and encodes the result globally. CORE asks what the video resembles,
+and writes a soft mixture of learnable category prototypes back into every segment. A light head scores it.
+
+    x --MoTAR--> y --light Transformer--> h --CORE(prototypes)--> h' --head--> score of each segment
+
+Notable here:
+- shift by motion with the gate in three readings: the paper's floor (`hard`), one that can learn (`soft`), TSM (`fixed`)
+- normal is the absence of every category, never a category of its own: C x (absent, present) logits
+- four readings of "CrossAttn(v, x, x)" behind one interface: `segments`, `broadcast`, `single`, `film`
+- everything is padding-aware: a video scores the same alone, padded, and beside any neighbour
+
+Which line is the paper's and which is our choice: docs/paper.md. The slow oracle, loop by loop: tests/reference.py.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from refinevad.errors import InputError
+
+Gate = Literal["hard", "soft", "fixed", "none"]
+Topology = Literal["segments", "broadcast", "single", "film", "none"]
+Weights = Literal["soft", "hard"]
+Positions = Literal["relative", "none"]
+
+VARIANCE_FLOOR = 1e-6  # log of a motionless video's variance stays finite
+FIXED_RATIO = 0.5  # `fixed`: TSM's constant shift, and where an untrained gate starts
+DISTANCE_BUCKETS = 12  # relative positions up to 2**11 segments apart are told apart, by powers of two
+
+
+@dataclass(frozen=True)
+class RefineVADConfig:
+    """Every choice of the architecture. Defaults follow the tables in docs/results.md.
+
+    Attributes:
+        channels: D, numbers a segment.
+        categories: names of the C anomaly categories, in the order of the logits.
+        width: d, of the Transformer, the prototypes and the head.
+        gate: how the shift ratio r_t selects channels; `none` leaves MoTAR's shift out.
+        folding: K; at most D / K channels are borrowed from each side.
+        gate_temperature: softness of `soft` in channels; towards 0 it becomes `hard`.
+        layers, heads, dropout, positions: the light Transformer.
+        topology: how the category mixture enters the segments; `none` leaves CORE's injection out.
+        weights: `soft` mixture over categories, or the single most present one (`hard`).
+        category_temperature: of the softmax that makes w from p.
+        label_injection: add the true categories' prototypes in training (v + e_y).
+        segment_posterior: weight of a per-segment category posterior, learnt by MIL, in category scores and the
+            final score; 0: category scores are score_t * w_c.
+        smoothing: half-width in segments of the average over time of the head's logits; 0: none.
+    """
+
+    channels: int
+    categories: tuple[str, ...]
+    width: int = 128
+    gate: Gate = "soft"
+    folding: int = 4
+    gate_temperature: float = 4.0
+    layers: int = 1
+    heads: int = 4
+    dropout: float = 0.2
+    positions: Positions = "relative"
+    topology: Topology = "segments"
+    weights: Weights = "soft"
+    category_temperature: float = 0.2
+    label_injection: bool = True
+    segment_posterior: bool = True
+    smoothing: int = 0
+
+    def __post_init__(self) -> None:
+        if self.channels < 1 or not self.categories:
+            raise InputError(
+                f"a model needs channels and anomaly categories: got {self.channels}, {self.categories}"
+            )
+        if self.folding < 2:
+            raise InputError(
+                f"folding K must be at least 2, so that both borrowed parts fit: got {self.folding}"
+            )
+        if self.width % self.heads:
+            raise InputError(f"width {self.width} does not divide into {self.heads} heads")
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "categories": list(self.categories)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "RefineVADConfig":
+        """Raises InputError for a key this version does not know."""
+        unknown = set(values) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise InputError(
+                f"unknown model option {sorted(unknown)}; known: {sorted(cls.__dataclass_fields__)}"
+            )
+        return cls(**{**values, "categories": tuple(values["categories"])})
+
+
+@dataclass(frozen=True)
+class Output:
+    """What one pass yields; `logits` before the sigmoid, for stable losses. Padded segments hold 0.
+
+    Attributes:
+        logits: anomaly logit of each segment.
+        coarse: softmax of the coarse score a_t over time: the pooling weights.
+        category_logits: z, (absent, present) for each category of the video.
+        mixture: w, the video's soft categories (without the label), summing to 1.
+        segment_logits: presence logit of each category in each segment.
+        shift_ratio: r_t.
+        embedding: the pooled video vector.
+    """
+
+    logits: Float[Tensor, "video segment"]
+    coarse: Float[Tensor, "video segment"]
+    category_logits: Float[Tensor, "video category 2"]
+    mixture: Float[Tensor, "video category"]
+    segment_logits: Float[Tensor, "video segment category"]
+    shift_ratio: Float[Tensor, "video segment"]
+    embedding: Float[Tensor, "video width"]
+    segment_posterior: bool
+
+    @property
+    def scores(self) -> Float[Tensor, "video segment"]:
+        """Anomaly score of each segment, in [0, 1]."""
+        return torch.sigmoid(self.logits)
+
+    @property
+    def presence(self) -> Float[Tensor, "video category"]:
+        """p_c: probability that the category occurs in the video."""
+        return self.category_logits.softmax(-1)[..., 1]
+
+    @property
+    def category_scores(self) -> Float[Tensor, "video segment category"]:
+        """Score of each category at each segment: score_t times the mixture, or times a per-segment posterior."""
+        share = self.mixture[:, None, :]
+        if self.segment_posterior:
+            share = (share.clamp_min(1e-6).log() + F.logsigmoid(self.segment_logits)).softmax(-1)
+        return self.scores[..., None] * share
+
+
+def neighbours(
+    x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]
+) -> tuple[Float[Tensor, "video segment channel"], Float[Tensor, "video segment channel"]]:
+    """x_{t-1} and x_{t+1}; the first and last real segments stand in for what lies outside the video."""
+    before = torch.cat([x[:, :1], x[:, :-1]], dim=1)
+    after = torch.cat([x[:, 1:], x[:, -1:]], dim=1)
+    has_next = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
+    return before, torch.where(has_next[..., None], after, x)
+
+
+class MoTAR(nn.Module):
+    """Motion-aware temporal attention and recalibration: shift by motion (steps 1 to 4 of the method)."""
+
+    motion_mean: Tensor
+    motion_scale: Tensor
+
+    def __init__(self, config: RefineVADConfig) -> None:
+        super().__init__()
+        self.gate, self.folding, self.temperature = config.gate, config.folding, config.gate_temperature
+        hidden = 16
+        self.ratio = nn.Sequential(
+            nn.Linear(1, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, 1)
+        )
+        # v_t spans decades between cameras: its logarithm is standardised with the training set's statistics
+        self.register_buffer("motion_mean", torch.zeros(()))
+        self.register_buffer("motion_scale", torch.ones(()))
+
+    @staticmethod
+    def log_variance(
+        x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]
+    ) -> Float[Tensor, "video segment"]:
+        """log v_t, v_t = Var over channels of x_t - x_{t-1}; the first segment takes the second's (none: 0 motion)."""
+        step = x - torch.cat([x[:, :1], x[:, :-1]], dim=1)
+        variance = step.var(dim=-1, unbiased=False)
+        if x.shape[1] > 1:
+            second = torch.where(mask[:, 1], variance[:, 1], torch.zeros_like(variance[:, 1]))
+            variance = torch.cat([second[:, None], variance[:, 1:]], dim=1)
+        return (variance + VARIANCE_FLOOR).log()
+
+    def shift_ratio(
+        self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]
+    ) -> Float[Tensor, "video segment"]:
+        """r_t in [0, 1]."""
+        if self.gate in ("fixed", "none"):
+            return mask.to(x.dtype) * (FIXED_RATIO if self.gate == "fixed" else 0.0)
+        motion = (self.log_variance(x, mask) - self.motion_mean) / self.motion_scale
+        ratio: Tensor = torch.sigmoid(self.ratio(motion[..., None])).squeeze(-1)
+        return ratio * mask
+
+    def forward(
+        self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]
+    ) -> tuple[Float[Tensor, "video segment channel"], Float[Tensor, "video segment"]]:
+        """Return (y, r): channels [0, s) from the segment before, [s, 2s) from the one after, the rest its own."""
+        ratio = self.shift_ratio(x, mask)
+        if self.gate == "none":
+            return x, ratio
+        before, after = neighbours(x, mask)
+        channels = x.shape[-1]
+        reach = ratio[..., None] * (channels / self.folding)  # s_t before the floor
+        # channel c comes from before where c + 1 <= s_t, and is borrowed at all where c // 2 + 1 <= s_t; with
+        # s_t floored that is exactly [0, s) and [0, 2s)
+        rank = torch.arange(channels, device=x.device, dtype=x.dtype)
+        first, pair = rank + 1, torch.div(rank, 2, rounding_mode="floor") + 1
+        if self.gate == "soft":
+            from_before = torch.sigmoid((reach - first) / self.temperature)
+            borrowed = torch.maximum(torch.sigmoid((reach - pair) / self.temperature), from_before)
+        else:
+            whole = reach.floor()
+            from_before, borrowed = (first <= whole).to(x.dtype), (pair <= whole).to(x.dtype)
+        return x + from_before * (before - x) + (borrowed - from_before) * (after - x), ratio
+
+
+class RelativePosition(nn.Module):
+    """A learnt bias for each head and signed distance, by powers of two, so that any length can be scored."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(heads, 2 * DISTANCE_BUCKETS + 1))
+
+    def forward(self, segments: int) -> Float[Tensor, "head segment segment"]:
+        place = torch.arange(segments, device=self.bias.device)
+        distance = place[None, :] - place[:, None]
+        # bit length of |distance|, exact in float64
+        power = torch.frexp(distance.abs().double()).exponent.clamp(max=DISTANCE_BUCKETS)
+        return self.bias[:, distance.sign() * power + DISTANCE_BUCKETS]
+
+
+class EncoderBlock(nn.Module):
+    """Pre-norm self-attention over all segments of a video, and a feed-forward layer."""
+
+    def __init__(self, config: RefineVADConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.attention_norm = nn.LayerNorm(config.width)
+        self.query_key_value = nn.Linear(config.width, 3 * config.width)
+        self.out = nn.Linear(config.width, config.width)
+        self.position = RelativePosition(config.heads) if config.positions == "relative" else None
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(config.width),
+            nn.Linear(config.width, 2 * config.width),
+            nn.GELU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(2 * config.width, config.width),
+        )
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, h: Float[Tensor, "video segment width"], mask: Bool[Tensor, "video segment"]
+    ) -> Float[Tensor, "video segment width"]:
+        videos, segments, width = h.shape
+        heads = self.query_key_value(self.attention_norm(h)).view(videos, segments, 3, self.heads, -1)
+        query, key, value = heads.permute(2, 0, 3, 1, 4)
+        visible = mask[:, None, None, :]
+        bias: Tensor = visible
+        if self.position is not None:
+            bias = self.position(segments)[None].masked_fill(~visible, float("-inf"))
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        h = h + self.dropout(self.out(mixed.transpose(1, 2).reshape(videos, segments, width)))
+        return h + self.dropout(self.feed_forward(h))
+
+
+class Injection(nn.Module):
+    """CORE step 4: write the category mixture into every segment, in one of four readings of CrossAttn(v, x, x).
+
+    `segments`: segments are queries over the C weighted prototypes. `broadcast`: v is the query over segments, and the
+    one vector that results is added to all. `single`: v is the only key and value. `film`: v scales and shifts.
+    """
+
+    def __init__(self, width: int, topology: Topology) -> None:
+        super().__init__()
+        self.topology, self.width = topology, width
+        self.norm = nn.LayerNorm(width)
+        if topology == "film":
+            self.scale_shift = nn.Linear(width, 2 * width)
+        elif topology != "none":
+            self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
+            self.value, self.out = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(
+        self,
+        h: Float[Tensor, "video segment width"],
+        mask: Bool[Tensor, "video segment"],
+        mixture: Float[Tensor, "video category"],
+        prototypes: Float[Tensor, "category width"],
+    ) -> Float[Tensor, "video segment width"]:
+        if self.topology == "none":
+            return h
+        v = (mixture @ prototypes)[:, None, :]
+        if self.topology == "film":
+            scale, shift = self.scale_shift(v).chunk(2, dim=-1)
+            return h * (1 + scale) + shift
+        content = self.norm(h)
+        if self.topology == "broadcast":
+            answer = self._attend(v, content, content, mask[:, None, :])
+        elif self.topology == "single":
+            answer = self._attend(content, v, v, None)
+        else:
+            weighted = mixture[..., None] * prototypes
+            answer = self._attend(content, weighted, weighted, None)
+        return h + self.out(answer)
+
+    def _attend(
+        self,
+        query: Float[Tensor, "video query width"],
+        key: Float[Tensor, "video key width"],
+        value: Float[Tensor, "video key width"],
+        visible: Bool[Tensor, "video 1 key"] | None,
+    ) -> Float[Tensor, "video query width"]:
+        return F.scaled_dot_product_attention(
+            self.query(query), self.key(key), self.value(value), attn_mask=visible
+        )
+
+
+class CORE(nn.Module):
+    """Category-oriented refinement: what the video resembles, written back into its segments."""
+
+    def __init__(self, config: RefineVADConfig) -> None:
+        super().__init__()
+        categories = len(config.categories)
+        self.weights, self.temperature = config.weights, config.category_temperature
+        self.label_injection = config.label_injection
+        self.coarse = nn.Linear(config.width, 1)
+        self.classify = nn.Sequential(
+            nn.LayerNorm(config.width), nn.Dropout(config.dropout), nn.Linear(config.width, 2 * categories)
+        )
+        self.prototypes = nn.Parameter(torch.randn(categories, config.width) / config.width**0.5)
+        self.inject = Injection(config.width, config.topology)
+
+    def mixture(self, presence: Float[Tensor, "video category"]) -> Float[Tensor, "video category"]:
+        """w from p: a softmax with temperature, or the most present category alone."""
+        if self.weights == "hard":
+            return F.one_hot(presence.argmax(-1), presence.shape[-1]).to(presence.dtype)
+        return (presence / self.temperature).softmax(-1)
+
+    def forward(
+        self,
+        h: Float[Tensor, "video segment width"],
+        mask: Bool[Tensor, "video segment"],
+        labels: Float[Tensor, "video category"] | None,
+    ) -> tuple[
+        Float[Tensor, "video segment width"],
+        Float[Tensor, "video segment"],
+        Float[Tensor, "video category 2"],
+        Float[Tensor, "video category"],
+        Float[Tensor, "video width"],
+    ]:
+        """Return (refined segments, pooling weights, z, w, video vector). `labels` (0/1) are used in training only."""
+        coarse = self.coarse(h).squeeze(-1).masked_fill(~mask, float("-inf")).softmax(-1)
+        video = torch.einsum("vs,vsw->vw", coarse, h)
+        z = self.classify(video).view(len(h), -1, 2)
+        w = self.mixture(z.softmax(-1)[..., 1])
+        injected = w
+        if labels is not None and self.training and self.label_injection:
+            # v + e_y: the mean of the true categories' prototypes; nothing for normal videos
+            injected = w + labels / labels.sum(-1, keepdim=True).clamp_min(1.0)
+        return self.inject(h, mask, injected, self.prototypes), coarse, z, w, video
+
+
+class RefineVAD(nn.Module):
+    """Segments of videos in, a score for each out. Standardises its input with the training set's statistics."""
+
+    input_mean: Tensor
+    input_scale: Tensor
+
+    def __init__(self, config: RefineVADConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("input_mean", torch.zeros(config.channels))
+        self.register_buffer("input_scale", torch.ones(config.channels))
+        self.motar = MoTAR(config)
+        self.project = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.channels, config.width))
+        self.encoder = nn.ModuleList(EncoderBlock(config) for _ in range(config.layers))
+        self.core = CORE(config)
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Sequential(
+            nn.Linear(config.width, config.width // 2),
+            nn.GELU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.width // 2, 1),
+        )
+        self.segment_categories = nn.Linear(config.width, len(config.categories))
+
+    @torch.no_grad()
+    def fit_statistics(
+        self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]
+    ) -> None:
+        """Set the input's and the motion's mean and spread from training videos."""
+        real = x[mask]
+        self.input_mean.copy_(real.mean(0))
+        self.input_scale.copy_(real.std(0, unbiased=False).clamp_min(1e-4))
+        motion = MoTAR.log_variance(self.standardise(x, mask), mask)[mask]
+        self.motar.motion_mean.copy_(motion.mean())
+        self.motar.motion_scale.copy_(motion.std(unbiased=False).clamp_min(1e-3))
+
+    def standardise(
+        self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]
+    ) -> Float[Tensor, "video segment channel"]:
+        return ((x - self.input_mean) / self.input_scale) * mask[..., None]
+
+    def forward(
+        self,
+        x: Float[Tensor, "video segment channel"],
+        mask: Bool[Tensor, "video segment"],
+        labels: Float[Tensor, "video category"] | None = None,
+    ) -> Output:
+        """Score padded videos; `mask` is true on real segments, of which each video needs at least one."""
+        y, ratio = self.motar(self.standardise(x, mask), mask)
+        h = self.project(y)
+        for block in self.encoder:
+            h = block(h, mask)
+        refined, coarse, z, w, video = self.core(h, mask, labels)
+        content = self.norm(refined)
+        logits = smooth(self.head(content), mask, self.config.smoothing).squeeze(-1)
+        segment_logits = smooth(self.segment_categories(content), mask, self.config.smoothing)
+        return Output(logits, coarse, z, w, segment_logits, ratio, video, self.config.segment_posterior)
+
+
+def smooth(
+    values: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"], half_width: int
+) -> Float[Tensor, "video segment channel"]:
+    """Average over [t - half_width, t + half_width], of real segments only; padded ones come out 0."""
+    real = mask[..., None].to(values.dtype)
+    if half_width == 0:
+        return values * real
+    size = 2 * half_width + 1
+    total = F.avg_pool1d((values * real).mT, size, stride=1, padding=half_width).mT
+    count = F.avg_pool1d(real.mT, size, stride=1, padding=half_width).mT
+    return total / count.clamp_min(1e-9) * real

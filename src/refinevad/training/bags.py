@@ -1,0 +1,94 @@
+"""Bags of segments as padded batches: balanced, seeded by epoch, and of a set length without dropping information."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from refinevad.errors import InputError
+
+Shortening = Literal["pool", "sample"]
+
+
+@dataclass(frozen=True)
+class Bag:
+    """One video for training: its segments, and which categories occur somewhere in it (0/1)."""
+
+    values: Float[np.ndarray, "segment channel"]
+    labels: Float[np.ndarray, "category"]
+
+    @property
+    def anomalous(self) -> bool:
+        return bool(self.labels.any())
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Videos padded to the longest; `mask` is true on real segments."""
+
+    values: Float[Tensor, "video segment channel"]
+    mask: Bool[Tensor, "video segment"]
+    labels: Float[Tensor, "video category"]
+
+    def to(self, device: torch.device) -> "Batch":
+        return Batch(self.values.to(device), self.mask.to(device), self.labels.to(device))
+
+
+def label_vector(labels: Sequence[str], categories: Sequence[str]) -> Float[np.ndarray, "category"]:
+    """0/1 for each category. Raises InputError for a label the model does not know."""
+    unknown = sorted(set(labels) - set(categories))
+    if unknown:
+        raise InputError(f"unknown category {', '.join(unknown)}; the model knows {', '.join(categories)}")
+    return np.array([float(category in labels) for category in categories], dtype=np.float32)
+
+
+def shorten(
+    values: Float[np.ndarray, "segment channel"], limit: int, how: Shortening
+) -> Float[np.ndarray, "kept channel"]:
+    """At most `limit` segments: means over equal stretches (`pool`: nothing is lost) or evenly spaced ones (`sample`)."""
+    segments = len(values)
+    if segments <= limit:
+        return values
+    bounds = np.linspace(0, segments, limit + 1).astype(np.int64)
+    if how == "sample":
+        return values[bounds[:-1]]
+    sums = np.add.reduceat(values.astype(np.float64), bounds[:-1], axis=0)
+    return (sums / np.diff(bounds)[:, None]).astype(np.float32)
+
+
+def collate(bags: Sequence[Bag], limit: int, how: Shortening = "pool") -> Batch:
+    """Pad bags into a batch of at most `limit` segments."""
+    kept = [shorten(bag.values, limit, how) for bag in bags]
+    length = max(len(values) for values in kept)
+    values = np.zeros((len(bags), length, kept[0].shape[1]), dtype=np.float32)
+    mask = np.zeros((len(bags), length), dtype=bool)
+    for row, bag in enumerate(kept):
+        values[row, : len(bag)] = bag
+        mask[row, : len(bag)] = True
+    labels = np.stack([bag.labels for bag in bags])
+    return Batch(torch.from_numpy(values), torch.from_numpy(mask), torch.from_numpy(labels))
+
+
+def balanced_batches(bags: Sequence[Bag], size: int, seed: int, epoch: int) -> Iterator[list[int]]:
+    """Indices of one epoch: half of each batch normal, half anomalous; the smaller side is gone through again.
+
+    A function of (seed, epoch) alone, so that a resumed run sees what an uninterrupted one would.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    sides = [
+        np.array([i for i, bag in enumerate(bags) if bag.anomalous == anomalous], dtype=np.int64)
+        for anomalous in (False, True)
+    ]
+    half = max(1, min(size // 2, max(len(side) for side in sides)))
+    steps = -(-max(len(side) for side in sides) // half)
+    orders = []
+    for side in sides:
+        rounds = -(-steps * half // len(side))
+        orders.append(np.concatenate([generator.permutation(side) for _ in range(rounds)]))
+    for step in range(steps):
+        chosen = [order[step * half : (step + 1) * half] for order in orders]
+        yield np.concatenate(chosen).tolist()

@@ -1,0 +1,197 @@
+"""A labelled data set: which videos there are, their video-level labels and splits. Never when anything happens.
+
+Two forms: `<split>/<category>/*.mp4` folders (category `normal` for normal videos), or a `videos.csv` with
+`path,labels,split` (several labels joined by `;`) or `path,labels,fold`. Temporal truth lives in other files, which
+this module does not know.
+"""
+
+import csv
+import json
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from refinevad.errors import InputError
+from refinevad.features import Features, load_features, read_provenance, require_same_signature
+from refinevad.files import atomic_write
+from refinevad.video import VIDEO_SUFFIXES
+
+NORMAL = "normal"
+SPLITS = ("train", "val", "test")
+INDEX = "dataset.json"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One video: `path` relative to the data set's root, its anomaly labels (none: normal), split or fold."""
+
+    path: str
+    labels: tuple[str, ...]
+    split: str
+    fold: int | None = None
+
+    @property
+    def name(self) -> str:
+        return str(Path(self.path).with_suffix(""))
+
+    @property
+    def anomalous(self) -> bool:
+        return bool(self.labels)
+
+
+def read_dataset(root: Path) -> list[Item]:
+    """List a data set's videos.
+
+    Raises:
+        InputError: not a data set; the sentence says what was looked for.
+    """
+    if not root.is_dir():
+        raise InputError(f"data set not found: {root} is not a folder")
+    try:
+        items = _from_csv(root / "videos.csv") if (root / "videos.csv").exists() else _from_folders(root)
+    except PermissionError as error:
+        raise InputError(f"folder cannot be read: {error.filename}; check its permissions") from error
+    if not items:
+        raise InputError(
+            f"no videos found in {root}: expected <split>/<category>/*.mp4 with splits {', '.join(SPLITS)}, or videos.csv"
+        )
+    return items
+
+
+def _from_folders(root: Path) -> list[Item]:
+    items = []
+    for split in SPLITS:
+        for category in sorted(path for path in (root / split).glob("*") if path.is_dir()):
+            labels = () if category.name.lower() == NORMAL else (category.name,)
+            files = sorted(path for path in category.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
+            items += [Item(path.relative_to(root).as_posix(), labels, split) for path in files]
+    return items
+
+
+def _from_csv(path: Path) -> list[Item]:
+    items = []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        columns = set(rows.fieldnames or ())
+        if not {"path", "labels"} <= columns or not columns & {"split", "fold"}:
+            raise InputError(
+                f"{path} needs the columns path,labels and split or fold; it has {sorted(columns)}"
+            )
+        for number, row in enumerate(rows, start=2):
+            if not row["path"] or row["labels"] is None:
+                raise InputError(f"{path} line {number}: path or labels missing")
+            labels = [label.strip() for label in row["labels"].split(";") if label.strip()]
+            split, fold = row.get("split") or "", row.get("fold")
+            if "split" in columns and split not in SPLITS:
+                raise InputError(f"{path} line {number}: split '{split}' is none of {', '.join(SPLITS)}")
+            if fold is not None and not fold.isdigit():
+                raise InputError(f"{path} line {number}: fold '{fold}' is not a whole number")
+            anomalies = tuple(label for label in labels if label.lower() != NORMAL)
+            items.append(Item(row["path"], anomalies, split, int(fold) if fold is not None else None))
+    return items
+
+
+def with_fold(items: Sequence[Item], fold: int) -> list[Item]:
+    """Assign splits for one fold of a cross-validation: `fold` is the test set, the others train."""
+    if fold not in {item.fold for item in items}:
+        raise InputError(
+            f"fold {fold} does not exist; there are {sorted({item.fold or 0 for item in items})}"
+        )
+    return [replace(item, split="test" if item.fold == fold else "train") for item in items]
+
+
+def with_validation(items: Sequence[Item], share: float, seed: int) -> list[Item]:
+    """Hold out `share` of each category's training videos as validation, where the data set names none."""
+    if any(item.split == "val" for item in items):
+        return list(items)
+    chosen: set[str] = set()
+    groups: dict[tuple[str, ...], list[Item]] = {}
+    for item in items:
+        if item.split == "train":
+            groups.setdefault(item.labels, []).append(item)
+    for labels, group in sorted(groups.items()):
+        order = sorted(group, key=lambda item: item.path)
+        random.Random(f"{seed}:{labels}").shuffle(order)
+        chosen |= {item.path for item in order[: round(share * len(order))]}
+    return [replace(item, split="val") if item.path in chosen else item for item in items]
+
+
+def categories_of(items: Sequence[Item]) -> tuple[str, ...]:
+    """The anomaly categories of a set, sorted."""
+    return tuple(sorted({label for item in items for label in item.labels}))
+
+
+def check_trainable(items: Sequence[Item]) -> None:
+    """Refuse a training split that cannot be learnt from.
+
+    Raises:
+        InputError: no training videos, no normal ones, or no anomalous ones.
+    """
+    training = [item for item in items if item.split == "train"]
+    normal = sum(not item.anomalous for item in training)
+    if not training:
+        raise InputError("the data set has no training videos; put some under train/<category>/")
+    if not normal:
+        raise InputError("the training split has no normal videos; put some under train/normal/")
+    if normal == len(training):
+        raise InputError("the training split has no anomalous videos; put some under train/<category>/")
+
+
+def thin_categories(items: Sequence[Item]) -> list[str]:
+    """Categories with a single training video: learnable in name only, worth a warning."""
+    counts = Counter(label for item in items if item.split == "train" for label in item.labels)
+    return sorted(label for label, count in counts.items() if count == 1)
+
+
+@dataclass(frozen=True)
+class FeatureIndex:
+    """A folder of features: `dataset.json` lists the items; each item's features lie at `<name>.safetensors`."""
+
+    root: Path
+    items: list[Item]
+    encoder: str
+    source: str
+
+    def path(self, item: Item) -> Path:
+        return self.root / f"{item.name}.safetensors"
+
+    def save(self) -> None:
+        content = {
+            "encoder": self.encoder,
+            "source": self.source,
+            "items": [asdict(item) for item in self.items],
+        }
+        with atomic_write(self.root / INDEX) as partial:
+            partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+    @classmethod
+    def open(cls, root: Path) -> "FeatureIndex":
+        """Raises InputError where `root` holds no feature index."""
+        path = root / INDEX
+        if not path.exists():
+            raise InputError(f"no features in {root} ({INDEX} is missing); run refinevad extract first")
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            items = [Item(**{**item, "labels": tuple(item["labels"])}) for item in content["items"]]
+            return cls(root, items, content["encoder"], content["source"])
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise InputError(f"{path} is damaged ({error}); run refinevad extract again") from error
+
+    def load(self, items: Sequence[Item]) -> list[Features]:
+        """Load features of items, all of one signature. Raises InputError on the first that does not fit."""
+        loaded = []
+        for item in items:
+            features = load_features(self.path(item))
+            if loaded:
+                require_same_signature(
+                    loaded[0].provenance.signature, features.provenance, str(self.path(item))
+                )
+            loaded.append(features)
+        return loaded
+
+    def channels(self) -> int:
+        """Numbers a segment, read from the first item's header."""
+        parts = read_provenance(self.path(self.items[0])).parts
+        return max(last for _, last in parts.values())

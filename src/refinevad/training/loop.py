@@ -1,0 +1,262 @@
+"""The training loop: balanced bags in, the epoch that validates best out; stopped at any time, it goes on where it was."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from torch import Tensor
+
+from refinevad.errors import InputError
+from refinevad.files import atomic_write
+from refinevad.model import Output, RefineVAD, RefineVADConfig
+from refinevad.training.bags import Bag, Batch, Shortening, balanced_batches, collate
+from refinevad.training.losses import category_loss, gmm_loss, mil_loss, posterior_loss, top_k_mean
+from refinevad.training.metrics import Runs, roc_auc
+from refinevad.training.resume import load_state, save_state
+
+HISTORY = "history.jsonl"
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a model is trained. Defaults follow docs/results.md.
+
+    Attributes:
+        lambda_gmm, lambda_category: weights of L_GMM and L_cat (the paper's 0.1 and 0.2).
+        lambda_posterior: weight of MIL on the per-segment category posterior (ours).
+        k_divisor: top-k takes floor(T / k_divisor) + 1 segments.
+        batch: videos a step, half normal, half anomalous.
+        limit, shortening: longest bag in training, and how longer ones are brought there.
+        noise: standard deviation of Gaussian noise on standardised inputs.
+        averaging: decay a step of the weights' exponential average that is validated and kept; 0: none.
+        patience: epochs without a better validation before it stops.
+        clip: largest gradient norm.
+    """
+
+    seed: int = 0
+    epochs: int = 30
+    batch: int = 64
+    learning_rate: float = 5e-4
+    weight_decay: float = 1e-2
+    limit: int = 256
+    shortening: Shortening = "pool"
+    lambda_gmm: float = 0.1
+    lambda_category: float = 0.2
+    lambda_posterior: float = 0.2
+    k_divisor: int = 16
+    noise: float = 0.0
+    averaging: float = 0.9
+    patience: int = 10
+    clip: float = 1.0
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TrainOptions":
+        """Raises InputError for a key this version does not know."""
+        unknown = set(values) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise InputError(
+                f"unknown training option {sorted(unknown)}; known: {sorted(cls.__dataclass_fields__)}"
+            )
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Video-level validation: AUC of the videos' top-k scores, and their cross-entropy, which settles ties."""
+
+    video_auc: float
+    loss: float
+
+    def better_than(self, other: "Validation | None") -> bool:
+        if other is None:
+            return True
+        ours, theirs = np.nan_to_num([self.video_auc, other.video_auc], nan=0.0)
+        return (round(float(ours), 6), -self.loss) > (round(float(theirs), 6), -other.loss)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training leaves: the chosen epoch's model and how it validated."""
+
+    model: RefineVAD
+    epoch: int
+    validation: Validation
+    epochs_run: int
+
+
+def losses(output: Output, batch: Batch, options: TrainOptions) -> dict[str, Tensor]:
+    """Each weighted term of the loss by name; their sum is minimised."""
+    terms = {"mil": mil_loss(output, batch.labels, batch.mask, options.k_divisor)}
+    if options.lambda_category:
+        terms["category"] = options.lambda_category * category_loss(output, batch.labels)
+    if options.lambda_posterior:
+        terms["posterior"] = options.lambda_posterior * posterior_loss(
+            output, batch.labels, batch.mask, options.k_divisor
+        )
+    if options.lambda_gmm:
+        terms["gmm"] = options.lambda_gmm * gmm_loss(output, batch.labels, batch.mask)
+    return terms
+
+
+@torch.no_grad()
+def validate(
+    model: RefineVAD, bags: Sequence[Bag], options: TrainOptions, device: torch.device
+) -> Validation:
+    """Score validation videos as training sees them, without labels; compare with their video-level labels."""
+    model.eval()
+    scores, truth = [], []
+    for start in range(0, len(bags), options.batch):
+        batch = collate(bags[start : start + options.batch], options.limit, options.shortening).to(device)
+        output = model(batch.values, batch.mask)
+        scores.append(top_k_mean(output.logits, batch.mask, options.k_divisor).cpu())
+        truth.append(batch.labels.cpu().sum(-1) > 0)
+    logits, anomalous = torch.cat(scores), torch.cat(truth)
+    loss = float(F.binary_cross_entropy_with_logits(logits, anomalous.float()))
+    return Validation(roc_auc(Runs.from_frames(logits.double().numpy(), anomalous.numpy())), loss)
+
+
+def fit_statistics(model: RefineVAD, bags: Sequence[Bag], options: TrainOptions) -> None:
+    """Standardisation from at most 512 training videos."""
+    sample = bags[:: max(1, len(bags) // 512)]
+    batch = collate(sample, options.limit, options.shortening)
+    model.fit_statistics(batch.values, batch.mask)
+
+
+class Trainer:
+    """One training run in a folder. `run()` starts it, or goes on after the last whole epoch found there."""
+
+    def __init__(
+        self,
+        config: RefineVADConfig,
+        options: TrainOptions,
+        training: Sequence[Bag],
+        validation: Sequence[Bag],
+        folder: Path,
+        device: torch.device | None = None,
+    ) -> None:
+        self.options, self.training, self.validation, self.folder = options, training, validation, folder
+        self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.manual_seed(options.seed)
+        self.model = RefineVAD(config)
+        fit_statistics(self.model, training, options)
+        self.model.to(self.device)
+        self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+        )
+        steps = options.epochs * sum(1 for _ in balanced_batches(training, options.batch, options.seed, 0))
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, _warm_cosine(steps))
+        self.best: dict[str, Tensor] | None = None
+        self.best_validation: Validation | None = None
+        self.best_epoch = -1
+        self.epoch = 0
+
+    def run(self, progress: Callable[[int, dict[str, float]], None] | None = None) -> Trained:
+        """Train to the end; `progress(epoch, figures)` is called after each epoch."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        load_state(self)
+        while self.epoch < self.options.epochs and self.epoch - self.best_epoch <= self.options.patience:
+            figures = self._epoch()
+            validated = self._averaged(
+                lambda model: validate(model, self._validated(), self.options, self.device)
+            )
+            if validated.better_than(self.best_validation):
+                self.best_validation, self.best_epoch = validated, self.epoch
+                self.best = {name: value.clone() for name, value in self.average.items()}
+            self.epoch += 1
+            figures |= {"val_video_auc": validated.video_auc, "val_loss": validated.loss}
+            save_state(self)
+            self._record(figures)
+            if progress is not None:
+                progress(self.epoch, figures)
+        if self.best is None or self.best_validation is None:
+            raise InputError(
+                f"training has no epoch to keep: epochs={self.options.epochs}; ask for at least one"
+            )
+        self.model.load_state_dict(self.best)
+        self.model.eval()
+        return Trained(self.model, self.best_epoch, self.best_validation, self.epoch)
+
+    def _validated(self) -> Sequence[Bag]:
+        return self.validation or self.training
+
+    def _epoch(self) -> dict[str, float]:
+        self.model.train()
+        torch.manual_seed(
+            self.options.seed * 100_003 + self.epoch + 1
+        )  # an epoch's noise depends on nothing before it
+        sums: dict[str, float] = {}
+        batches = list(balanced_batches(self.training, self.options.batch, self.options.seed, self.epoch))
+        for indices in batches:
+            batch = collate([self.training[i] for i in indices], self.options.limit, self.options.shortening)
+            for name, value in self._step(batch.to(self.device)).items():
+                sums[name] = sums.get(name, 0.0) + value / len(batches)
+        return sums
+
+    def _step(self, batch: Batch) -> dict[str, float]:
+        values = batch.values
+        if self.options.noise:
+            values = values + torch.randn_like(values) * self.options.noise * self.model.input_scale
+        terms = losses(self.model(values, batch.mask, batch.labels), batch, self.options)
+        total = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(total):
+            raise InputError(
+                f"the loss became {float(total)} in epoch {self.epoch + 1}; lower learning_rate "
+                f"({self.options.learning_rate}) or check the features"
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        with torch.no_grad():
+            for name, value in self.model.state_dict().items():
+                self.average[name].lerp_(value, 1.0 - self.options.averaging)
+        return {
+            "loss": float(total.detach()),
+            **{name: float(value.detach()) for name, value in terms.items()},
+        }
+
+    def _averaged(self, use: Callable[[RefineVAD], Validation]) -> Validation:
+        """Run `use` on the averaged weights, then put the running ones back."""
+        running = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average)
+        result = use(self.model)
+        self.model.load_state_dict(running)
+        return result
+
+    def _record(self, figures: dict[str, float]) -> None:
+        """Append an epoch to the history, cutting what a run that was stopped left beyond the saved state."""
+        path = self.folder / HISTORY
+        lines = path.read_text(encoding="utf-8").splitlines()[: self.epoch - 1] if path.exists() else []
+        with atomic_write(path) as partial:
+            partial.write_text(
+                "\n".join([*lines, json.dumps({"epoch": self.epoch, **figures})]) + "\n", encoding="utf-8"
+            )
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What a saved state must share with this run to be resumed."""
+        return {
+            "config": self.model.config.as_dict(),
+            "options": asdict(self.options),
+            "training_videos": len(self.training),
+            "validation_videos": len(self.validation),
+        }
+
+
+def _warm_cosine(steps: int) -> Callable[[int], float]:
+    """Linear warm-up over the first 5 % of steps, then a cosine to a hundredth."""
+    warm = max(1, steps // 20)
+
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / warm
+        return 0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * (step - warm) / max(1, steps - warm))))
+
+    return factor

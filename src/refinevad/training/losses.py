@@ -1,0 +1,85 @@
+"""The losses, each a pure function of (output, labels, mask): L = L_MIL + a L_GMM + b L_cat (+ our additions)."""
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from refinevad.model import Output
+
+K_DIVISOR = 16  # the field's k = floor(T / 16) + 1
+_SPREAD_FLOOR = 1.0  # a category's Gaussian is never narrower than a segment
+
+
+def bag_sizes(mask: Bool[Tensor, "video segment"], divisor: int = K_DIVISOR) -> Int[Tensor, "video"]:
+    """k of each video: floor(T / divisor) + 1, at most T."""
+    lengths = mask.sum(-1)
+    return torch.minimum(lengths // divisor + 1, lengths.clamp_min(1))
+
+
+def top_k_mean(
+    values: Float[Tensor, "video segment *rest"],
+    mask: Bool[Tensor, "video segment"],
+    divisor: int = K_DIVISOR,
+) -> Float[Tensor, "video *rest"]:
+    """Mean of each video's k largest values over real segments."""
+    k = bag_sizes(mask, divisor)
+    shape = (*mask.shape, *([1] * (values.ndim - 2)))
+    ordered = values.masked_fill(~mask.view(shape), float("-inf")).topk(int(k.max()), dim=1).values
+    place = torch.arange(ordered.shape[1], device=k.device)
+    counted = (place[None] < k[:, None]).view(*ordered.shape[:2], *([1] * (values.ndim - 2)))
+    return ordered.masked_fill(~counted, 0.0).sum(1) / k.view(-1, *([1] * (values.ndim - 2)))
+
+
+def mil_loss(
+    output: Output,
+    labels: Float[Tensor, "video category"],
+    mask: Bool[Tensor, "video segment"],
+    divisor: int = K_DIVISOR,
+) -> Float[Tensor, ""]:
+    """L_MIL: binary cross-entropy between a video's top-k mean logit and whether it is anomalous."""
+    anomalous = (labels.sum(-1) > 0).to(output.logits.dtype)
+    return F.binary_cross_entropy_with_logits(top_k_mean(output.logits, mask, divisor), anomalous)
+
+
+def category_loss(output: Output, labels: Float[Tensor, "video category"]) -> Float[Tensor, ""]:
+    """L_cat: cross-entropy between (absent, present) logits and the labels; normal is the absence of all."""
+    log_p = output.category_logits.log_softmax(-1)
+    return -(labels * log_p[..., 1] + (1 - labels) * log_p[..., 0]).mean()
+
+
+def posterior_loss(
+    output: Output,
+    labels: Float[Tensor, "video category"],
+    mask: Bool[Tensor, "video segment"],
+    divisor: int = K_DIVISOR,
+) -> Float[Tensor, ""]:
+    """MIL for each category on the per-segment posterior (ours): its top-k mean logit against the label."""
+    return F.binary_cross_entropy_with_logits(top_k_mean(output.segment_logits, mask, divisor), labels)
+
+
+def category_mixture(output: Output, mask: Bool[Tensor, "video segment"]) -> Float[Tensor, "video segment"]:
+    """s_gmm[t] = sum_c w_c G_c(t): each category's attention over time, moment-matched to a Gaussian.
+
+    Attention of category c is the pooling weight times its presence in the segment, normalised over time (our
+    reading; the paper's is open). G_c(t) = exp(-(t - mu_c)^2 / (2 sigma_c^2)), at most 1.
+    """
+    attention = output.coarse[..., None] * torch.sigmoid(output.segment_logits) * mask[..., None]
+    attention = attention / attention.sum(1, keepdim=True).clamp_min(1e-9)
+    t = torch.arange(mask.shape[1], device=mask.device, dtype=attention.dtype)[None, :, None]
+    mu = (attention * t).sum(1, keepdim=True)
+    variance = (attention * (t - mu) ** 2).sum(1, keepdim=True) + _SPREAD_FLOOR**2
+    gaussians = torch.exp(-((t - mu) ** 2) / (2 * variance))
+    return torch.einsum("vsc,vc->vs", gaussians, output.mixture) * mask
+
+
+def gmm_loss(
+    output: Output, labels: Float[Tensor, "video category"], mask: Bool[Tensor, "video segment"]
+) -> Float[Tensor, ""]:
+    """L_GMM: mean squared distance between scores and the category mixture, over anomalous videos' segments.
+
+    Normal videos have no event to complete; a batch without anomalous ones gives 0.
+    """
+    weight = mask * (labels.sum(-1, keepdim=True) > 0)
+    distance = (output.scores - category_mixture(output, mask)) ** 2
+    return (distance * weight).sum() / weight.sum().clamp_min(1)

@@ -1,0 +1,124 @@
+"""A recipe: one experiment in one TOML file. Its header comment says command, cost, expected and measured."""
+
+import os
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from refinevad.encoders.choice import DEFAULT_ENCODER
+from refinevad.errors import InputError
+from refinevad.model import RefineVADConfig
+from refinevad.timeline import SegmentRule
+from refinevad.training.loop import TrainOptions
+
+DATA_VARIABLE = "REFINEVAD_DATA"
+DEFAULT_DATA = "../shared/data"
+KINDS = ("videos", "ucf-captions")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that defines an experiment.
+
+    Attributes:
+        data: root of the data set.
+        kind: `videos` (folders or videos.csv), or `ucf-captions` (UCF-Crime's annotation folder with captions.json).
+        features: folder of features, filled when it is not; None: inside the run.
+        encoder, rule: how features are made.
+        folds: number of folds of a cross-validation; 0: the data set's own splits.
+        validation_share: share of training videos held out where the data set has no validation split.
+        model: options of RefineVADConfig besides channels and categories.
+        train: options of the loop.
+        alerts_per_hour: target of the calibration.
+    """
+
+    data: Path
+    kind: str = "videos"
+    features: Path | None = None
+    encoder: str = DEFAULT_ENCODER
+    rule: SegmentRule = field(default_factory=SegmentRule.default)
+    folds: int = 0
+    validation_share: float = 0.15
+    model: dict[str, Any] = field(default_factory=dict)
+    train: TrainOptions = field(default_factory=TrainOptions)
+    alerts_per_hour: float = 6.0
+
+    def config(self, channels: int, categories: tuple[str, ...]) -> RefineVADConfig:
+        return RefineVADConfig.from_dict({**self.model, "channels": channels, "categories": categories})
+
+    def with_seed(self, seed: int) -> "Recipe":
+        return replace(self, train=replace(self.train, seed=seed))
+
+
+def find_data(text: str, base: Path | None = None) -> Path:
+    """A data path as written: absolute, or relative to here, to the recipe, or to $REFINEVAD_DATA."""
+    data = Path(os.environ.get(DATA_VARIABLE, DEFAULT_DATA))
+    candidates = [Path(text), *([base / text] if base else []), data / text]
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate
+    looked = ", ".join(str(candidate) for candidate in candidates)
+    raise InputError(
+        f"data not found: {text} (looked at {looked}); set {DATA_VARIABLE} to the folder that holds it"
+    )
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe file.
+
+    Raises:
+        InputError: not TOML, an unknown table or key, or data that is not there.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"recipe {path} is not valid TOML: {error}") from error
+    tables = {
+        "data": {"root", "kind", "features", "folds", "validation_share"},
+        "encoder": {"name", "segment_s", "segment_frames"},
+        "model": None,
+        "train": None,
+        "events": {"alerts_per_hour"},
+    }
+    for table, values in content.items():
+        known = tables.get(table, set())
+        unknown = {table} if table not in tables else set() if known is None else set(values) - known
+        if unknown:
+            raise InputError(
+                f"recipe {path}: unknown {'table' if table not in tables else 'key'} {sorted(unknown)} in [{table}]"
+            )
+    data, encoder = content.get("data", {}), content.get("encoder", {})
+    if "root" not in data:
+        raise InputError(f"recipe {path}: [data] needs root, the folder of the data set")
+    if data.get("kind", "videos") not in KINDS:
+        raise InputError(f"recipe {path}: kind '{data['kind']}' is none of {', '.join(KINDS)}")
+    recipe = Recipe(
+        data=find_data(data["root"], path.parent),
+        kind=data.get("kind", "videos"),
+        features=Path(data["features"]) if "features" in data else None,
+        encoder=encoder.get("name", DEFAULT_ENCODER),
+        rule=_rule(encoder),
+        folds=data.get("folds", 0),
+        validation_share=data.get("validation_share", 0.15),
+        model=content.get("model", {}),
+        train=TrainOptions.from_dict(content.get("train", {})),
+        alerts_per_hour=content.get("events", {}).get("alerts_per_hour", 6.0),
+    )
+    recipe.config(2, ("any",))  # a wrong model option fails here, before any video is read
+    return recipe
+
+
+def _rule(encoder: dict[str, Any]) -> SegmentRule:
+    if "segment_frames" in encoder or "segment_s" in encoder:
+        return SegmentRule(seconds=encoder.get("segment_s"), frames=encoder.get("segment_frames"))
+    return SegmentRule.default()
+
+
+def as_recipe(path: Path) -> Recipe:
+    """A recipe file as it is; a folder of videos or of features with every default. Raises InputError otherwise."""
+    if path.is_dir():
+        return Recipe(data=path)
+    if path.suffix == ".toml" and path.exists():
+        return read_recipe(path)
+    raise InputError(f"{path} is neither a recipe (.toml) nor a folder of labelled videos")

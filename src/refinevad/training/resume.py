@@ -1,0 +1,90 @@
+"""A run's state between epochs, as safetensors: stopped in mid-epoch, it goes on after the last whole one."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from refinevad.errors import InputError
+from refinevad.files import atomic_write
+
+if TYPE_CHECKING:
+    from refinevad.training.loop import Trainer
+
+STATE = "state.safetensors"
+
+
+def save_state(trainer: "Trainer") -> None:
+    """Write weights, their average, the best epoch and the optimizer's moments, atomically."""
+    tensors: dict[str, Tensor] = {}
+    _put(tensors, "model", trainer.model.state_dict())
+    _put(tensors, "average", trainer.average)
+    _put(tensors, "best", trainer.best or {})
+    optimizer = trainer.optimizer.state_dict()
+    for index, moments in optimizer["state"].items():
+        _put(tensors, f"optimizer.{index}", moments)
+    best = trainer.best_validation
+    header = {
+        "epoch": trainer.epoch,
+        "best_epoch": trainer.best_epoch,
+        "best": None if best is None else [best.video_auc, best.loss],
+        "schedule_steps": trainer.schedule.last_epoch,
+        "fingerprint": trainer.fingerprint,
+    }
+    with atomic_write(trainer.folder / STATE) as partial:
+        save_file(tensors, partial, metadata={"state": json.dumps(header)})
+
+
+def load_state(trainer: "Trainer") -> None:
+    """Bring a trainer to where its folder's state left off; without a state, do nothing.
+
+    Raises:
+        InputError: the state belongs to another configuration or data set, or is damaged.
+    """
+    from refinevad.training.loop import Validation
+
+    path = trainer.folder / STATE
+    if not path.exists():
+        return
+    try:
+        with safe_open(path, framework="pt", device=str(trainer.device)) as file:
+            header = json.loads(file.metadata()["state"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        raise InputError(f"training state {path} is damaged ({error}); delete it to start again") from error
+    if header["fingerprint"] != json.loads(json.dumps(trainer.fingerprint)):
+        raise InputError(
+            f"{trainer.folder} holds a run with other options or another data set; choose another --out, or delete it"
+        )
+    trainer.model.load_state_dict(_take(tensors, "model"))
+    trainer.average = _take(tensors, "average")
+    trainer.best = _take(tensors, "best") or None
+    trainer.best_validation = None if header["best"] is None else Validation(*header["best"])
+    trainer.best_epoch, trainer.epoch = header["best_epoch"], header["epoch"]
+    skeleton = trainer.optimizer.state_dict()
+    skeleton["state"] = {
+        index: _take(tensors, f"optimizer.{index}") for index in range(len(list(trainer.model.parameters())))
+    }
+    skeleton["state"] = {index: moments for index, moments in skeleton["state"].items() if moments}
+    trainer.optimizer.load_state_dict(skeleton)
+    _advance(trainer.schedule, header["schedule_steps"])
+
+
+def _advance(schedule: Any, steps: int) -> None:
+    schedule.last_epoch = steps
+    for group, base, factor in zip(
+        schedule.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True
+    ):
+        group["lr"] = base * factor(steps)
+
+
+def _put(tensors: dict[str, Tensor], prefix: str, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        tensors[f"{prefix}/{name}"] = torch.as_tensor(value).detach().clone().contiguous()
+
+
+def _take(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.split("/", 1)[1]: value for name, value in tensors.items() if name.startswith(f"{prefix}/")}
