@@ -1,0 +1,232 @@
+"""Anyone's predictions, read and laid over the frames of a test set.
+
+Three forms of `video -> numbers`: npz, safetensors, and JSON. A video holds either `(segments, 1 + categories)`
+probabilities, the normal one first, or `(segments,)` anomaly scores; the anomaly score of the former is 1 - P(normal).
+
+How scores meet frames (`Expansion`):
+- `repeat`: score t lasts over segment t of the truth's timeline (16 frames in the field). A video with too many is
+  cut, one with too few goes on with its last score.
+- `stretch`: a video of n frames and k scores gives frame i score floor(k i / n) (peers resample to 32 a video).
+- `auto`: `stretch` when all videos, two or more, hold equally many scores and not all of them fit; else `repeat`.
+Whatever does not fit is listed in `Alignment.adjusted`, video by video.
+"""
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from refinevad.errors import InputError
+from refinevad.training.truth import Truth, VideoTruth
+
+Expansion = Literal["auto", "repeat", "stretch"]
+Rule = Literal["cut", "padded", "stretched", "missing", "ignored"]
+
+
+@dataclass(frozen=True, eq=False)
+class VideoPrediction:
+    """One video: anomaly scores, and the probabilities of all columns (normal first) where they are known."""
+
+    scores: Float[np.ndarray, "segment"]
+    probabilities: Float[np.ndarray, "segment column"] | None
+
+    @classmethod
+    def of(cls, values: Float[np.ndarray, "segment *column"]) -> "VideoPrediction":
+        """From scores (one axis) or probabilities (two axes, normal first)."""
+        if values.ndim == 1:
+            return cls(values, None)
+        return cls(1 - values[:, 0], values)
+
+
+Predictions = Mapping[str, VideoPrediction]
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """A video whose prediction did not fit its truth: how many scores it has, how many fit, and what was done."""
+
+    video: str
+    predicted: int
+    expected: int
+    rule: Rule
+
+
+@dataclass(frozen=True, eq=False)
+class AlignedVideo:
+    """A video's truth with a prediction that covers exactly its frames: score t lasts over segment t of the borders."""
+
+    truth: VideoTruth
+    prediction: VideoPrediction
+    frame_bounds: Int[np.ndarray, "bound"]
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Videos that can be judged, in the truth's order, and all that had to be adjusted."""
+
+    videos: tuple[AlignedVideo, ...]
+    adjusted: tuple[Adjustment, ...]
+
+
+def read_predictions(path: Path) -> dict[str, VideoPrediction]:
+    """Read `.npz` (never unpickling), `.safetensors` or `.json`.
+
+    Raises:
+        InputError: unreadable, of another kind, empty, or a video whose numbers are not finite scores or probabilities.
+    """
+    readers = {".npz": _read_npz, ".safetensors": _read_safetensors, ".json": _read_json}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"predictions must be .npz, .safetensors or .json, not {path.name}")
+    if not path.is_file():
+        raise InputError(f"predictions not found: {path}")
+    arrays = reader(path)
+    if not arrays:
+        raise InputError(f"{path} holds no video; predictions map a video's name to its scores")
+    return {name: _checked(name, values, path) for name, values in arrays.items()}
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InputError(f"{path} holds one array, not an archive; save it with numpy.savez")
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is damaged or holds Python objects ({error}); save plain number arrays") from error
+
+
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return dict(load_file(path))
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a safetensors file ({error})") from error
+
+
+def _read_json(path: Path) -> dict[str, np.ndarray]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected an object that maps a video's name to its list of scores")
+    arrays = {}
+    for name, values in content.items():
+        try:
+            arrays[name] = np.array(values, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{path}: the scores of {name!r} are not a list of numbers, or of equal lists") from error
+    return arrays
+
+
+def _checked(name: str, values: np.ndarray, path: Path) -> VideoPrediction:
+    where = f"{path}: {name!r}"
+    if values.ndim not in (1, 2) or not len(values):
+        raise InputError(
+            f"{where} has shape {values.shape}; expected (segments,) scores or (segments, 1 + categories) probabilities"
+        )
+    if values.dtype.kind not in "fiub":
+        raise InputError(f"{where} holds {values.dtype}, not numbers")
+    if values.ndim == 2 and values.shape[1] < 2:
+        raise InputError(f"{where} has a single column; give scores as one axis, or the normal and other columns")
+    numbers = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+    if not np.isfinite(numbers).all():
+        raise InputError(f"{where} holds NaN or infinite numbers; repair the predictions first")
+    if numbers.ndim == 2 and (numbers.min() < -1e-6 or numbers.max() > 1 + 1e-6):
+        raise InputError(f"{where} has numbers outside [0, 1]; give probabilities, not logits")
+    return VideoPrediction.of(numbers)
+
+
+def align(
+    predictions: Predictions, truth: Truth, expansion: Expansion = "auto", allow_missing: bool = False
+) -> Alignment:
+    """Lay each video's prediction over its frames, by the rules in the module's text.
+
+    A prediction is found by the video's name, with or without its suffix.
+
+    Raises:
+        InputError: no video in common; a video of the truth without a prediction, unless `allow_missing`;
+            another number of columns than the truth has.
+    """
+    named = {video.name: _find(video.name, predictions) for video in truth.videos}
+    found = {name: key for name, key in named.items() if key is not None}
+    if not found:
+        raise InputError(
+            f"predictions and truth share no video: {next(iter(predictions), 'nothing')!r} "
+            f"against {truth.videos[0].name!r}"
+        )
+    absent = [name for name, key in named.items() if key is None]
+    if absent and not allow_missing:
+        raise InputError(
+            f"{len(absent)} of {len(named)} videos have no prediction, {absent[0]!r} first; "
+            "predict them, or allow missing ones"
+        )
+    stretch = expansion == "stretch" or (expansion == "auto" and _fixed_length(predictions, truth, found))
+    videos, adjusted = [], []
+    for video in truth.videos:
+        if video.name not in found:
+            adjusted.append(Adjustment(video.name, 0, video.timeline.segments, "missing"))
+            continue
+        prediction = predictions[found[video.name]]
+        _check_columns(video.name, prediction, truth)
+        aligned, rule = _stretched(video, prediction) if stretch else _repeated(video, prediction)
+        videos.append(aligned)
+        if rule is not None:
+            adjusted.append(Adjustment(video.name, len(prediction.scores), video.timeline.segments, rule))
+    taken = set(found.values())
+    adjusted += [Adjustment(k, len(p.scores), 0, "ignored") for k, p in predictions.items() if k not in taken]
+    return Alignment(tuple(videos), tuple(adjusted))
+
+
+def _find(name: str, predictions: Predictions) -> str | None:
+    bare = str(Path(name).with_suffix(""))
+    return next((key for key in (name, bare, f"{name}.mp4") if key in predictions), None)
+
+
+def _check_columns(name: str, prediction: VideoPrediction, truth: Truth) -> None:
+    probabilities = prediction.probabilities
+    if probabilities is not None and probabilities.shape[1] != len(truth.columns):
+        raise InputError(
+            f"{name!r} is predicted with {probabilities.shape[1]} columns, the truth has {len(truth.columns)}: "
+            f"{', '.join(truth.columns)}"
+        )
+
+
+def _fixed_length(predictions: Predictions, truth: Truth, found: Mapping[str, str]) -> bool:
+    """Whether every video was resampled to one length that is not the truth's."""
+    counts = {len(predictions[key].scores) for key in found.values()}
+    fits = all(
+        len(predictions[found[video.name]].scores) == video.timeline.segments
+        for video in truth.videos
+        if video.name in found
+    )
+    return len(found) > 1 and len(counts) == 1 and not fits
+
+
+def _repeated(video: VideoTruth, prediction: VideoPrediction) -> tuple[AlignedVideo, Rule | None]:
+    given, wanted = len(prediction.scores), video.timeline.segments
+    place = np.minimum(np.arange(wanted), given - 1)
+    rule: Rule | None = None if given == wanted else "cut" if given > wanted else "padded"
+    return AlignedVideo(video, _taken(prediction, place), video.timeline.frame_bounds), rule
+
+
+def _stretched(video: VideoTruth, prediction: VideoPrediction) -> tuple[AlignedVideo, Rule | None]:
+    """Score j of k lasts over the frames i with floor(k i / n) = j, so from ceil(j n / k) on."""
+    count, frames = len(prediction.scores), video.timeline.frames
+    bounds = -(-np.arange(count + 1, dtype=np.int64) * frames // count)
+    lasting = np.flatnonzero(np.diff(bounds))  # with fewer frames than scores some last over none
+    rule: Rule | None = None if np.array_equal(bounds, video.timeline.frame_bounds) else "stretched"
+    return AlignedVideo(video, _taken(prediction, lasting), np.append(bounds[lasting], frames)), rule
+
+
+def _taken(prediction: VideoPrediction, place: Int[np.ndarray, "segment"]) -> VideoPrediction:
+    rows = None if prediction.probabilities is None else prediction.probabilities[place]
+    return VideoPrediction(prediction.scores[place], rows)

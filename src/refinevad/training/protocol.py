@@ -1,0 +1,126 @@
+"""Predictions and truth -> the field's table of figures, under one of two protocols.
+
+Both: AUC, AP (step-wise and trapezoid) over the frames of all videos together; Ano-AUC over the videos whose label is
+not normal; video AUC on each video's top floor(T / 16) + 1 segments; FAR, the share of normal videos' frames above 0.5;
+expected calibration error; category accuracy over anomalous videos. They differ in mAP@IoU alone: `legacy` is
+VadCLIP's published figure, `strict` counts anomalous videos and real categories (see `localisation`).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from refinevad.training.localisation import (
+    LocalisationResult,
+    LocalisationVideo,
+    map_legacy,
+    map_strict,
+)
+from refinevad.training.metrics import (
+    Runs,
+    ap_trapezoid,
+    average_precision,
+    calibration_error,
+    category_accuracy,
+    false_alarm_rate,
+    roc_auc,
+    video_auc,
+)
+from refinevad.training.predictions import AlignedVideo, Expansion, Predictions, align
+from refinevad.training.truth import Truth
+
+Protocol = Literal["strict", "legacy"]
+
+
+def evaluate_predictions(
+    predictions: Predictions,
+    truth: Truth,
+    protocol: Protocol,
+    expansion: Expansion = "auto",
+    allow_missing: bool = False,
+) -> dict[str, object]:
+    """Judge predictions; the result's values are what JSON can hold.
+
+    Fixed names: auc, ap, ap_trapezoid, ano_auc, video_auc, far (shares of 1), map (percent by IoU), map_average,
+    frames, anomalous_frames, adjusted (videos whose prediction did not fit). Further: protocol, videos, ece,
+    category_accuracy, confusion (rows: true category, columns: named), map_per_class. A figure that is not defined on
+    this set is None (map without category probabilities or without a true interval, AUC without normal frames).
+
+    Raises:
+        InputError: as `align`.
+    """
+    alignment = align(predictions, truth, expansion, allow_missing)
+    videos = alignment.videos
+    runs = [_runs(video) for video in videos]
+    everything = Runs.join(runs)
+    anomalous = Runs.join([run for run, video in zip(runs, videos, strict=True) if not video.truth.normal])
+    normal = Runs.join([run for run, video in zip(runs, videos, strict=True) if video.truth.normal])
+    bags = video_auc([v.prediction.scores for v in videos], [not v.truth.normal for v in videos])
+    return {
+        "protocol": protocol,
+        "videos": len(videos),
+        "frames": everything.frames,
+        "anomalous_frames": int(everything.positives.sum()),
+        "auc": _number(roc_auc(everything)),
+        "ap": _number(average_precision(everything)),
+        "ap_trapezoid": _number(ap_trapezoid(everything)),
+        "ano_auc": _number(roc_auc(anomalous)),
+        "video_auc": _number(bags),
+        "far": _number(false_alarm_rate(normal)),
+        "ece": _number(calibration_error(everything)),
+        **_category_figures(videos, truth),
+        **_map_figures(videos, truth, protocol),
+        "adjusted": [asdict(adjustment) for adjustment in alignment.adjusted],
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _runs(video: AlignedVideo) -> Runs:
+    return Runs.from_segments(video.prediction.scores, video.frame_bounds, video.truth.anomalous)
+
+
+def _probabilities(video: AlignedVideo, truth: Truth) -> Float[np.ndarray, "segment column"] | None:
+    """Class probabilities; with a single category its score says them."""
+    scores = video.prediction.scores
+    if video.prediction.probabilities is None and len(truth.categories) == 1:
+        return np.stack([1 - scores, scores], axis=1)
+    return video.prediction.probabilities
+
+
+def _map_figures(videos: Sequence[AlignedVideo], truth: Truth, protocol: Protocol) -> dict[str, object]:
+    result = _localise(videos, truth, protocol)
+    if result is None:
+        return {"map": None, "map_average": None, "map_per_class": None}
+    return {"map": dict(result.map), "map_average": result.average, "map_per_class": result.per_class}
+
+
+def _localise(videos: Sequence[AlignedVideo], truth: Truth, protocol: Protocol) -> LocalisationResult | None:
+    inputs = []
+    for video in videos:
+        probabilities = _probabilities(video, truth)
+        if probabilities is None:
+            return None
+        inputs.append(LocalisationVideo(probabilities, video.frame_bounds, video.truth.spans, video.truth.normal))
+    if not any(span.category in truth.categories for video in inputs if not video.normal for span in video.spans):
+        return None
+    return (map_legacy if protocol == "legacy" else map_strict)(inputs, truth.columns)
+
+
+def _category_figures(videos: Sequence[AlignedVideo], truth: Truth) -> dict[str, object]:
+    chosen, labels = [], []
+    for video in videos:
+        if video.truth.normal:
+            continue
+        if video.prediction.probabilities is None:
+            return {"category_accuracy": None, "confusion": None}
+        chosen.append(video.prediction.probabilities[:, 1:])
+        labels.append([truth.categories.index(label) for label in video.truth.labels])
+    result = category_accuracy(chosen, labels, len(truth.categories))
+    return {"category_accuracy": _number(result.accuracy), "confusion": result.confusion.tolist()}

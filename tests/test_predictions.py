@@ -1,0 +1,160 @@
+"""Predictions of any form, laid over the frames of the truth."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+
+from refinevad.errors import InputError
+from refinevad.timeline import SegmentRule, Timeline
+from refinevad.training.localisation import TrueSpan
+from refinevad.training.predictions import Adjustment, VideoPrediction, align, read_predictions
+from refinevad.training.protocol import evaluate_predictions
+from refinevad.training.truth import Truth, VideoTruth
+
+RULE = SegmentRule(frames=16)
+
+
+def _truth(**frames: int) -> Truth:
+    """Videos by frames; the first is anomalous in its first 16 frames."""
+    videos = []
+    for i, (name, count) in enumerate(frames.items()):
+        labels = () if i else ("fire",)
+        spans = () if i else (TrueSpan(0, 16, "fire"),)
+        anomalous = () if i else ((0, 16),)
+        videos.append(VideoTruth(name, labels, Timeline.uniform(count, 30.0, RULE), spans, anomalous))
+    return Truth(("normal", "fire", "fight"), tuple(videos))
+
+
+def _scores(*values: float) -> VideoPrediction:
+    return VideoPrediction.of(np.array(values))
+
+
+def test_three_forms_say_the_same(tmp_path: Path) -> None:
+    arrays = {"a": np.array([[0.9, 0.1, 0.0], [0.25, 0.5, 0.25]]), "b": np.array([0.5, 0.125])}
+    np.savez(tmp_path / "p.npz", **arrays)
+    save_file(arrays, tmp_path / "p.safetensors")
+    (tmp_path / "p.json").write_text(json.dumps({name: values.tolist() for name, values in arrays.items()}))
+    for suffix in ("npz", "safetensors", "json"):
+        read = read_predictions(tmp_path / f"p.{suffix}")
+        assert read["a"].scores == pytest.approx([0.1, 0.75])
+        assert read["a"].probabilities is not None
+        assert read["b"].scores.tolist() == [0.5, 0.125]
+        assert read["b"].probabilities is None
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([0.1, None], "NaN"),
+        ([[0.1, 0.9], [0.1]], "equal lists"),
+        ("high", "not a list of numbers"),
+        ([], "shape"),
+        ([[[0.1]]], "shape"),
+        ([[0.1], [0.2]], "single column"),
+        ([0.1, float("nan")], "NaN"),
+        ([[3.0, -1.0]], "not logits"),
+    ],
+)
+def test_wrong_numbers_are_named(tmp_path: Path, values: object, said: str) -> None:
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps({"a": values}))
+    with pytest.raises(InputError, match="'a'") as error:
+        read_predictions(path)
+    assert said in str(error.value)
+
+
+def test_pickles_and_other_files_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "p.npz", a=np.array([{"code": 1}], dtype=object))
+    with pytest.raises(InputError, match="Python objects"):
+        read_predictions(tmp_path / "p.npz")
+    for name, said in (
+        ("x.npz", "damaged"),
+        ("x.safetensors", "safetensors"),
+        ("x.json", "JSON"),
+        ("x.pkl", "must be"),
+    ):
+        (tmp_path / name).write_bytes(b"\x80junk")
+        with pytest.raises(InputError, match=said):
+            read_predictions(tmp_path / name)
+    with pytest.raises(InputError, match="not found"):
+        read_predictions(tmp_path / "absent.npz")
+    (tmp_path / "e.json").write_text("{}")
+    with pytest.raises(InputError, match="no video"):
+        read_predictions(tmp_path / "e.json")
+
+
+def test_what_does_not_fit_is_cut_or_padded_and_said() -> None:
+    truth = _truth(a=48, b=48, c=40)
+    predictions = {"a": _scores(0.3, 0.2), "b": _scores(0.1, 0.2, 0.3, 0.4), "c": _scores(0.5, 0.6, 0.7)}
+    alignment = align(predictions, truth)
+    assert [video.prediction.scores.tolist() for video in alignment.videos] == [
+        [0.3, 0.2, 0.2],
+        [0.1, 0.2, 0.3],
+        [0.5, 0.6, 0.7],
+    ]
+    assert alignment.videos[2].frame_bounds.tolist() == [0, 16, 32, 40]
+    assert alignment.adjusted == (Adjustment("a", 2, 3, "padded"), Adjustment("b", 4, 3, "cut"))
+
+
+def test_one_length_for_all_is_stretched_but_only_where_it_does_not_fit() -> None:
+    predictions = {"a": _scores(0.1, 0.2), "b": _scores(0.3, 0.4)}
+    stretched = align(predictions, _truth(a=32, b=75))
+    assert stretched.videos[1].frame_bounds.tolist() == [0, 38, 75]
+    assert stretched.adjusted == (Adjustment("b", 2, 5, "stretched"),)
+    assert align(predictions, _truth(a=32, b=32)).adjusted == ()
+    assert align(predictions, _truth(a=32, b=75), "repeat").adjusted == (Adjustment("b", 2, 5, "padded"),)
+
+
+@given(st.integers(1, 40), st.integers(1, 200))
+def test_stretching_is_the_floor_rule(scores: int, frames: int) -> None:
+    prediction = VideoPrediction.of(np.arange(scores) / scores)
+    (video,) = align({"a": prediction}, _truth(a=frames), "stretch").videos
+    per_frame = np.repeat(video.prediction.scores, np.diff(video.frame_bounds))
+    assert per_frame.tolist() == [prediction.scores[scores * i // frames] for i in range(frames)]
+
+
+def test_missing_and_unknown_videos_are_never_silent() -> None:
+    truth = _truth(a=32, b=32)
+    with pytest.raises(InputError, match="1 of 2 videos have no prediction, 'b'"):
+        align({"a": _scores(0.1, 0.2)}, truth)
+    alignment = align({"a.mp4": _scores(0.1, 0.2), "z": _scores(0.5)}, truth, allow_missing=True)
+    assert alignment.adjusted == (Adjustment("b", 0, 2, "missing"), Adjustment("z", 1, 0, "ignored"))
+    with pytest.raises(InputError, match="share no video"):
+        align({"z": _scores(0.5)}, truth)
+
+
+def test_columns_must_be_the_truths() -> None:
+    with pytest.raises(InputError, match="2 columns, the truth has 3"):
+        align({"a": VideoPrediction.of(np.full((2, 2), 0.5))}, _truth(a=32))
+
+
+def test_the_protocol_names_its_figures() -> None:
+    truth = _truth(a=32, b=32)
+    sure = np.array([[0.1, 0.9, 0.0], [0.9, 0.1, 0.0]])
+    predictions = {
+        "a": VideoPrediction.of(sure),
+        "b": VideoPrediction.of(np.array([[0.8, 0.1, 0.1], [0.95, 0.0, 0.05]])),
+    }
+    figures = evaluate_predictions(predictions, truth, "strict")
+    assert (figures["frames"], figures["anomalous_frames"]) == (64, 16)
+    assert figures["auc"] == figures["ap"] == figures["ap_trapezoid"] == figures["ano_auc"] == figures["video_auc"] == 1
+    assert figures["far"] == 0
+    assert figures["map"] == {f"0.{i}": pytest.approx(100) for i in range(1, 6)}
+    assert figures["map_average"] == pytest.approx(100)
+    assert figures["category_accuracy"] == 1
+    assert figures["confusion"] == [[1, 0], [0, 0]]
+    json.dumps(figures, allow_nan=False)
+
+
+def test_undefined_figures_are_none() -> None:
+    truth = _truth(a=32)  # no normal video
+    figures = evaluate_predictions({"a": _scores(0.1, 7.0)}, truth, "legacy")
+    assert [figures[name] for name in ("map", "map_average", "far", "video_auc", "ece", "category_accuracy")] == [
+        None
+    ] * 6
+    assert figures["auc"] == 0
