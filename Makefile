@@ -1,0 +1,45 @@
+# Everything a person or a machine runs. Each target sets up what it needs; a second run reuses it.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install
+export PIP_NO_COMPILE := 1
+
+.PHONY: help install demo test lint format bench clean
+help:
+	@echo "make install   .venv with the program in it"
+	@echo "make demo      render, train, evaluate, detect: out/demo/report.html"
+	@echo "make test      lint, types, import layers, and all tests"
+	@echo "make lint      ruff, format, types, import layers"
+	@echo "make format    rewrite the sources as ruff formats them"
+
+install: $(VENV)/.run
+$(VENV)/.run: requirements/torch.txt requirements/run.txt pyproject.toml
+	python3 -m venv $(VENV)
+	$(PIP) -r requirements/torch.txt
+	$(PIP) --require-hashes --no-deps -r requirements/run.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	$(PIP) --require-hashes --no-deps -r requirements/dev.txt
+	touch $@
+
+demo: install
+	$(BIN)/refinevad demo --out out/demo
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+test: lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+clean:
+	rm -rf out build .mypy_cache .ruff_cache .pytest_cache
