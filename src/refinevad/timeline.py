@@ -48,13 +48,15 @@ class SegmentRule:
 class Segmenter:
     """Assigns frames to segments as they come; knows nothing of the future.
 
-    Under a rule in seconds a gap in the source (a stalled stream, a variable rate) makes no empty segment: the
-    segment before it lasts until the next frame's cell begins.
+    A segment starts with its first frame, so that frames keep their own times at 29.97 and at variable rates.
+    Under a rule in seconds a gap in the source (a stalled stream) makes no empty segment: the segment before it
+    lasts until the next frame.
     """
 
     def __init__(self, rule: SegmentRule) -> None:
         self.rule = rule
         self._origin: float | None = None
+        self._start = 0.0
         self._cell = -1
         self._in_segment = 0
 
@@ -63,21 +65,22 @@ class Segmenter:
 
         Phase is the frame's place inside its segment, in [0, 1).
         """
-        if self.rule.frames is not None:
-            opens = self._origin is None or self._in_segment == self.rule.frames
-            self._in_segment = 1 if opens else self._in_segment + 1
-            if opens:
-                self._origin = time_s
-            start = self._origin if self._origin is not None else time_s
-            return opens, start, (self._in_segment - 1) / self.rule.frames
-        seconds = self.rule.seconds or DEFAULT_SEGMENT_S
         if self._origin is None:
             self._origin = time_s
-        cell = int((time_s - self._origin + _TICK_S) // seconds)
-        opens = cell > self._cell
-        self._cell = max(cell, self._cell)
-        start = self._origin + self._cell * seconds
-        return opens, start, min(max((time_s - start) / seconds, 0.0), 1.0 - 1e-9)
+        if self.rule.frames is not None:
+            opens = self._in_segment in (0, self.rule.frames)
+            self._in_segment = 1 if opens else self._in_segment + 1
+            phase = (self._in_segment - 1) / self.rule.frames
+        else:
+            seconds = self.rule.seconds or DEFAULT_SEGMENT_S
+            elapsed = time_s - self._origin
+            cell = int(np.floor((elapsed + _TICK_S) / seconds))
+            opens = cell > self._cell
+            self._cell = max(cell, self._cell)
+            phase = min(max(elapsed / seconds - self._cell, 0.0), 1.0 - 1e-9)
+        if opens:
+            self._start = time_s
+        return opens, self._start, phase
 
 
 @dataclass(frozen=True)

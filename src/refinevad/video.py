@@ -200,7 +200,7 @@ class ClipReader:
             if opens:
                 if current is not None and last is not None:
                     yield self._clip(current, last, start_s)
-                current = self._open(start_s if self.rule.seconds is not None else time_s, current)
+                current = self._open(start_s, current)
             assert current is not None
             if phase >= (2 * len(current.rgb) + 1) / (2 * max(self.needs.rgb_frames, 1)) - 1e-9 > 0:
                 self._take_rgb(current, frame, time_s)
