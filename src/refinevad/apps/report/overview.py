@@ -1,0 +1,62 @@
+"""The overview of a batch: one row a video, with its verdict, its curve and a link to its own report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from refinevad.apps.report.page import facts
+from refinevad.apps.report.sparkline import sparkline
+from refinevad.apps.report.wording import escape, length, verdict
+from refinevad.detector import Detection
+
+
+@dataclass(frozen=True)
+class BatchEntry:
+    """One video of a batch: its detection and the name of its page, or the sentence that says what went wrong."""
+
+    video: str
+    detection: Detection | None = None
+    page: str = ""
+    failure: str = ""
+
+
+def overview_html(entries: Sequence[BatchEntry]) -> str:
+    """Rows with failures first, then by video score, highest first."""
+    found = [entry.detection for entry in entries if entry.detection]
+    events = sum(len(detection.events) for detection in found)
+    alarmed = sum(bool(detection.events) for detection in found)
+    ordered = sorted(
+        entries, key=lambda entry: (-entry.detection.video_score if entry.detection else -2.0, entry.video)
+    )
+    said = f"{events} event{'s' * (events != 1)} in {alarmed} of {len(found)} videos"
+    head = "".join(f"<th scope='col'>{name}</th>" for name in ("Video", "Verdict", "Score", "Duration"))
+    return (
+        '<section class="overview"><p class="kicker">Detections</p>'
+        f"<h1>{len(entries)} video{'s' * (len(entries) != 1)}</h1>"
+        f'<p class="verdict{" alarm" if events else ""}">{said}</p>'
+        + facts(
+            {
+                "Watched": length(sum(detection.duration_s for detection in found)),
+                "Without an event": str(len(found) - alarmed),
+                "Not readable": str(len(entries) - len(found)) if len(found) < len(entries) else "",
+            }
+        )
+        + f'<div class="card scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(_row(entry) for entry in ordered)}</tbody></table></div></section>"
+    )
+
+
+def _row(entry: BatchEntry) -> str:
+    detection = entry.detection
+    if detection is None:
+        return (
+            f"<tr class='failed'><td>{escape(entry.video)}</td><td class='said' colspan='3'>"
+            f"Not analysed: {escape(entry.failure)}</td></tr>"
+        )
+    name = escape(entry.video)
+    link = f'<a href="{escape(quote(entry.page))}">{name}</a>' if entry.page else name
+    curve = sparkline(detection.timeline, detection.scores, detection.threshold, events=detection.events, height=38)
+    return (
+        f"<tr><td>{link}</td><td class='said'>{escape(verdict(detection))}</td><td>{curve}</td>"
+        f"<td>{length(detection.duration_s)}</td></tr>"
+    )

@@ -1,0 +1,98 @@
+"""A detection as a record that programs read: the JSON document and the CSV rows (docs/formats.md, Detection)."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import numpy as np
+
+from refinevad.detector import Detection
+from refinevad.events import Event
+
+SCHEMA_VERSION = 1
+CSV_HEADER = ("second", "score", "threshold", "event")
+_SCORE_DIGITS = 6
+_TIME_DIGITS = 4  # a tenth of a millisecond: finer than any camera's time base
+
+
+def detection_record(detection: Detection) -> dict[str, Any]:
+    """The JSON document of a detection, schema version 1."""
+    names = detection.categories
+    bounds = _rounded(detection.timeline.time_bounds, _TIME_DIGITS)
+    scores = _rounded(detection.scores, _SCORE_DIGITS)
+    rows = _rounded(detection.category_scores, _SCORE_DIGITS)
+    seconds = _rounded(detection.timeline.per_second(detection.scores), _SCORE_DIGITS)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "video": detection.video,
+        "duration_s": round(float(detection.duration_s), _TIME_DIGITS),
+        "frames": int(detection.frames),
+        "rate_hz": round(float(detection.rate_hz), _SCORE_DIGITS),
+        "categories": list(names),
+        "threshold": _score(detection.threshold),
+        "low_threshold": _score(detection.low_threshold),
+        "alerts_per_hour": float(detection.alerts_per_hour),
+        "video_score": _score(detection.video_score),
+        "model": {name: str(detection.model.get(name, "")) for name in ("run", "encoder", "version")},
+        "segments": [
+            {"start_s": start, "end_s": end, "score": score, "categories": dict(zip(names, row, strict=True))}
+            for start, end, score, row in zip(bounds[:-1], bounds[1:], scores, rows, strict=True)
+        ],
+        "seconds": [{"second": second, "score": score} for second, score in enumerate(seconds)],
+        "events": [_event_record(event) for event in detection.events],
+    }
+
+
+def detection_json(record: dict[str, Any]) -> str:
+    """The record as text; a not-a-number score is refused, because JSON has none.
+
+    Raises:
+        ValueError: a score is not finite.
+    """
+    return json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def detection_csv(detection: Detection) -> str:
+    """One row a second: second, mean score, threshold, category of the event in that second or nothing.
+
+    Where two events touch the same second, the one with the higher peak is named.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_HEADER)
+    named = _categories_by_second(detection)
+    threshold = f"{detection.threshold:.6f}"
+    for second, value in enumerate(detection.timeline.per_second(detection.scores)):
+        writer.writerow((second, f"{float(value):.6f}", threshold, named.get(second, "")))
+    return text.getvalue()
+
+
+def _categories_by_second(detection: Detection) -> dict[int, str]:
+    named: dict[int, str] = {}
+    for event in sorted(detection.events, key=lambda event: event.peak):
+        second = int(event.start_s)
+        while second < event.end_s:
+            named[second] = event.category
+            second += 1
+    return named
+
+
+def _event_record(event: Event) -> dict[str, Any]:
+    return {
+        "start_s": round(float(event.start_s), _TIME_DIGITS),
+        "end_s": round(float(event.end_s), _TIME_DIGITS),
+        "peak": _score(event.peak),
+        "peak_s": round(float(event.peak_s), _TIME_DIGITS),
+        "category": event.category,
+        "categories": {name: _score(value) for name, value in event.probabilities.items()},
+    }
+
+
+def _rounded(values: np.ndarray, digits: int) -> list[Any]:
+    rounded: list[Any] = np.round(np.asarray(values, dtype=np.float64), digits).tolist()
+    return rounded
+
+
+def _score(value: Any) -> float:
+    return round(float(value), _SCORE_DIGITS)

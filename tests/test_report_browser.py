@@ -1,0 +1,199 @@
+"""The report in a real browser: the curve is drawn, clicks and keys move the video, nothing is complained of."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from refinevad.apps.report import Evaluation, VideoCurve, write_demo_report, write_detection
+from refinevad.detector import Detection
+from refinevad.events import Event
+from refinevad.timeline import SegmentRule, Timeline
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = ("background-networking", "component-update", "sync", "quic", "gpu")
+FLAGS = ["--no-sandbox", "--no-first-run", *(f"--disable-{service}" for service in QUIET)]
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing (Debian: chromium)")
+CURVE = (37, 99, 166)  # --curve of the light style
+HOT = (202, 100, 58)  # --event (194, 65, 12) at 0.8 over --grid (236, 238, 241)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["sync_api.Browser"]:
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of a ten-second video with the video beside it, under a name that must be quoted."""
+    folder = tmp_path_factory.mktemp("report")
+    video = folder / "door #1 50%.mp4"
+    with av.open(str(video), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 160, 90, "yuv420p"
+        for index in range(100):
+            frame = av.VideoFrame.from_ndarray(np.full((90, 160, 3), 2 * index, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    write_detection(detection(100, 10.0, ((2.0, 3.5), (6.0, 8.0))), folder, video, stem="short")
+    long = detection(108_000, 10.0, tuple((1000.0 + 700 * i, 1010.0 + 700 * i) for i in range(14)))
+    write_detection(long, folder, None, stem="long")
+    found = detection(100, 10.0, ((2.0, 3.5),))
+    curves = [VideoCurve("a.mp4", "fall", found.timeline, found.scores, found.events, ((2.0, 4.0),))]
+    curves.append(VideoCurve("b.mp4", "normal", found.timeline, found.scores))
+    write_demo_report(folder / "demo.html", Evaluation("demo", {"auc": 0.8}, curves, 0.6), found, video)
+    return folder
+
+
+def detection(frames: int, rate_hz: float, spans: tuple[tuple[float, float], ...]) -> Detection:
+    timeline = Timeline.uniform(frames, rate_hz, SegmentRule(seconds=0.5))
+    scores = np.full(timeline.segments, 0.1)
+    events = []
+    for index, (start, end) in enumerate(spans):
+        scores[timeline.segment_at(start) : timeline.segment_at(end)] = 0.8
+        category = ("fighting", "fall")[index % 2]
+        events.append(Event(start, end, 0.8, (start + end) / 2, category, {category: 1.0}))
+    return Detection(
+        video="door.mp4",
+        duration_s=timeline.duration_s,
+        frames=frames,
+        rate_hz=rate_hz,
+        timeline=timeline,
+        scores=scores,
+        categories=("fighting", "fall"),
+        category_scores=np.stack([scores, scores / 2], axis=1),
+        events=tuple(events),
+        threshold=0.6,
+        low_threshold=0.4,
+        alerts_per_hour=1.0,
+        video_score=0.8,
+        model={"run": "r", "encoder": "lite", "version": "0"},
+    )
+
+
+def open_page(
+    browser: "sync_api.Browser", path: Path, *, width: int = 1280, dark: bool = False
+) -> tuple["sync_api.Page", list[str]]:
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", offline=True
+    )
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(path.as_uri())
+    page.wait_for_selector(".detection[data-drawn]")
+    return page, complaints
+
+
+def painted(page: "sync_api.Page", selector: str, colour: tuple[int, int, int]) -> int:
+    """How many pixels of a canvas have about this colour."""
+    return int(
+        page.evaluate(
+            """([selector, colour]) => { const canvas = document.querySelector(selector);
+            const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+            let count = 0;
+            for (let at = 0; at < data.length; at += 4)
+              if (data[at + 3] > 200 && colour.every((value, part) => Math.abs(data[at + part] - value) < 24)) count++;
+            return count; }""",
+            [selector, list(colour)],
+        )
+    )
+
+
+def wait_for_time(page: "sync_api.Page", second: float) -> None:
+    page.wait_for_function(
+        "second => Math.abs(document.querySelector('video').currentTime - second) < 0.06", arg=second, timeout=8000
+    )
+
+
+def test_curve_events_and_keys_move_the_video(browser: "sync_api.Browser", folder: Path) -> None:
+    page, complaints = open_page(browser, folder / "short.html")
+    page.wait_for_selector(".stage video", state="visible")
+    assert painted(page, ".plot canvas", CURVE) > 1000  # a line of 1000 pixels across
+    # 3.5 s of 10 at 0.8 in a row of 16 pixels height; the strip is nothing but those and pale cells
+    assert painted(page, ".strip canvas", HOT) > 0.3 * 16 * 1000
+    assert page.locator(".events img").count() == 2
+    assert page.evaluate("[...document.images].every(image => image.naturalWidth === 160)")
+    page.locator(".events .frame").nth(1).click()
+    wait_for_time(page, 7.0)
+    assert page.locator(".events > li.current h3").inner_text() == "fall"
+    assert page.locator(".now .score").inner_text() == "0.80"
+    box = page.locator(".plot .u-over").bounding_box()
+    assert box
+    page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 60)  # a quarter of ten seconds
+    wait_for_time(page, 2.5)
+    assert "event: fighting" in page.locator(".readout").inner_text()
+    page.mouse.move(5, 5)
+    page.locator(".plot").focus()
+    page.keyboard.press("ArrowRight")
+    wait_for_time(page, 3.5)
+    page.keyboard.press("n")
+    wait_for_time(page, 7.0)
+    page.keyboard.press("Home")
+    wait_for_time(page, 0.0)
+    assert page.locator(".plot").get_attribute("aria-valuenow") == "0.0"
+    assert complaints == []
+
+
+def test_the_playhead_follows_the_playing_video(browser: "sync_api.Browser", folder: Path) -> None:
+    page, complaints = open_page(browser, folder / "short.html")
+    page.wait_for_selector(".stage video", state="visible")
+    page.locator(".plot").focus()
+    page.keyboard.press("Home")
+    wait_for_time(page, 0.0)
+    page.keyboard.press(" ")
+    page.wait_for_function("() => document.querySelector('video').currentTime > 0.5")
+    page.keyboard.press(" ")
+    page.wait_for_function("() => document.querySelector('video').paused")
+    page.wait_for_timeout(200)
+    share = page.evaluate(
+        """() => parseFloat(document.querySelector('.plot .playhead').style.left)
+        / document.querySelector('.plot .u-over').clientWidth"""
+    )
+    assert share == pytest.approx(page.evaluate("document.querySelector('video').currentTime") / 10.0, abs=0.02)
+    assert complaints == []
+
+
+def test_a_long_video_zooms_to_single_segments(browser: "sync_api.Browser", folder: Path) -> None:
+    page, complaints = open_page(browser, folder / "long.html")
+    assert page.locator("video").count() == 0
+    page.locator(".tool.next").click()
+    page.mouse.move(5, 5)
+    assert page.locator(".tool.whole").is_enabled()
+    assert painted(page, ".plot canvas", CURVE) > 1000
+    said = page.locator(".readout").inner_text()
+    assert said.startswith("28:25.0"), said  # the first event is at the start already: peak 1705 s of the second one
+    assert "score 0.80" in said
+    page.locator(".tool.whole").click()
+    assert page.locator(".tool.whole").is_disabled()
+    assert complaints == []
+
+
+def test_a_phone_shows_it_all_without_sideways_scrolling(browser: "sync_api.Browser", folder: Path) -> None:
+    for name, dark in (("short.html", False), ("demo.html", True)):
+        page, complaints = open_page(browser, folder / name, width=390, dark=dark)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        level = max(int(part) for part in background.strip("rgb()").split(","))
+        assert (level < 60) == dark
+        assert complaints == []
+
+
+def test_videos_are_filtered_by_outcome(browser: "sync_api.Browser", folder: Path) -> None:
+    page, complaints = open_page(browser, folder / "demo.html")
+    assert page.locator(".videos > li:visible").count() == 2
+    page.locator("[data-filter=quiet]").click()
+    assert page.locator(".videos > li:visible b").inner_text() == "b.mp4"
+    page.locator("[data-filter='']").click()
+    assert page.locator(".videos > li:visible").count() == 2
+    assert complaints == []
