@@ -77,7 +77,9 @@ def test_gap_in_a_stream_lengthens_the_segment_before_it() -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60), RATES, st.integers(1, 40))
 def test_per_second_integrates_exactly(values: list[float], rate: Fraction, per_segment: int) -> None:
-    timeline = Timeline.uniform(len(values) * per_segment - per_segment // 2, float(rate), SegmentRule(frames=per_segment))
+    timeline = Timeline.uniform(
+        len(values) * per_segment - per_segment // 2, float(rate), SegmentRule(frames=per_segment)
+    )
     curve = np.array(values[: timeline.segments])
     seconds = timeline.per_second(curve)
     widths = np.minimum(1.0, timeline.duration_s - np.arange(len(seconds)))

@@ -14,7 +14,7 @@ class FrameNeeds:
         rgb_frames: colour frames a segment, evenly spaced in time.
         rgb_size: (width, height) they are scaled to while decoding; None keeps the source's size.
         gray_long_side: grey (luma) frames with this long side, aspect kept; None: no grey frames.
-        gray_hz: at most this many grey frames a second.
+        gray_hz: about this many grey frames a second: every n-th, n nearest to the rate over gray_hz.
     """
 
     rgb_frames: int = 1

@@ -16,12 +16,15 @@ from refinevad.timeline import Segmenter, SegmentRule, Timeline
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
 
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .wmv .flv .3gp .ogv .mjpeg .mjpg .h264 .h265 .hevc".split()
 )
 _FALLBACK_RATE_HZ = 25.0  # for raw streams that state no rate
+_MOST_STUMBLES = 100
+_MISSING_S, _MISSING_SHARE = 1.0, 0.05  # containers round; what is missing beyond both was cut off
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,11 @@ def open_container(path: Path) -> "InputContainer":
     """
     import av
 
-    if not path.exists():
-        raise InputError(f"video not found: {path}")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, not a video; name the files or use extract on the folder")
     try:
+        if not path.exists():
+            raise InputError(f"video not found: {path}")
+        if path.is_dir():
+            raise InputError(f"{path} is a folder, not a video; name the files or use extract on the folder")
         if path.stat().st_size == 0:
             raise InputError(f"video is empty (0 bytes): {path}; copy it again")
         container = av.open(str(path), metadata_errors="ignore")
@@ -85,15 +88,13 @@ def probe(path: Path) -> VideoInfo:
 
 def _info(path: Path, container: "InputContainer") -> VideoInfo:
     stream = container.streams.video[0]
-    rate = stream.average_rate or stream.base_rate or Fraction(0)
+    rate = stream.average_rate or stream.guessed_rate or Fraction(0)
     if stream.duration is not None and stream.time_base is not None:
         duration = float(stream.duration * stream.time_base)
     else:
         duration = container.duration / 1e6 if container.duration else 0.0
     context = stream.codec_context
-    return VideoInfo(
-        str(path), context.width, context.height, float(rate) or _FALLBACK_RATE_HZ, duration, context.name
-    )
+    return VideoInfo(str(path), context.width, context.height, float(rate) or _FALLBACK_RATE_HZ, duration, context.name)
 
 
 def _reason(error: Exception) -> str:
@@ -120,9 +121,7 @@ class FrameReader:
         origin: float | None = None
         previous = -step
         for frame in self._decoded():
-            stamp = (
-                None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
-            )
+            stamp = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
             if origin is None:
                 origin = stamp if stamp is not None else 0.0
             time_s = stamp - origin if stamp is not None else previous + step
@@ -137,21 +136,29 @@ class FrameReader:
         with open_container(self.path) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            packets = container.demux(stream)
-            while True:
+            stumbles = 0  # reads in a row that failed before any packet came
+            while stumbles < _MOST_STUMBLES:
                 try:
-                    packet = next(packets)
-                    frames = packet.decode()
-                except StopIteration:
+                    for packet in container.demux(stream):
+                        stumbles = 0
+                        yield from self._pictures(packet)
                     return
                 except av.error.EOFError:
                     return
-                except av.error.FFmpegError:
+                except av.error.FFmpegError:  # the container is damaged here; reading goes on behind it
                     self.damaged += 1
-                    if self.damaged > 10_000:
-                        return
-                    continue
-                yield from (frame for frame in frames if isinstance(frame, av.VideoFrame))
+                    stumbles += 1
+
+    def _pictures(self, packet: "Packet[Any]") -> list["VideoFrame"]:
+        import av
+
+        try:
+            return [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
+        except av.error.EOFError:
+            return []
+        except av.error.FFmpegError:
+            self.damaged += 1
+            return []
 
 
 @dataclass
@@ -159,9 +166,9 @@ class _Gathering:
     """One segment while its frames arrive."""
 
     start_s: float
-    rgb: list[np.ndarray[Any, Any]] = field(default_factory=list)
+    rgb: list[UInt8[np.ndarray, "_ _ 3"]] = field(default_factory=list)
     rgb_times: list[float] = field(default_factory=list)
-    gray: list[np.ndarray[Any, Any]] = field(default_factory=list)
+    gray: list[UInt8[np.ndarray, "_ _"]] = field(default_factory=list)
     gray_times: list[float] = field(default_factory=list)
     lead: bool = False
 
@@ -214,12 +221,17 @@ class ClipReader:
         if current is None or last is None:
             raise InputError(f"no frame could be decoded: {self.info.path}; copy or convert it again")
         yield self._clip(current, last, last[1] + 1.0 / self.info.rate_hz)
+        self._warn()
+
+    def _warn(self) -> None:
+        """Tell of skipped packets, and of an end that is missing."""
+        path, end_s, stated_s = self.info.path, self.timeline.duration_s, self.info.duration_s
         if self.damaged:
-            warnings.warn(
-                f"{self.damaged} damaged packets were skipped in {self.info.path}; scores there rest on what is left",
-                DamagedVideoWarning,
-                stacklevel=2,
-            )
+            sentence = f"{self.damaged} damaged packets were skipped in {path}; scores there rest on what is left"
+            warnings.warn(sentence, DamagedVideoWarning, stacklevel=3)
+        if stated_s - end_s > max(_MISSING_S, _MISSING_SHARE * stated_s):
+            sentence = f"pictures end at {end_s:.1f} s of the {stated_s:.1f} s that {path} states; was it cut short?"
+            warnings.warn(sentence, DamagedVideoWarning, stacklevel=3)
 
     def _open(self, start_s: float, before: _Gathering | None) -> _Gathering:
         self._bounds.append(self.frames)
@@ -272,7 +284,7 @@ class ClipReader:
         )
 
     @staticmethod
-    def _changed_size(pictures: list[np.ndarray[Any, Any]]) -> bool:
+    def _changed_size(pictures: list[UInt8[np.ndarray, "_ _ 3"]]) -> bool:
         return len({picture.shape for picture in pictures}) > 1
 
 

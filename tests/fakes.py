@@ -1,0 +1,65 @@
+"""A tiny encoder in place of the real one, so that a whole command runs in milliseconds.
+
+As a program, `python tests/fakes.py extract ...` is `refinevad extract ...` with that encoder, worker processes too.
+FAKE_PAUSE_AT=n: the encoder stops for a minute in the n-th video a process encodes, so that a test can interrupt there.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from unittest import mock
+
+import numpy as np
+
+from refinevad.encoders import choice
+from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
+
+
+class MeanEncoder(Encoder):
+    """Mean colour, and mean difference of successive grey frames: four numbers a segment."""
+
+    name, dim = "means", 4
+    needs = FrameNeeds(rgb_frames=1, rgb_size=(8, 8), gray_long_side=16, gray_hz=25.0)
+    parts = {"appearance": (0, 3), "frame_difference": (3, 4)}  # noqa: RUF012 - declared so by the base class
+
+    def __init__(self, weights: str = "0" * 64) -> None:
+        self.weights, self.videos = weights, 0
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        return EncoderIdentity(self.name, self.weights, {"rgb_size": [8, 8]})
+
+    def encode(self, clips: Sequence[Clip]) -> np.ndarray:
+        if clips[0].start_s == 0.0:
+            self.videos += 1
+        if self.videos == int(os.environ.get("FAKE_PAUSE_AT", "-1")):
+            print("paused", flush=True)
+            time.sleep(60)
+        return np.array([self._vector(clip) for clip in clips], dtype=np.float32)
+
+    @staticmethod
+    def _vector(clip: Clip) -> list[float]:
+        grey = clip.gray.astype(np.float32)
+        difference = float(np.abs(np.diff(grey, axis=0)).mean()) if len(grey) > 1 else 0.0
+        return [*(clip.rgb.mean((0, 1, 2)) / 255).tolist(), difference]
+
+
+class BrokenEncoder(MeanEncoder):
+    """Gives NaN, as damaged weights do."""
+
+    def encode(self, clips: Sequence[Clip]) -> np.ndarray:
+        return np.full((len(clips), self.dim), np.nan, np.float32)
+
+
+def replaced(make: Callable[[], Encoder] = MeanEncoder) -> "mock._patch[Callable[..., Encoder]]":
+    """A patch (use `start` and `stop`, or `with`) under which `lite` opens what `make` makes."""
+    return mock.patch.object(choice, "_open_vision", lambda kind, source: make())
+
+
+replaced().start() if __name__ in ("__main__", "__mp_main__") else None
+
+if __name__ == "__main__":
+    from refinevad.apps.cli import main
+
+    sys.exit(main())
