@@ -7,7 +7,7 @@ and writes a soft mixture of learnable category prototypes back into every segme
     x --MoTAR--> y --light Transformer--> h --CORE(prototypes)--> h' --head--> score of each segment
 
 Notable here:
-- shift by motion with the gate in three readings: the paper's floor (`hard`), one that can learn (`soft`), TSM (`fixed`)
+- shift by motion, the gate in three readings: the paper's floor (`hard`), one that learns (`soft`), TSM (`fixed`)
 - normal is the absence of every category, never a category of its own: C x (absent, present) logits
 - four readings of "CrossAttn(v, x, x)" behind one interface: `segments`, `broadcast`, `single`, `film`
 - everything is padding-aware: a video scores the same alone, padded, and beside any neighbour
@@ -24,6 +24,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from refinevad.errors import InputError
+from refinevad.options import check_options
 
 Gate = Literal["hard", "soft", "fixed", "none"]
 Topology = Literal["segments", "broadcast", "single", "film", "none"]
@@ -33,6 +34,18 @@ Positions = Literal["relative", "none"]
 VARIANCE_FLOOR = 1e-6  # log of a motionless video's variance stays finite
 FIXED_RATIO = 0.5  # `fixed`: TSM's constant shift, and where an untrained gate starts
 DISTANCE_BUCKETS = 12  # relative positions up to 2**11 segments apart are told apart, by powers of two
+# below folding 2 the two borrowed parts would overlap; colder than 1e-3, a softmax of p in [0, 1] is one-hot
+_AT_LEAST = {
+    "channels": 1,
+    "width": 2,
+    "folding": 2,
+    "gate_temperature": 1e-6,
+    "layers": 0,
+    "heads": 1,
+    "dropout": 0,
+    "category_temperature": 1e-3,
+    "smoothing": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -51,8 +64,8 @@ class RefineVADConfig:
         weights: `soft` mixture over categories, or the single most present one (`hard`).
         category_temperature: of the softmax that makes w from p.
         label_injection: add the true categories' prototypes in training (v + e_y).
-        segment_posterior: weight of a per-segment category posterior, learnt by MIL, in category scores and the
-            final score; 0: category scores are score_t * w_c.
+        segment_posterior: whether category scores follow a per-segment category posterior, learnt by MIL; without
+            it they are score_t * w_c.
         smoothing: half-width in segments of the average over time of the head's logits; 0: none.
     """
 
@@ -74,14 +87,12 @@ class RefineVADConfig:
     smoothing: int = 0
 
     def __post_init__(self) -> None:
-        if self.channels < 1 or not self.categories:
-            raise InputError(
-                f"a model needs channels and anomaly categories: got {self.channels}, {self.categories}"
-            )
-        if self.folding < 2:
-            raise InputError(
-                f"folding K must be at least 2, so that both borrowed parts fit: got {self.folding}"
-            )
+        """Raises InputError for a choice that does not exist or a size that cannot be built."""
+        check_options("model", type(self), vars(self), _AT_LEAST)
+        if not self.categories or not all(isinstance(name, str) for name in self.categories):
+            raise InputError(f"a model needs the names of its anomaly categories: got {self.categories}")
+        if not self.dropout < 1:
+            raise InputError(f"model option dropout must be below 1: got {self.dropout}")
         if self.width % self.heads:
             raise InputError(f"width {self.width} does not divide into {self.heads} heads")
 
@@ -90,12 +101,8 @@ class RefineVADConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RefineVADConfig":
-        """Raises InputError for a key this version does not know."""
-        unknown = set(values) - set(cls.__dataclass_fields__)
-        if unknown:
-            raise InputError(
-                f"unknown model option {sorted(unknown)}; known: {sorted(cls.__dataclass_fields__)}"
-            )
+        """Raises InputError for a name this version does not know, or a value of another kind."""
+        check_options("model", cls, values, _AT_LEAST)
         return cls(**{**values, "categories": tuple(values["categories"])})
 
 
@@ -221,11 +228,12 @@ class RelativePosition(nn.Module):
         self.bias = nn.Parameter(torch.zeros(heads, 2 * DISTANCE_BUCKETS + 1))
 
     def forward(self, segments: int) -> Float[Tensor, "head segment segment"]:
-        place = torch.arange(segments, device=self.bias.device)
-        distance = place[None, :] - place[:, None]
+        # every row of the table is a stretch of one line of 2 T - 1 distances
+        distance = torch.arange(1 - segments, segments, device=self.bias.device)
         # bit length of |distance|, exact in float64
         power = torch.frexp(distance.abs().double()).exponent.clamp(max=DISTANCE_BUCKETS)
-        return self.bias[:, distance.sign() * power + DISTANCE_BUCKETS]
+        line = self.bias[:, distance.sign() * power + DISTANCE_BUCKETS]
+        return line.unfold(1, segments, 1).flip(1)
 
 
 class EncoderBlock(nn.Module):

@@ -1,0 +1,35 @@
+"""Options that people write in recipes: each value is what its dataclass says, or one sentence tells which is not."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from refinevad.errors import InputError
+
+
+def check_options(kind: str, known: type, values: Mapping[str, Any], at_least: Mapping[str, int | float]) -> None:
+    """Hold values against the names and annotations of the dataclass `known`, and against lower bounds.
+
+    Raises:
+        InputError: a name it does not have, or a value that is none of a Literal's choices, of another type, not
+            finite, or too small.
+    """
+    hints = get_type_hints(known)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise InputError(f"unknown {kind} option {', '.join(unknown)}; known: {', '.join(sorted(hints))}")
+    for name, value in values.items():
+        hint = hints[name]
+        if get_origin(hint) is Literal and value not in get_args(hint):
+            raise InputError(f"{kind} option {name} is one of {', '.join(get_args(hint))}: got {value!r}")
+        if hint is float and not _finite(value):
+            raise InputError(f"{kind} option {name} is a number: got {value!r}")
+        if hint in (int, bool) and type(value) is not hint:
+            needed = "a whole number" if hint is int else "true or false"
+            raise InputError(f"{kind} option {name} is {needed}: got {value!r}")
+        if name in at_least and value < at_least[name]:
+            raise InputError(f"{kind} option {name} must be at least {at_least[name]:g}: got {value!r}")
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
