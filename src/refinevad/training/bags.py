@@ -77,12 +77,19 @@ def balanced_batches(bags: Sequence[Bag], size: int, seed: int, epoch: int) -> I
     """Indices of one epoch: half of each batch normal, half anomalous; the smaller side is gone through again.
 
     A function of (seed, epoch) alone, so that a resumed run sees what an uninterrupted one would.
+
+    Raises:
+        InputError: no normal or no anomalous bags to choose from.
     """
     generator = np.random.default_rng([seed, epoch])
     sides = [
         np.array([i for i, bag in enumerate(bags) if bag.anomalous == anomalous], dtype=np.int64)
         for anomalous in (False, True)
     ]
+    if not all(len(side) for side in sides):
+        raise InputError(
+            f"training needs normal and anomalous videos: got {len(sides[0])} normal, {len(sides[1])} anomalous"
+        )
     half = max(1, min(size // 2, max(len(side) for side in sides)))
     steps = -(-max(len(side) for side in sides) // half)
     orders = []

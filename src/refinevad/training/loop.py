@@ -1,5 +1,6 @@
 """The training loop: balanced bags in, the epoch that validates best out; stopped at any time, it goes on where it was."""
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,12 +15,29 @@ from torch import Tensor
 from refinevad.errors import InputError
 from refinevad.files import atomic_write
 from refinevad.model import Output, RefineVAD, RefineVADConfig
+from refinevad.options import check_options
 from refinevad.training.bags import Bag, Batch, Shortening, balanced_batches, collate
 from refinevad.training.losses import category_loss, gmm_loss, mil_loss, posterior_loss, top_k_mean
 from refinevad.training.metrics import Runs, roc_auc
 from refinevad.training.resume import load_state, save_state
 
 HISTORY = "history.jsonl"
+_AT_LEAST = {
+    "seed": 0,
+    "epochs": 1,
+    "batch": 2,
+    "learning_rate": 0,
+    "weight_decay": 0,
+    "limit": 1,
+    "lambda_gmm": 0,
+    "lambda_category": 0,
+    "lambda_posterior": 0,
+    "k_divisor": 1,
+    "noise": 0,
+    "averaging": 0,
+    "patience": 1,
+    "clip": 1e-9,
+}
 
 
 @dataclass(frozen=True)
@@ -54,14 +72,16 @@ class TrainOptions:
     patience: int = 10
     clip: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Raises InputError for a choice that does not exist or a number that cannot train."""
+        check_options("training", type(self), vars(self), _AT_LEAST)
+        if not self.averaging < 1:
+            raise InputError(f"training option averaging must be below 1: got {self.averaging}")
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainOptions":
-        """Raises InputError for a key this version does not know."""
-        unknown = set(values) - set(cls.__dataclass_fields__)
-        if unknown:
-            raise InputError(
-                f"unknown training option {sorted(unknown)}; known: {sorted(cls.__dataclass_fields__)}"
-            )
+        """Raises InputError for a name this version does not know, or a value of another kind."""
+        check_options("training", cls, values, _AT_LEAST)
         return cls(**values)
 
 
@@ -122,7 +142,7 @@ def validate(
 
 def fit_statistics(model: RefineVAD, bags: Sequence[Bag], options: TrainOptions) -> None:
     """Standardisation from at most 512 training videos."""
-    sample = bags[:: max(1, len(bags) // 512)]
+    sample = bags[:: -(-len(bags) // 512)]
     batch = collate(sample, options.limit, options.shortening)
     model.fit_statistics(batch.values, batch.mask)
 
@@ -170,8 +190,8 @@ class Trainer:
                 self.best = {name: value.clone() for name, value in self.average.items()}
             self.epoch += 1
             figures |= {"val_video_auc": validated.video_auc, "val_loss": validated.loss}
+            self._record(figures)  # before the state: what a stop in between leaves is cut when it goes on
             save_state(self)
-            self._record(figures)
             if progress is not None:
                 progress(self.epoch, figures)
         if self.best is None or self.best_validation is None:
@@ -245,9 +265,18 @@ class Trainer:
         return {
             "config": self.model.config.as_dict(),
             "options": asdict(self.options),
-            "training_videos": len(self.training),
-            "validation_videos": len(self.validation),
+            "training": _digest(self.training),
+            "validation": _digest(self.validation),
         }
+
+
+def _digest(bags: Sequence[Bag]) -> str:
+    """Tells data sets apart: SHA-256 of each bag's shape, labels, and first and last segment."""
+    digest = hashlib.sha256()
+    for bag in bags:
+        digest.update(str((bag.values.shape, bag.labels.tolist())).encode())
+        digest.update(np.ascontiguousarray(bag.values[[0, -1]], dtype=np.float32).tobytes())
+    return digest.hexdigest()
 
 
 def _warm_cosine(steps: int) -> Callable[[int], float]:

@@ -53,24 +53,29 @@ def load_state(trainer: "Trainer") -> None:
         with safe_open(path, framework="pt", device=str(trainer.device)) as file:
             header = json.loads(file.metadata()["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        fingerprint, best = header["fingerprint"], header["best"]
+        epochs = header["best_epoch"], header["epoch"], header["schedule_steps"]
+    except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise InputError(f"training state {path} is damaged ({error}); delete it to start again") from error
-    if header["fingerprint"] != json.loads(json.dumps(trainer.fingerprint)):
+    if fingerprint != json.loads(json.dumps(trainer.fingerprint)):
         raise InputError(
             f"{trainer.folder} holds a run with other options or another data set; choose another --out, or delete it"
         )
-    trainer.model.load_state_dict(_take(tensors, "model"))
+    try:
+        trainer.model.load_state_dict(_take(tensors, "model"))
+    except RuntimeError as error:
+        raise InputError(f"training state {path} is damaged (weights are missing); delete it to start again") from error
     trainer.average = _take(tensors, "average")
     trainer.best = _take(tensors, "best") or None
-    trainer.best_validation = None if header["best"] is None else Validation(*header["best"])
-    trainer.best_epoch, trainer.epoch = header["best_epoch"], header["epoch"]
+    trainer.best_validation = None if best is None else Validation(*best)
+    trainer.best_epoch, trainer.epoch, steps = epochs
     skeleton = trainer.optimizer.state_dict()
     skeleton["state"] = {
         index: _take(tensors, f"optimizer.{index}") for index in range(len(list(trainer.model.parameters())))
     }
     skeleton["state"] = {index: moments for index, moments in skeleton["state"].items() if moments}
     trainer.optimizer.load_state_dict(skeleton)
-    _advance(trainer.schedule, header["schedule_steps"])
+    _advance(trainer.schedule, steps)
 
 
 def _advance(schedule: Any, steps: int) -> None:
