@@ -54,7 +54,7 @@ class BrokenEncoder(MeanEncoder):
 
 def replaced(make: Callable[[], Encoder] = MeanEncoder) -> "mock._patch[Callable[..., Encoder]]":
     """A patch (use `start` and `stop`, or `with`) under which `lite` opens what `make` makes."""
-    return mock.patch.object(choice, "_open_vision", lambda kind, source: make())
+    return mock.patch.object(choice, "_open_vision", side_effect=lambda kind, source: make())
 
 
 replaced().start() if __name__ in ("__main__", "__mp_main__") else None

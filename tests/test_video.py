@@ -1,21 +1,19 @@
 """Reading video: good files to the pixel and the frame, bad ones with a sentence."""
 
-import os
 import subprocess
 import sys
 import warnings
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
-from videos import NTSC, cut, flat, spoil_packets, turn, write_headers_only, write_long_video, write_sound, write_video
 
 from refinevad.errors import InputError
 from refinevad.frames import Clip, FrameNeeds
 from refinevad.timeline import SegmentRule
 from refinevad.video import ClipReader, DamagedVideoWarning, FrameReader, open_container, probe
+from videos import NTSC, cut, flat, spoil_packets, turn, write_headers_only, write_long_video, write_sound, write_video
 
 RULE = SegmentRule.default()
 NEEDS = FrameNeeds(rgb_frames=1, rgb_size=(8, 8), gray_long_side=16, gray_hz=25.0)
@@ -97,7 +95,6 @@ import os, sys
 from pathlib import Path
 from refinevad.video import ClipReader, probe
 from refinevad.errors import InputError
-import av
 closed, barred = Path({str(closed)!r}), Path({str(barred)!r})
 closed.parent.chmod(0); barred.chmod(0)
 if os.getuid() == 0:
@@ -185,7 +182,7 @@ def test_one_frame(suffix: str, tmp_path: Path) -> None:
     ("name", "codec", "pixels"),
     [
         ("v.mp4", "libx264", "yuv420p"),
-        ("v.mp4", "libx265", "yuv420p10le"),
+        ("v.mp4", "libx264", "yuv420p10le"),
         ("v.mov", "mjpeg", "yuvj422p"),
         ("v.mkv", "ffv1", "yuv444p"),
         ("v.webm", "libvpx-vp9", "yuv420p"),
@@ -200,7 +197,7 @@ def test_one_frame(suffix: str, tmp_path: Path) -> None:
 def test_codecs_and_containers_give_the_same_frames_at_the_same_times(
     name: str, codec: str, pixels: str, tmp_path: Path
 ) -> None:
-    options = {"x265-params": "log-level=none"} if codec == "libx265" else {"crf": "5"} if "vp9" in codec else {}
+    options = {"crf": "5"} if "vp9" in codec else {}
     path = write_video(tmp_path / name, frames=50, codec=codec, pixels=pixels, options=options)
     clips, reader = clips_of(path)
     assert reader.frames == 50
@@ -374,10 +371,9 @@ def test_probe(tmp_path: Path) -> None:
 def test_files_are_closed_again(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mp4", frames=5)
     bad = write_sound(tmp_path / "v.wav")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5):
         clips_of(path)
         with pytest.raises(InputError):
             open_container(bad)
-    assert len(os.listdir("/proc/self/fd")) <= before
-    assert av.__version__
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .wmv .flv .3gp .ogv .mjpeg .mjpg .h264 .h265 .hevc".split()
+    f".{name}"
+    for name in (
+        *("mp4", "m4v", "mov", "mkv", "webm", "avi", "ts", "mts", "m2ts", "mpg", "mpeg", "wmv", "flv", "3gp", "ogv"),
+        *("mjpeg", "mjpg", "h264", "h265", "hevc"),
+    )
 )
 _FALLBACK_RATE_HZ = 25.0  # for raw streams that state no rate
 _MOST_STUMBLES = 100
