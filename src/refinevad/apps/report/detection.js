@@ -9,7 +9,7 @@
   const cards = [...root.querySelectorAll(".events > li")];
   const duration = Math.max(data.duration, 0.001);
   const ROW = 16, GAP = 2, COLUMNS = 2000;
-  let position = 0, hovering = null, playable = false, chart = null, strips = null, colours = {};
+  let position = 0, hovering = null, playable = false, chart = null, plotWidth = 0, strips = null, colours = {};
 
   const clock = (second) => {
     const tenths = Math.round(Math.max(second, 0) * 10), minutes = Math.floor(tenths / 600);
@@ -76,7 +76,7 @@
     const context = document.createElement("canvas").getContext("2d");
     context.font = font(12);
     const widest = Math.max(34, ...data.categories.map((name) => context.measureText(name).width + 12));
-    return Math.ceil(Math.min(widest, plot.clientWidth < 560 ? 84 : 140));
+    return Math.ceil(Math.min(widest, plotWidth < 560 ? 84 : 140));
   }
 
   // --- the curve
@@ -136,15 +136,16 @@
   }
   const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200];
 
-  function build() {
+  function build(width) {
+    plotWidth = width;
     if (chart) chart.destroy();
     view = wholeView;
     whole.disabled = true;
     readColours();
-    const left = gutter(), narrow = plot.clientWidth < 560;
+    const left = gutter(), narrow = width < 560;
     const axis = { stroke: () => colours.muted, font: font(12), grid: { stroke: () => colours.grid, width: 1 }, ticks: { show: false } };
     chart = new uPlot({
-      width: plot.clientWidth, height: narrow ? 200 : 240, padding: [6, 18, 0, 0],
+      width, height: narrow ? 200 : 240, padding: [6, 18, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { show: false }, drag: { x: true, y: false, dist: 6, setScale: false },
         bind: { dblclick: () => () => { show(0, duration); return null; } } },
@@ -200,7 +201,7 @@
       chart.setScale("x", { min, max });
     });
   }
-  const lineWidth = () => (view.starts.length > plot.clientWidth ? 1 : 1.75);
+  const lineWidth = () => (view.starts.length > plotWidth ? 1 : 1.75);
 
   // --- the strip of categories
   function drawStrip() {
@@ -373,8 +374,12 @@
   });
 
   // --- size, colours, paper
-  let width = 0;
-  new ResizeObserver(() => { if (plot.clientWidth && plot.clientWidth !== width) { width = plot.clientWidth; build(); } }).observe(plot);
+  const PAPER = 620; // fits A4 and Letter upright; the page's own width is not known before it is laid out
+  let paper = false;
+  const fit = () => { if (!paper && plot.clientWidth && plot.clientWidth !== plotWidth) build(plot.clientWidth); };
+  new ResizeObserver(fit).observe(plot);
+  addEventListener("beforeprint", () => { paper = true; build(PAPER); });
+  addEventListener("afterprint", () => { paper = false; fit(); });
   const redraw = () => { if (chart) { readColours(); chart.redraw(); drawStrip(); } };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   matchMedia("print").addEventListener("change", redraw);
