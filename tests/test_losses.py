@@ -1,0 +1,205 @@
+"""The losses against the slow oracle, and against values worked out by hand."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import reference
+from cases import arrays, close, config, length_lists, padded, random_bags, random_labels, random_model, seeds
+from refinevad.model import Output
+from refinevad.training.bags import Batch
+from refinevad.training.loop import TrainOptions, losses
+from refinevad.training.losses import (
+    bag_sizes,
+    category_loss,
+    category_mixture,
+    gmm_loss,
+    mil_loss,
+    posterior_loss,
+    top_k_mean,
+)
+
+
+def prefix_mask(lengths: list[int], beyond: int = 0) -> torch.Tensor:
+    return torch.arange(max(lengths) + beyond)[None] < torch.tensor(lengths)[:, None]
+
+
+def output_of(
+    logits: list[list[float]],
+    coarse: list[list[float]] | None = None,
+    mixture: list[list[float]] | None = None,
+    category_logits: list[list[list[float]]] | None = None,
+    segment_logits: list[list[list[float]]] | None = None,
+) -> Output:
+    """An output of one category, with what a test does not care for at 0."""
+    videos, segments = len(logits), len(logits[0])
+    return Output(
+        logits=torch.tensor(logits),
+        coarse=torch.zeros(videos, segments) if coarse is None else torch.tensor(coarse),
+        category_logits=torch.zeros(videos, 1, 2) if category_logits is None else torch.tensor(category_logits),
+        mixture=torch.ones(videos, 1) if mixture is None else torch.tensor(mixture),
+        segment_logits=torch.zeros(videos, segments, 1) if segment_logits is None else torch.tensor(segment_logits),
+        shift_ratio=torch.zeros(videos, segments),
+        embedding=torch.zeros(videos, 4),
+        segment_posterior=True,
+    )
+
+
+def random_output(
+    lengths: list[int], categories: int, seed: int
+) -> tuple[Output, torch.Tensor, list[reference.Result]]:
+    """Random scores as the model's Output, padded, and as the oracle's Results, without padding."""
+    generator = torch.Generator().manual_seed(seed)
+    mask = prefix_mask(lengths, beyond=2)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return 2.0 * torch.randn(*shape, generator=generator)
+
+    videos, segments = mask.shape
+    output = Output(
+        logits=normal(videos, segments) * mask,
+        coarse=normal(videos, segments).masked_fill(~mask, -torch.inf).softmax(-1),
+        category_logits=normal(videos, categories, 2),
+        mixture=normal(videos, categories).softmax(-1),
+        segment_logits=normal(videos, segments, categories) * mask[..., None],
+        shift_ratio=torch.zeros(videos, segments),
+        embedding=torch.zeros(videos, 4),
+        segment_posterior=True,
+    )
+    results = []
+    for row, length in enumerate(lengths):
+        names = ("logits", "scores", "coarse", "segment_logits", "category_scores", "shift_ratio")
+        by_segment = {name: getattr(output, name)[row, :length].double().numpy() for name in names}
+        names = ("category_logits", "presence", "mixture", "embedding")
+        by_video = {name: getattr(output, name)[row].double().numpy() for name in names}
+        results.append(reference.Result(**by_segment, **by_video))
+    return output, mask, results
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=4), seeds, st.integers(1, 4), st.integers(1, 20), st.booleans()
+)
+def test_losses_equal_the_reference(lengths: list[int], seed: int, categories: int, divisor: int, normal: bool) -> None:
+    output, mask, results = random_output(lengths, categories, seed)
+    labels = random_labels(len(lengths), categories, seed, normal)
+    told = torch.from_numpy(labels)
+    pairs = [
+        (mil_loss(output, told, mask, divisor), reference.mil_loss(results, labels, divisor)),
+        (category_loss(output, told), reference.category_loss(results, labels)),
+        (posterior_loss(output, told, mask, divisor), reference.posterior_loss(results, labels, divisor)),
+        (gmm_loss(output, told, mask), reference.gmm_loss(results, labels)),
+    ]
+    for ours, expected in pairs:
+        close(ours, np.array(expected))
+    mixed = category_mixture(output, mask)
+    for row, result in enumerate(results):
+        close(mixed[row, : lengths[row]], np.array(reference.category_mixture(result)))
+    assert not mixed[~mask].any()
+
+
+@given(length_lists, seeds, st.booleans(), st.booleans())
+def test_losses_of_a_training_step_equal_the_reference(
+    lengths: list[int], seed: int, constant: bool, normal: bool
+) -> None:
+    """Model and losses together, labels injected, in float64."""
+    model = random_model(config(), seed).double().train()
+    bags = random_bags(lengths, 6, seed, constant)
+    labels = random_labels(len(bags), 3, seed, normal)
+    values, mask = padded(bags)
+    batch = Batch(values.double(), mask, torch.from_numpy(labels).double())
+    terms = losses(model(batch.values, mask, batch.labels), batch, TrainOptions())
+    results = [
+        reference.run(bag, arrays(model), model.config.as_dict(), label.tolist())
+        for bag, label in zip(bags, labels, strict=True)
+    ]
+    expected = {
+        "mil": reference.mil_loss(results, labels, 16),
+        "category": 0.2 * reference.category_loss(results, labels),
+        "posterior": 0.2 * reference.posterior_loss(results, labels, 16),
+        "gmm": 0.1 * reference.gmm_loss(results, labels),
+    }
+    assert terms.keys() == expected.keys()
+    for name, value in expected.items():
+        close(terms[name], np.array(value), 1e-10)
+
+
+def test_a_weight_of_zero_leaves_its_term_out() -> None:
+    output, mask, _ = random_output([3, 4], 3, 0)
+    batch = Batch(torch.zeros(2, 6, 6), mask, torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+    bare = replace(TrainOptions(), lambda_gmm=0.0, lambda_category=0.0, lambda_posterior=0.0)
+    assert set(losses(output, batch, bare)) == {"mil"}
+
+
+@pytest.mark.parametrize(("segments", "k"), [(1, 1), (15, 1), (16, 2), (31, 2), (32, 3)])
+def test_k_is_the_fields(segments: int, k: int) -> None:
+    """k = floor(T / 16) + 1; the mean of the k largest of 0 .. T - 1 is T - 1 - (k - 1) / 2."""
+    mask = prefix_mask([segments], beyond=3)
+    assert bag_sizes(mask).tolist() == [k]
+    values = torch.arange(segments + 3.0)[None]  # padding would win if it counted
+    torch.testing.assert_close(top_k_mean(values, mask), torch.tensor([segments - 1 - (k - 1) / 2]))
+
+
+def test_k_never_passes_the_length() -> None:
+    assert bag_sizes(prefix_mask([1, 3]), divisor=1).tolist() == [1, 3]
+
+
+def test_mil_by_hand() -> None:
+    """Anomalous top 2: log(1 + e^-2). Normal top -1: log(1 + e^-1)."""
+    output = output_of([[2.0, -5.0], [-1.0, -3.0]])
+    loss = mil_loss(output, torch.tensor([[1.0], [0.0]]), prefix_mask([2, 2]))
+    expected = (math.log1p(math.exp(-2)) + math.log1p(math.exp(-1))) / 2
+    assert float(loss) == pytest.approx(expected, rel=1e-6)
+
+
+def test_category_by_hand() -> None:
+    """Present beats absent by 3, truly present: log(1 + e^-3); absent in truth: log(1 + e^3)."""
+    output = output_of([[0.0], [0.0]], category_logits=[[[-1.0, 2.0]], [[-1.0, 2.0]]])
+    right, wrong = math.log1p(math.exp(-3)), math.log1p(math.exp(3))
+    both = torch.tensor([[1.0], [0.0]])
+    assert float(category_loss(output, both)) == pytest.approx((right + wrong) / 2, rel=1e-6)
+    assert float(category_loss(output, torch.ones(2, 1))) == pytest.approx(right, rel=1e-6)
+
+
+def test_posterior_by_hand() -> None:
+    """The best segment's logit 2 stands for the video: log(1 + e^-2) when the category is there."""
+    output = output_of([[0.0, 0.0]], segment_logits=[[[-4.0], [2.0]]])
+    loss = posterior_loss(output, torch.ones(1, 1), prefix_mask([2]))
+    assert float(loss) == pytest.approx(math.log1p(math.exp(-2)), rel=1e-6)
+
+
+def test_mixture_by_hand() -> None:
+    """All attention on t = 2: mu 2, sigma^2 0 + 1. Half on 0 and half on 4: mu 2, sigma^2 4 + 1."""
+    t = torch.arange(5.0)
+    for coarse, variance in (([0.0, 0.0, 1.0, 0.0, 0.0], 1.0), ([0.5, 0.0, 0.0, 0.0, 0.5], 5.0)):
+        mixed = category_mixture(output_of([[0.0] * 5], coarse=[coarse]), prefix_mask([5]))
+        torch.testing.assert_close(mixed[0], torch.exp(-((t - 2) ** 2) / (2 * variance)))
+
+
+def test_mixture_follows_the_segment_posterior() -> None:
+    """Equal pooling, posterior 3/4 at t = 0 and 1/4 at t = 1: mu 1/4, sigma^2 3/16 + 1."""
+    output = output_of([[0.0] * 2], coarse=[[0.5, 0.5]], segment_logits=[[[math.log(3)], [-math.log(3)]]])
+    mixed = category_mixture(output, prefix_mask([2]))
+    expected = [math.exp(-(0.25**2) / (2 * 19 / 16)), math.exp(-(0.75**2) / (2 * 19 / 16))]
+    torch.testing.assert_close(mixed, torch.tensor([expected]))
+
+
+def test_gmm_is_the_squared_distance_on_anomalous_videos_alone() -> None:
+    """Scores 1/2 everywhere, the mixture e^0 and e^-1/2: ((1/2)^2 + (e^-1/2 - 1/2)^2) / 2."""
+    output = output_of([[0.0, 0.0], [7.0, 7.0]], coarse=[[1.0, 0.0], [1.0, 0.0]])
+    loss = gmm_loss(output, torch.tensor([[1.0], [0.0]]), prefix_mask([2, 2]))
+    assert float(loss) == pytest.approx((0.25 + (math.exp(-0.5) - 0.5) ** 2) / 2, rel=1e-5)
+
+
+def test_gmm_of_an_all_normal_batch_is_zero_with_zero_gradient() -> None:
+    logits = torch.randn(2, 3, requires_grad=True)
+    output = replace(output_of([[0.0] * 3] * 2, coarse=[[1.0, 0.0, 0.0]] * 2), logits=logits)
+    loss = gmm_loss(output, torch.zeros(2, 1), prefix_mask([3, 2]))
+    loss.backward()
+    assert float(loss.detach()) == 0.0
+    assert logits.grad is not None
+    assert not logits.grad.any()
