@@ -1,0 +1,128 @@
+"""The default encoder: EfficientNet-Lite for what is there, optical flow for how it moves. CPU, offline.
+
+One segment's vector, part by part (`LiteEncoder.parts`):
+
+- `motion`: 59 descriptors of the flow's pairs, three statistics each (`motion.py`);
+- `frame_difference`: one channel, the trivial control: mean absolute grey difference;
+- `change`: how far EfficientNet's middle features move inside the segment where they move most. Those still see
+  limbs; the last ones see scenes, and their change tells the camera more than the event;
+- `appearance`: pooled EfficientNet features, averaged over the segment's colour frames.
+
+Which parts earn their place on real footage: benchmarks/lite_parts.py.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from refinevad.encoders import motion
+from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
+from refinevad.encoders.efficientnet import MIDDLE_DIM, PIXEL_MEAN, PIXEL_SCALE, POOLED_DIM, VARIANTS, EfficientNet
+
+RGB_FRAMES = 2
+GRAY_LONG_SIDE = 160
+GRAY_HZ = 12.5  # sources of 25 and 30 frames a second both give every second frame
+CHANGE_CELLS = 10  # of 14 x 14: a person in a corner counts as much as one in front
+_VERSION = 1  # raise it when a segment's vector changes: older features are then refused
+
+
+class LiteEncoder(Encoder):
+    """Appearance and motion of one segment.
+
+    Args:
+        variant: image network, a name in `efficientnet.VARIANTS`.
+        threads: threads of ONNX Runtime; None lets it use every core.
+
+    Raises:
+        InputError: unknown variant, or a package is missing.
+    """
+
+    def __init__(self, variant: str = "efficientnet-lite0", threads: int | None = None) -> None:
+        self.variant = variant
+        self.threads = threads
+        self.name = "lite"
+        self.parts = _ranges(
+            {
+                "motion": motion.DIM,
+                "frame_difference": 1,
+                "change": MIDDLE_DIM.get(variant, 0),
+                "appearance": POOLED_DIM,
+            }
+        )
+        self.dim = max(end for _, end in self.parts.values())
+        side = VARIANTS[variant].side if variant in VARIANTS else 0
+        self.needs = FrameNeeds(
+            rgb_frames=RGB_FRAMES, rgb_size=(side, side), gray_long_side=GRAY_LONG_SIDE, gray_hz=GRAY_HZ
+        )
+
+    @cached_property
+    def network(self) -> EfficientNet:
+        """The image network; opened when first needed."""
+        return EfficientNet(self.variant, self.threads)
+
+    @cached_property
+    def identity(self) -> EncoderIdentity:
+        preprocessing = {
+            "version": _VERSION,
+            "network": self.variant,
+            "pixel_mean": PIXEL_MEAN,
+            "pixel_scale": PIXEL_SCALE,
+            "rgb_frames": RGB_FRAMES,
+            "rgb_size": list(self.needs.rgb_size or ()),
+            "gray_long_side": GRAY_LONG_SIDE,
+            "gray_hz": GRAY_HZ,
+            "parts": {name: list(span) for name, span in self.parts.items()},
+        }
+        return EncoderIdentity(self.name, self.network.weights_sha256, preprocessing)
+
+    def encode(self, clips: Sequence[Clip]) -> Float[np.ndarray, "segment channel"]:
+        """One float32 vector a clip; parts lie where `parts` says."""
+        vectors = np.zeros((len(clips), self.dim), dtype=np.float32)
+        if not clips:
+            return vectors
+        pooled, middle = self.network.features(np.concatenate([clip.rgb for clip in clips]))
+        end = 0
+        for vector, clip in zip(vectors, clips, strict=True):
+            start, end = end, end + len(clip.rgb)
+            self._fill(vector, "motion", motion.segment_motion(clip.gray, clip.gray_times))
+            self._fill(vector, "frame_difference", motion.frame_difference(clip.gray, clip.gray_times))
+            if end > start:
+                self._fill(vector, "change", appearance_change(middle[start:end], ~_cut_between(clip)))
+                self._fill(vector, "appearance", pooled[start:end].mean(axis=0))
+        return vectors
+
+    def _fill(self, vector: Float[np.ndarray, "channel"], part: str, values: Float[np.ndarray, "part"] | float) -> None:
+        start, end = self.parts[part]
+        vector[start:end] = values
+
+
+def appearance_change(
+    maps: Float[np.ndarray, "frame channel row column"], usable: Bool[np.ndarray, "step"]
+) -> Float[np.ndarray, "channel"]:
+    """Absolute step from frame to frame, mean over the cells where a channel moves most, mean over usable steps.
+
+    Zero without a usable step.
+    """
+    if not usable.any():
+        return np.zeros(maps.shape[1], dtype=np.float32)
+    steps = np.abs(np.diff(maps, axis=0))[usable]
+    cells = np.sort(steps.reshape(*steps.shape[:2], -1), axis=-1)[..., -CHANGE_CELLS:]
+    return np.asarray(cells.mean(axis=(0, 2)))
+
+
+def _cut_between(clip: Clip) -> Bool[np.ndarray, "step"]:
+    """For each pair of neighbouring colour frames: whether the grey frames show a cut between them."""
+    cuts = motion.find_cuts(clip.gray)
+    before, after = clip.gray_times[:-1][cuts], clip.gray_times[1:][cuts]
+    steps = zip(clip.rgb_times[:-1], clip.rgb_times[1:], strict=True)
+    return np.array([bool(((after > start) & (before < end)).any()) for start, end in steps], dtype=bool)
+
+
+def _ranges(sizes: dict[str, int]) -> dict[str, tuple[int, int]]:
+    ranges, start = {}, 0
+    for name, size in sizes.items():
+        ranges[name] = (start, start + size)
+        start += size
+    return ranges

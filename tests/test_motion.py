@@ -1,0 +1,133 @@
+"""Motion descriptors against scenes whose motion is known by construction."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jaxtyping import TypeCheckError
+
+from refinevad.encoders import motion
+
+RATE_HZ = 12.5
+# Place of the larger window's common share of speed: the groups before it hold so many descriptors.
+INCOHERENCE_SHARE = 9 + 9 + 6 + 11 + 7 + 4
+
+
+def texture(seed: int = 0, height: int = 160, width: int = 240) -> np.ndarray:
+    """Smooth random picture: every place has structure for the flow to hold on to."""
+    noise = np.random.default_rng(seed).normal(size=(height, width)).astype(np.float32)
+    return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2.5), None, 20, 235, cv2.NORM_MINMAX)
+
+
+def shifted(picture: np.ndarray, right: float, down: float) -> np.ndarray:
+    matrix = np.array([[1, 0, right], [0, 1, down]], dtype=np.float32)
+    return cv2.warpAffine(picture, matrix, picture.shape[::-1], borderMode=cv2.BORDER_REFLECT)
+
+
+def patch_scene(offsets: list[tuple[float, float]], background: int = 0) -> np.ndarray:
+    """A textured patch at (right, down) offsets on a still textured background, 90 x 160."""
+    still, moving = texture(background)[:90, :160], texture(7)
+    frames = []
+    for right, down in offsets:
+        frame = still.copy()
+        window = shifted(moving, right, down)[:90, :160]
+        mask = shifted(np.pad(np.ones((60, 70), np.float32), ((15, 85), (40, 130))), right, down)[:90, :160] > 0.5
+        frame[mask] = window[mask]
+        frames.append(frame)
+    return np.stack(frames).round().astype(np.uint8)
+
+
+def times(frames: int, rate_hz: float = RATE_HZ) -> np.ndarray:
+    return np.arange(frames) / rate_hz
+
+
+def test_a_still_segment_has_no_motion() -> None:
+    still = np.repeat(texture()[None, :90, :160].astype(np.uint8), 5, axis=0)
+    assert np.abs(motion.flow_fields(still, times(5))).max() == pytest.approx(0, abs=1e-3)
+    assert motion.frame_difference(still, times(5)) == 0.0
+
+
+def test_flow_points_where_the_patch_goes_in_units_of_speed() -> None:
+    """4 pixels to the right and 2 up in 1/12.5 s are 2 right and 1 up in 1/25 s."""
+    gray = patch_scene([(4.0 * step, -2.0 * step) for step in range(3)])
+    flow = motion.flow_fields(gray, times(3))
+    middle = flow[0, 9:14, 15:24].reshape(-1, 2).mean(axis=0)
+    np.testing.assert_allclose(middle, [2.0, -1.0], atol=0.5)  # the flow's smoothing shrinks a small patch's speed
+
+
+def test_a_panning_camera_is_taken_off() -> None:
+    picture = texture()
+    gray = np.stack([shifted(picture, 3.0 * step, 0.0)[20:110, 20:180] for step in range(4)]).astype(np.uint8)
+    speed = np.hypot(*np.moveaxis(motion.flow_fields(gray, times(4)), -1, 0))
+    assert np.median(speed) < 0.1
+
+
+def test_speed_does_not_depend_on_the_frame_rate() -> None:
+    """The same movement seen 12.5 and 25 times a second."""
+    offsets = [(1.5 * step, 0.5 * step) for step in range(9)]
+    every, second = patch_scene(offsets), patch_scene(offsets[::2])
+    fast = np.hypot(*np.moveaxis(motion.flow_fields(every, times(9, 25.0)), -1, 0)).max(axis=(1, 2))
+    slow = np.hypot(*np.moveaxis(motion.flow_fields(second, times(5, 12.5)), -1, 0)).max(axis=(1, 2))
+    assert fast.mean() == pytest.approx(slow.mean(), rel=0.25)
+
+
+def test_limbs_that_fly_apart_are_less_coherent_than_a_body_that_walks() -> None:
+    rng = np.random.default_rng(3)
+    walk = patch_scene([(1.5 * step, 0.0) for step in range(8)])
+    base = texture()[:90, :160]
+    column, row = np.meshgrid(np.arange(160, dtype=np.float32), np.arange(90, dtype=np.float32))
+    inside = ((column > 40) & (column < 110) & (row > 15) & (row < 75)).astype(np.float32)
+    fight = []
+    for _ in range(8):
+        coarse = cv2.resize(rng.normal(size=(12, 20, 2)).astype(np.float32), (160, 90))
+        moved = cv2.remap(base, column + coarse[..., 0] * inside, row + coarse[..., 1] * inside, cv2.INTER_LINEAR)
+        fight.append(moved.round().astype(np.uint8))
+    walk_apart, fight_apart = (
+        motion.describe_pairs(gray, times(8))[1:, INCOHERENCE_SHARE].mean() for gray in (walk, np.stack(fight))
+    )
+    # the share of speed that a window has in common: what is missing to 1 at least half as much again
+    assert 1 - fight_apart > 1.5 * (1 - walk_apart)
+
+
+def test_one_step_of_a_brightening_picture_is_its_frame_difference() -> None:
+    """Levels 10, 14, 20 at 25 a second: differences 4 and 6, mean 5; at 12.5 a second half of that."""
+    gray = np.stack([np.full((40, 60), level, np.uint8) for level in (10, 14, 20)])
+    assert motion.frame_difference(gray, times(3, 25.0)) == pytest.approx(5.0)
+    assert motion.frame_difference(gray, times(3, 12.5)) == pytest.approx(2.5)
+
+
+def test_a_cut_is_found_and_carries_no_motion() -> None:
+    before = np.repeat(texture(1)[None, :90, :160].astype(np.uint8), 4, axis=0)
+    after = np.repeat(texture(2)[None, :90, :160].astype(np.uint8), 4, axis=0)
+    gray = np.concatenate([before, after])
+    assert motion.find_cuts(gray).tolist() == [False, False, False, True, False, False, False]
+    assert motion.touched_by_cut(motion.find_cuts(gray)).tolist() == [False] * 3 + [True] * 2 + [False] * 2
+    assert motion.frame_difference(gray, times(8)) == 0.0
+    np.testing.assert_allclose(motion.segment_motion(gray, times(8)), motion.segment_motion(before, times(4)), atol=0.2)
+
+
+@pytest.mark.parametrize("frames", [0, 1])
+def test_too_few_frames_give_zeros(frames: int) -> None:
+    gray = np.zeros((frames, 90, 160), np.uint8)
+    assert not motion.segment_motion(gray, times(frames)).any()
+    assert motion.frame_difference(gray, times(frames)) == 0.0
+
+
+def test_statistics_by_hand() -> None:
+    """1, 2, 3, 4, 10: mean 4, deviation sqrt(10), largest fifth 10."""
+    series = np.array([1.0, 2.0, 3.0, 4.0, 10.0])[:, None]
+    np.testing.assert_allclose(motion.summarise(series), [4.0, np.sqrt(10.0), 10.0], rtol=1e-6)
+
+
+@given(frames=st.integers(0, 5), height=st.integers(2, 70), width=st.integers(2, 70), seed=st.integers(0, 9))
+def test_any_picture_gives_finite_numbers(frames: int, height: int, width: int, seed: int) -> None:
+    gray = np.random.default_rng(seed).integers(0, 256, (frames, height, width), dtype=np.uint8)
+    vector = motion.segment_motion(gray, times(frames))
+    assert vector.shape == (motion.DIM,)
+    assert np.isfinite(vector).all()
+
+
+def test_pixels_must_be_bytes() -> None:
+    with pytest.raises(TypeCheckError):
+        motion.segment_motion(np.zeros((3, 90, 160), np.float32), times(3))
