@@ -7,6 +7,7 @@ import pytest
 
 from refinevad.encoders.base import Clip
 from refinevad.encoders.lite import LiteEncoder, appearance_change
+from refinevad.encoders.motion import segment_motion
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,14 @@ def test_a_still_scene_changes_nothing(encoder: LiteEncoder) -> None:
     assert part(encoder, vector, "appearance").any()
 
 
+def test_motion_parts_are_the_segments_descriptors(encoder: LiteEncoder) -> None:
+    one = clip(4)
+    names = ("motion_mean", "motion_deviation", "motion_peak")
+    vector = encoder.encode([one])[0]
+    ours = np.concatenate([part(encoder, vector, name) for name in names])
+    np.testing.assert_allclose(ours, segment_motion(one.gray, one.gray_times))
+
+
 def test_frame_difference_is_the_mean_grey_step_in_a_25th_of_a_second(encoder: LiteEncoder) -> None:
     one = clip(4)
     by_hand = np.abs(np.diff(one.gray.astype(float), axis=0)).mean() / 2  # 12.5 pairs a second
@@ -89,7 +98,7 @@ def test_empty_and_short_segments(encoder: LiteEncoder) -> None:
     bare = Clip(single.rgb[:1], single.rgb_times[:1], single.gray[:1], single.gray_times[:1], 0.0, 0.04, lead=False)
     vector = encoder.encode([bare])[0]
     assert np.isfinite(vector).all()
-    assert not part(encoder, vector, "motion").any()
+    assert not any(part(encoder, vector, f"motion_{name}").any() for name in ("mean", "deviation", "peak"))
 
 
 def test_identity_names_weights_and_preprocessing(encoder: LiteEncoder) -> None:

@@ -2,7 +2,8 @@
 
 One segment's vector, part by part (`LiteEncoder.parts`):
 
-- `motion`: 59 descriptors of the flow's pairs, three statistics each (`motion.py`);
+- `motion_mean`, `motion_deviation`, `motion_peak`: 59 descriptors of each pair of grey frames, and over the pairs
+  their mean, standard deviation and the mean of the largest fifth (`motion.py`);
 - `frame_difference`: one channel, the trivial control: mean absolute grey difference;
 - `change`: how far EfficientNet's middle features move inside the segment where they move most. Those still see
   limbs; the last ones see scenes, and their change tells the camera more than the event;
@@ -45,7 +46,9 @@ class LiteEncoder(Encoder):
         self.name = "lite"
         self.parts = _ranges(
             {
-                "motion": motion.DIM,
+                "motion_mean": motion.DESCRIPTORS,
+                "motion_deviation": motion.DESCRIPTORS,
+                "motion_peak": motion.DESCRIPTORS,
                 "frame_difference": 1,
                 "change": MIDDLE_DIM.get(variant, 0),
                 "appearance": POOLED_DIM,
@@ -86,7 +89,7 @@ class LiteEncoder(Encoder):
         end = 0
         for vector, clip in zip(vectors, clips, strict=True):
             start, end = end, end + len(clip.rgb)
-            self._fill(vector, "motion", motion.segment_motion(clip.gray, clip.gray_times))
+            vector[: motion.DIM] = motion.segment_motion(clip.gray, clip.gray_times)
             self._fill(vector, "frame_difference", motion.frame_difference(clip.gray, clip.gray_times))
             if end > start:
                 self._fill(vector, "change", appearance_change(middle[start:end], ~_cut_between(clip)))
