@@ -88,21 +88,15 @@ class Checkpoint:
         """
         for name in (WEIGHTS, CONFIG, CALIBRATION):
             if not (folder / name).exists():
-                raise InputError(
-                    f"{folder} is no finished run ({name} is missing); train it with refinevad train"
-                )
+                raise InputError(f"{folder} is no finished run ({name} is missing); train it with refinevad train")
         config, calibration = read_json(folder / CONFIG), read_json(folder / CALIBRATION)
         try:
             model = RefineVAD(RefineVADConfig.from_dict(config["model"]))
             model.load_state_dict(load_file(folder / WEIGHTS))
             model.eval()
-            return cls(
-                model, config["encoder"], config["signature"], Calibration(**calibration), config["training"]
-            )
+            return cls(model, config["encoder"], config["signature"], Calibration(**calibration), config["training"])
         except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
-            raise InputError(
-                f"run {folder} is damaged or of another version ({error}); train it again"
-            ) from error
+            raise InputError(f"run {folder} is damaged or of another version ({error}); train it again") from error
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -112,11 +106,13 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises InputError for a file that is not JSON."""
+    """Raises InputError for a file that is not a JSON object."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds a JSON {type(content).__name__} where an object is expected")
     return content
 
 

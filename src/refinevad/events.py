@@ -40,9 +40,7 @@ class EventRule:
         return cls(calibration.threshold, calibration.low_threshold)
 
 
-def find_runs(
-    scores: Float[np.ndarray, "segment"], timeline: Timeline, rule: EventRule
-) -> list[tuple[int, int]]:
+def find_runs(scores: Float[np.ndarray, "segment"], timeline: Timeline, rule: EventRule) -> list[tuple[int, int]]:
     """Half-open segment ranges of events.
 
     A run opens where the score exceeds `threshold` and reaches both ways while it stays above `low_threshold`; runs
@@ -61,9 +59,7 @@ def find_runs(
             merged[-1] = (merged[-1][0], end)
         else:
             merged.append((start, end))
-    return [
-        (s, e) for s, e in merged if timeline.time_bounds[e] - timeline.time_bounds[s] >= rule.min_s - 1e-9
-    ]
+    return [(s, e) for s, e in merged if timeline.time_bounds[e] - timeline.time_bounds[s] >= rule.min_s - 1e-9]
 
 
 def find_events(
@@ -92,9 +88,7 @@ def find_events(
     return events
 
 
-def calibrate(
-    normal: Sequence[tuple[Float[np.ndarray, "segment"], Timeline]], alerts_per_hour: float
-) -> Calibration:
+def calibrate(normal: Sequence[tuple[Float[np.ndarray, "_segment"], Timeline]], alerts_per_hour: float) -> Calibration:
     """The lowest threshold that keeps normal validation videos at or under a target alert rate.
 
     Conformal in form: with n alerts over h hours the rate is taken as (n + 1) / h, so a rate below 1 / h cannot be

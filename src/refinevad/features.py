@@ -59,9 +59,7 @@ class Features:
     def part(self, name: str) -> Float[np.ndarray, "segment part_channel"]:
         """The channels of one named part. Raises InputError when these features have no such part."""
         if name not in self.provenance.parts:
-            raise InputError(
-                f"these features have no part '{name}'; they have {sorted(self.provenance.parts)}"
-            )
+            raise InputError(f"these features have no part '{name}'; they have {sorted(self.provenance.parts)}")
         first, last = self.provenance.parts[name]
         return self.values[:, first:last]
 
@@ -93,8 +91,11 @@ def load_features(path: Path) -> Features:
     """
     with _open(path) as file:
         provenance = _provenance(path, file.metadata())
-        values = file.get_tensor("values").astype(np.float32)
-        timeline = Timeline(file.get_tensor("frame_bounds"), file.get_tensor("time_bounds"))
+        try:
+            values = file.get_tensor("values").astype(np.float32)
+            timeline = Timeline(file.get_tensor("frame_bounds"), file.get_tensor("time_bounds"))
+        except SafetensorError as error:
+            raise InputError(f"features {path} are not whole ({error}); extract them again") from error
     if values.ndim != 2 or len(values) != timeline.segments:
         raise InputError(
             f"features {path} hold {values.shape} values for {timeline.segments} segments; extract them again"
@@ -120,9 +121,12 @@ def _open(path: Path) -> Any:
 def _provenance(path: Path, metadata: Mapping[str, str] | None) -> Provenance:
     if not metadata or metadata.get("format") != FORMAT:
         raise InputError(f"{path} holds no refinevad features; write them with refinevad extract")
-    fields = json.loads(metadata["provenance"])
-    fields["parts"] = {name: (int(first), int(last)) for name, (first, last) in fields["parts"].items()}
-    return Provenance(**fields)
+    try:
+        fields = json.loads(metadata["provenance"])
+        fields["parts"] = {name: (int(first), int(last)) for name, (first, last) in fields["parts"].items()}
+        return Provenance(**fields)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"the header of {path} is damaged ({error}); extract the features again") from error
 
 
 def require_same_signature(expected: Mapping[str, Any], features: Provenance, what: str) -> None:

@@ -3,8 +3,10 @@
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from refinevad.errors import InputError
 
@@ -24,12 +26,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         os.replace(partial, path)
-    except OSError as error:
-        raise InputError(
-            f"cannot write {path}: {error.strerror or error}; free the disk or choose another folder"
-        ) from error
+    except (OSError, SafetensorError) as error:  # safetensors wraps the system's errors in its own
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot write {path}: {reason}; free the disk or choose another folder") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # there is nothing to delete where the folder could not be made
+            partial.unlink(missing_ok=True)
 
 
 def sha256_file(path: Path) -> str:

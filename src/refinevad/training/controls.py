@@ -11,7 +11,7 @@ MOTION_PART, CAPTION_PART = "frame_difference", "captions"
 SMOOTHING_S = 3.0
 
 
-def chance(features: Sequence[Features], seed: int = 0) -> list[Float[np.ndarray, "segment"]]:
+def chance(features: Sequence[Features], seed: int = 0) -> list[Float[np.ndarray, "_segment"]]:
     """A uniform random score for each segment."""
     generator = np.random.default_rng(seed)
     return [generator.random(video.timeline.segments) for video in features]
@@ -19,7 +19,7 @@ def chance(features: Sequence[Features], seed: int = 0) -> list[Float[np.ndarray
 
 def trivial(
     features: Sequence[Features], reference: Sequence[Features]
-) -> Mapping[str, list[Float[np.ndarray, "segment"]]]:
+) -> Mapping[str, list[Float[np.ndarray, "_segment"]]]:
     """The trivial control these features allow, by name; none for encoders without a motion or caption part.
 
     With grey frames: mean frame difference, smoothed over 3 s. With captions: distance from the mean of the

@@ -9,7 +9,7 @@ import csv
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -47,12 +47,13 @@ def read_dataset(root: Path) -> list[Item]:
     Raises:
         InputError: not a data set; the sentence says what was looked for.
     """
-    if not root.is_dir():
-        raise InputError(f"data set not found: {root} is not a folder")
     try:
+        if not root.is_dir():
+            raise InputError(f"data set not found: {root} is not a folder")
         items = _from_csv(root / "videos.csv") if (root / "videos.csv").exists() else _from_folders(root)
+        _check_names(root, items)
     except PermissionError as error:
-        raise InputError(f"folder cannot be read: {error.filename}; check its permissions") from error
+        raise InputError(f"{error.filename} cannot be read; check its permissions") from error
     if not items:
         raise InputError(
             f"no videos found in {root}: expected <split>/<category>/*.mp4 with splits {', '.join(SPLITS)}, or videos.csv"
@@ -62,43 +63,65 @@ def read_dataset(root: Path) -> list[Item]:
 
 def _from_folders(root: Path) -> list[Item]:
     items = []
-    for split in SPLITS:
-        for category in sorted(path for path in (root / split).glob("*") if path.is_dir()):
+    for split in (root / name for name in SPLITS if (root / name).is_dir()):
+        for category in sorted(path for path in split.iterdir() if path.is_dir()):
             labels = () if category.name.lower() == NORMAL else (category.name,)
-            files = sorted(path for path in category.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
-            items += [Item(path.relative_to(root).as_posix(), labels, split) for path in files]
+            files = sorted(
+                path
+                for path in category.iterdir()
+                if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+            )
+            items += [Item(path.relative_to(root).as_posix(), labels, split.name) for path in files]
     return items
 
 
 def _from_csv(path: Path) -> list[Item]:
-    items = []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        columns = set(rows.fieldnames or ())
-        if not {"path", "labels"} <= columns or not columns & {"split", "fold"}:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file, strict=True)
+            columns = set(rows.fieldnames or ())
+            if not {"path", "labels"} <= columns or not columns & {"split", "fold"}:
+                raise InputError(f"{path} needs the columns path,labels and split or fold; it has {sorted(columns)}")
+            return [_item(row, columns, f"{path} line {rows.line_num}") for row in rows]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text; save it as UTF-8") from error
+    except csv.Error as error:
+        raise InputError(f"{path} is not a table of comma-separated values ({error})") from error
+
+
+def _item(row: Mapping[str, str | None], columns: Collection[str], where: str) -> Item:
+    """One row of videos.csv; `where` names its line."""
+    path, labels, split, fold = ((row.get(name) or "").strip() for name in ("path", "labels", "split", "fold"))
+    if not path or not labels:
+        raise InputError(f"{where}: path or labels missing (normal videos have the label {NORMAL})")
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise InputError(f"{where}: path '{path}' must lie inside the folder of videos.csv and be relative to it")
+    if "split" in columns and split not in SPLITS:
+        raise InputError(f"{where}: split '{split}' is none of {', '.join(SPLITS)}")
+    if (fold or not split) and not fold.isdecimal():
+        raise InputError(f"{where}: fold '{fold}' is not a whole number")
+    names = dict.fromkeys(label.strip() for label in labels.split(";") if label.strip())
+    anomalies = tuple(name for name in names if name.lower() != NORMAL)
+    return Item(path, anomalies, split, int(fold) if fold else None)
+
+
+def _check_names(root: Path, items: Sequence[Item]) -> None:
+    """Refuse two videos whose features would lie in one file."""
+    seen: dict[str, str] = {}
+    for item in items:
+        if item.name in seen:
             raise InputError(
-                f"{path} needs the columns path,labels and split or fold; it has {sorted(columns)}"
+                f"{root} has {seen[item.name]} and {item.path}: names must differ in more than the suffix; rename one"
+                if seen[item.name] != item.path
+                else f"{root / 'videos.csv'} lists {item.path} twice; keep one line"
             )
-        for number, row in enumerate(rows, start=2):
-            if not row["path"] or row["labels"] is None:
-                raise InputError(f"{path} line {number}: path or labels missing")
-            labels = [label.strip() for label in row["labels"].split(";") if label.strip()]
-            split, fold = row.get("split") or "", row.get("fold")
-            if "split" in columns and split not in SPLITS:
-                raise InputError(f"{path} line {number}: split '{split}' is none of {', '.join(SPLITS)}")
-            if fold is not None and not fold.isdigit():
-                raise InputError(f"{path} line {number}: fold '{fold}' is not a whole number")
-            anomalies = tuple(label for label in labels if label.lower() != NORMAL)
-            items.append(Item(row["path"], anomalies, split, int(fold) if fold is not None else None))
-    return items
+        seen[item.name] = item.path
 
 
 def with_fold(items: Sequence[Item], fold: int) -> list[Item]:
     """Assign splits for one fold of a cross-validation: `fold` is the test set, the others train."""
     if fold not in {item.fold for item in items}:
-        raise InputError(
-            f"fold {fold} does not exist; there are {sorted({item.fold or 0 for item in items})}"
-        )
+        raise InputError(f"fold {fold} does not exist; there are {sorted({item.fold or 0 for item in items})}")
     return [replace(item, split="test" if item.fold == fold else "train") for item in items]
 
 
@@ -181,13 +204,11 @@ class FeatureIndex:
 
     def load(self, items: Sequence[Item]) -> list[Features]:
         """Load features of items, all of one signature. Raises InputError on the first that does not fit."""
-        loaded = []
+        loaded: list[Features] = []
         for item in items:
             features = load_features(self.path(item))
             if loaded:
-                require_same_signature(
-                    loaded[0].provenance.signature, features.provenance, str(self.path(item))
-                )
+                require_same_signature(loaded[0].provenance.signature, features.provenance, str(self.path(item)))
             loaded.append(features)
         return loaded
 

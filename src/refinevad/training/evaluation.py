@@ -54,9 +54,7 @@ class Result:
     videos: list[Judged]
 
 
-def read_truth(
-    data: Path, items: Sequence[Item], features: Sequence[Features], categories: Sequence[str]
-) -> Truth:
+def read_truth(data: Path, items: Sequence[Item], features: Sequence[Features], categories: Sequence[str]) -> Truth:
     """Temporal truth of items from the data set's own files.
 
     Raises:
@@ -79,14 +77,10 @@ def read_truth(
                 raise InputError(f"{data / TRUTH_FILE} has no video {Path(item.path).stem}")
             chosen.append(VideoTruth(item.path, video.labels, video.timeline, video.spans, video.anomalous))
         return Truth(whole.columns, tuple(chosen))
-    raise InputError(
-        f"no temporal truth in {data}: evaluation needs {EVENTS_FILE} (path,start_s,end_s,category)"
-    )
+    raise InputError(f"no temporal truth in {data}: evaluation needs {EVENTS_FILE} (path,start_s,end_s,category)")
 
 
-def judge(
-    checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Features], truth: Truth
-) -> list[Judged]:
+def judge(checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Features], truth: Truth) -> list[Judged]:
     """Score every test video and find its events at the calibrated threshold."""
     by_name = {video.name: video for video in truth.videos}
     judged = []
@@ -107,7 +101,7 @@ def judge(
 def summarise(
     videos: Sequence[Judged],
     truth: Truth,
-    controls: Mapping[str, Sequence[Float[np.ndarray, "segment"]]],
+    controls: Mapping[str, Sequence[Float[np.ndarray, "_segment"]]],
     protocol: Protocol,
 ) -> Result:
     """All figures of judged videos, and of each control's curves on the same videos."""
@@ -146,9 +140,7 @@ def _at_threshold(
     """Figures of the detector as it stands, at its calibrated threshold."""
     true_events = {video.name: video.events_s for video in truth.videos}
     result = event_score(found, true_events)
-    delays = [
-        delay for name, events in true_events.items() for delay in detection_delays(found[name], events)
-    ]
+    delays = [delay for name, events in true_events.items() for delay in detection_delays(found[name], events)]
     seen = [delay for delay in delays if delay is not None]
     normal = sum(len(found[video.name]) for video in truth.videos if video.normal)
     return {
@@ -207,7 +199,7 @@ def evaluate_folds(
     """Evaluate one run, or the runs of a cross-validation with their test videos pooled."""
     judged: list[Judged] = []
     truths: list[VideoTruth] = []
-    curves: dict[str, list[Float[np.ndarray, "segment"]]] = {}
+    curves: dict[str, list[Float[np.ndarray, "_segment"]]] = {}
     columns: tuple[str, ...] = ()
     for checkpoint, items in parts:
         tested = [item for item in items if item.split == "test"]

@@ -41,22 +41,22 @@ def make_features(
     fallback: Path,
     workers: int = 1,
     progress: Callable[[int], Callable[[], None]] | None = None,
+    test: bool = True,
 ) -> Featurized:
     """Bring a recipe's features up to date; `progress(total)` gives a callback for each video done.
 
-    A folder that already is a feature folder is used as it stands.
+    A folder that already is a feature folder is used as it stands. UCF-Crime lists its test videos in the file that
+    holds their temporal truth: with `test` false they are left out, and the file stays closed.
     """
     if (recipe.data / INDEX).exists():
         index = FeatureIndex.open(recipe.data)
         return Featurized(index, 0, len(index.items), {})
     out = recipe.features or fallback
     if recipe.kind == "ucf-captions":
-        videos = [*read_training_videos(recipe.data), *read_test_videos(recipe.data)]
+        videos = [*read_training_videos(recipe.data), *(read_test_videos(recipe.data) if test else ())]
         encoder = open_encoder(recipe.encoder)
         if encoder.text is None or encoder.vision is not None:
-            raise InputError(
-                f"kind ucf-captions has text alone: set the encoder to captions, not {recipe.encoder}"
-            )
+            raise InputError(f"kind ucf-captions has text alone: set the encoder to captions, not {recipe.encoder}")
         step = progress(len(videos)) if progress else None
         return featurize_ucf_captions(recipe.data, videos, recipe.encoder, encoder.text, out, step)
     items = read_dataset(recipe.data)
@@ -65,17 +65,13 @@ def make_features(
 
 
 def split_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> list[Item]:
-    """Items with their splits for a fold and a seed. Raises InputError where they cannot be trained on."""
+    """Items with their splits for a fold and a seed. Raises InputError for a fold that is not there."""
     items = index.items
     if fold is not None:
         items = with_fold(items, fold)
     elif any(item.fold is not None and not item.split for item in items):
-        raise InputError(
-            "this data set is given in folds: choose one with --fold, or set folds in the recipe"
-        )
-    items = with_validation(items, recipe.validation_share, recipe.train.seed)
-    check_trainable(items)
-    return items
+        raise InputError("this data set is given in folds: choose one with --fold, or set folds in the recipe")
+    return with_validation(items, recipe.validation_share, recipe.train.seed)
 
 
 def warnings_for(items: list[Item], failed: dict[str, str]) -> list[str]:
@@ -94,23 +90,24 @@ def train_run(
     folder: Path,
     report: EpochReport | None = None,
     device: torch.device | None = None,
+    fold: int | None = None,
 ) -> Checkpoint:
-    """Train one model into `folder`, calibrate it on normal validation videos, and save the RUN."""
+    """Train one model into `folder`, calibrate it on normal validation videos, and save the RUN.
+
+    Raises:
+        InputError: the training split lacks normal or anomalous videos, or the folder holds another run.
+    """
+    check_trainable(items)
     chosen = {split: [item for item in items if item.split == split] for split in ("train", "val")}
     features = {split: index.load(members) for split, members in chosen.items()}
     categories = categories_of(chosen["train"])
-    bags = {
-        split: [
-            Bag(feature.values, label_vector(item.labels, categories))
-            for item, feature in zip(chosen[split], features[split], strict=True)
-        ]
-        for split in chosen
-    }
-    usable = bags["val"] if {bag.anomalous for bag in bags["val"]} == {True, False} else []
     first = features["train"][0]
+    prompts = embed_prompts(recipe, categories, features["train"])
+    config = recipe.config(first.values.shape[1], categories, first.provenance.parts, prompts.owner if prompts else ())
+    bags = {split: make_bags(config, chosen[split], features[split]) for split in chosen}
+    usable = bags["val"] if {bag.anomalous for bag in bags["val"]} == {True, False} else []
     trainer = Trainer(
-        recipe.config(first.values.shape[1], categories), recipe.train, bags["train"], usable, folder, device
-    )
+XX
     trained = trainer.run(report)
     normal = [f for item, f in zip(chosen["val"], features["val"], strict=True) if not item.anomalous]
     if not normal:  # a set without validation normals is calibrated on the training ones, which is optimistic
@@ -123,6 +120,7 @@ def train_run(
         training={
             "options": asdict(recipe.train),
             "data": str(recipe.data),
+            "fold": fold,
             "videos": {split: len(members) for split, members in chosen.items()},
             "epoch": trained.epoch + 1,
             "epochs_run": trained.epochs_run,

@@ -1,20 +1,24 @@
 """A data set's videos -> its feature folder: resumable, skipped when up to date, one bad video does not stop the others."""
 
-from collections.abc import Callable, Sequence
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import refinevad
 from refinevad.encoders.captions import CaptionEncoder
 from refinevad.encoders.choice import EncoderChoice, open_encoder
-from refinevad.errors import InputError
+from refinevad.errors import InputError, RefineVADError
 from refinevad.extraction import extract, up_to_date
 from refinevad.features import Features, Provenance, read_provenance, save_features
 from refinevad.timeline import SegmentRule
-from refinevad.training.dataset import FeatureIndex, Item
+from refinevad.training.dataset import INDEX, FeatureIndex, Item
 from refinevad.training.ucf_crime import UcfCrimeVideo, caption_features
 
 
@@ -42,6 +46,36 @@ def _one(root: Path, item: Item, spec: str, rule: SegmentRule, target: Path) -> 
     return True
 
 
+def _start_worker() -> None:
+    """An idle worker leaves Ctrl-C to its parent; SIGINT comes blocked, see `_interrupts_wait`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _one_in_worker(root: Path, item: Item, spec: str, rule: SegmentRule, target: Path) -> bool:
+    """`_one` in a worker, where Ctrl-C ends the video at hand, its half-written file removed."""
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        return _one(root, item, spec, rule, target)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Hold Ctrl-C back while workers are started: they inherit it blocked, and start without a traceback."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def featurize(
     root: Path,
     items: Sequence[Item],
@@ -55,6 +89,7 @@ def featurize(
 
     Raises:
         InputError: the encoder cannot be opened, the disk is full, or no video at all could be read.
+        RefineVADError: a worker process was killed.
     """
     encoder = _encoder(spec)  # fails here, once, rather than in every worker; and fills the weights' cache
     index = FeatureIndex(out, list(items), spec, str(root))
@@ -74,21 +109,30 @@ def featurize(
 
     if workers > 1:
         # spawned, not forked: the parent already runs ONNX Runtime and torch threads
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            jobs = {pool.submit(_one, root, item, spec, rule, index.path(item)): item for item in items}
+        with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker) as pool:
             try:
+                with _interrupts_wait():
+                    jobs = {
+                        pool.submit(_one_in_worker, root, item, spec, rule, index.path(item)): item for item in items
+                    }
                 for job in as_completed(jobs):
                     note(jobs[job], job.result)
+            except BrokenProcessPool as error:
+                raise RefineVADError(
+                    "a process that extracts features was killed, perhaps for want of memory; "
+                    "run again with fewer --workers: what is done is kept"
+                ) from error
             except BaseException:
-                pool.shutdown(cancel_futures=True)
+                pool.shutdown(wait=False, cancel_futures=True)
+                for child in active_children():
+                    if child.pid is not None and child.is_alive():
+                        os.kill(child.pid, signal.SIGINT)
                 raise
     else:
         for item in items:
             note(item, lambda item=item: _one(root, item, spec, rule, index.path(item)))
     if len(failed) == len(items):
-        raise InputError(
-            f"none of the {len(items)} videos could be read; the first: {next(iter(failed.values()))}"
-        )
+        raise InputError(f"none of the {len(items)} videos could be read; the first: {next(iter(failed.values()))}")
     usable = FeatureIndex(out, [item for item in items if item.path not in failed], encoder.spec, str(root))
     usable.save()
     return Featurized(usable, made, len(items) - made - len(failed), failed)
@@ -102,15 +146,16 @@ def featurize_ucf_captions(
     out: Path,
     progress: Callable[[], None] | None = None,
 ) -> Featurized:
-    """Features of UCF-Crime from its human captions: `<split>/<name>.safetensors`, 16 frames a segment."""
+    """Features of UCF-Crime from its human captions: `<split>/<name>.safetensors`, 16 frames a segment.
+
+    Videos of a split that is not among `videos` stay in the index as an earlier call left them.
+    """
     items = [Item(f"{video.split}/{video.name}.mp4", video.labels, video.split) for video in videos]
-    index = FeatureIndex(out, items, spec, str(root))
+    index = FeatureIndex(out, [*items, *_other_splits(out, items)], spec, str(root))
     rule = SegmentRule(frames=16)
     wanted = Provenance(encoder.identity.as_dict(), rule.as_dict())
     missing = [
-        (video, item)
-        for video, item in zip(videos, items, strict=True)
-        if not index.path(item).exists() or read_provenance(index.path(item)).signature != wanted.signature
+        (video, item) for video, item in zip(videos, items, strict=True) if not _is_signed(index.path(item), wanted)
     ]
     paths = {video.name: index.path(item) for video, item in missing}
     for video, values in caption_features(root, [video for video, _ in missing], encoder):
@@ -121,3 +166,19 @@ def featurize_ucf_captions(
             progress()
     index.save()
     return Featurized(index, len(missing), len(items) - len(missing), {})
+
+
+def _is_signed(path: Path, wanted: Provenance) -> bool:
+    if not path.exists():
+        return False
+    try:
+        return read_provenance(path).signature == wanted.signature
+    except InputError:
+        return False
+
+
+def _other_splits(out: Path, items: Sequence[Item]) -> list[Item]:
+    if not (out / INDEX).exists():
+        return []
+    made = {item.split for item in items}
+    return [item for item in FeatureIndex.open(out).items if item.split not in made]

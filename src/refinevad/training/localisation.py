@@ -235,7 +235,7 @@ def _iou(start: int, end: int, truths: Int[np.ndarray, "span 2"]) -> Float[np.nd
 
 
 def _greedy_hits(
-    overlaps: Mapping[int, Float[np.ndarray, "span"]], owners: Int[np.ndarray, "proposal"], threshold: float
+    overlaps: Mapping[int, Float[np.ndarray, "_span"]], owners: Int[np.ndarray, "proposal"], threshold: float
 ) -> list[int]:
     """Ranks of the proposals that get a true interval of their own, in order."""
     free: dict[int, Bool[np.ndarray, span]] = {}

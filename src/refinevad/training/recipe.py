@@ -11,6 +11,7 @@ from refinevad.errors import InputError
 from refinevad.model import RefineVADConfig
 from refinevad.timeline import SegmentRule
 from refinevad.training.loop import TrainOptions
+from refinevad.training.ucf_crime import is_annotation_folder
 
 DATA_VARIABLE = "REFINEVAD_DATA"
 DEFAULT_DATA = "../shared/data"
@@ -59,9 +60,7 @@ def find_data(text: str, base: Path | None = None) -> Path:
         if candidate.exists():
             return candidate
     looked = ", ".join(str(candidate) for candidate in candidates)
-    raise InputError(
-        f"data not found: {text} (looked at {looked}); set {DATA_VARIABLE} to the folder that holds it"
-    )
+    raise InputError(f"data not found: {text} (looked at {looked}); set {DATA_VARIABLE} to the folder that holds it")
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -117,6 +116,8 @@ def _rule(encoder: dict[str, Any]) -> SegmentRule:
 
 def as_recipe(path: Path) -> Recipe:
     """A recipe file as it is; a folder of videos or of features with every default. Raises InputError otherwise."""
+    if path.is_dir() and is_annotation_folder(path):
+        return Recipe(data=path, kind="ucf-captions", encoder="captions")
     if path.is_dir():
         return Recipe(data=path)
     if path.suffix == ".toml" and path.exists():

@@ -17,9 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = HELP
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
-        "--out", type=Path, default=Path("out/demo"), metavar="DIR", help="folder (default out/demo)"
-    )
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="DIR", help="folder (default out/demo)")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="seed of the scenes and of training (default 0)"
     )
@@ -32,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
 
     from refinevad.apps.commands.evaluate import evaluate_folder, figures_table, report_of
     from refinevad.apps.demo import render_demo_set
-    from refinevad.apps.report import write_annotated, write_demo_report, write_detection
+    from refinevad.apps.report import write_demo_report, write_detection
+    from refinevad.apps.report.annotate import write_annotated
     from refinevad.apps.report.wording import verdict
     from refinevad.apps.terminal import give_json, note, progress_bar, stepping
     from refinevad.detector import Detector

@@ -32,13 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Detect in each video; exit 2 when none could be read, 1 when some could not."""
     from dataclasses import replace
 
-    from refinevad.apps.report import (
-        BatchEntry,
-        report_stems,
-        write_annotated,
-        write_detection,
-        write_overview,
-    )
+    from refinevad.apps.report import BatchEntry, report_stems, write_detection, write_overview
     from refinevad.apps.report.wording import verdict
     from refinevad.apps.terminal import give_json, note, progress_bar
     from refinevad.detector import Detector
@@ -64,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
                 detection = detector.detect(video, bar.update)
             written = write_detection(detection, args.out, video, stem=stem)
             if args.annotate:
+                from refinevad.apps.report.annotate import write_annotated
+
                 write_annotated(detection, video, args.out / f"{stem}.annotated.mp4")
         except InputError as error:
             if len(args.videos) == 1 or str(error).startswith("cannot write"):

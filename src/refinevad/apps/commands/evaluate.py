@@ -36,15 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DATA", help="data set or recipe with temporal truth"
     )
-    parser.add_argument(
-        "--features", type=Path, metavar="DIR", help="folder of features (default: RUN/features)"
-    )
-    parser.add_argument(
-        "--protocol", choices=("strict", "legacy"), default="strict", help="how mAP@IoU is counted"
-    )
-    parser.add_argument(
-        "--workers", type=int, default=2, metavar="N", help="processes that extract missing features"
-    )
+    parser.add_argument("--features", type=Path, metavar="DIR", help="folder of features (default: RUN/features)")
+    parser.add_argument("--protocol", choices=("strict", "legacy"), default="strict", help="how mAP@IoU is counted")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that extract missing features")
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON; - for stdout")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML report")
 
@@ -66,9 +60,7 @@ def run(args: argparse.Namespace) -> int:
         from refinevad.apps.report.evaluation_report import write_evaluation_report
 
         write_evaluation_report(args.report, report_of(result, recipe, args.run_folder))
-    if not give_json(
-        {**result.metrics, "controls": result.controls, "by_category": result.by_category}, args.json
-    ):
+    if not give_json({**result.metrics, "controls": result.controls, "by_category": result.by_category}, args.json):
         print(figures_table(result))
     return 0
 
@@ -79,7 +71,7 @@ def evaluate_folder(
     """Evaluate a run folder, or the folds inside it, on the test videos of a data set or recipe."""
     from dataclasses import replace
 
-    from refinevad.apps.terminal import stepping
+    from refinevad.apps.terminal import note, stepping
     from refinevad.checkpoint import Checkpoint
     from refinevad.timeline import SegmentRule
     from refinevad.training.evaluation import evaluate_folds
@@ -92,14 +84,14 @@ def evaluate_folder(
     first = checkpoints[0]
     recipe = replace(
         recipe,
-        kind="ucf-captions"
-        if first.encoder.startswith("captions") and recipe.kind != "videos"
-        else recipe.kind,
+        kind="ucf-captions" if first.encoder.startswith("captions") and recipe.kind != "videos" else recipe.kind,
         encoder=first.encoder,
         rule=SegmentRule(**first.signature["rule"]),
         features=features or recipe.features,
     )
     done = make_features(recipe, run_folder / "features", workers, stepping("extract", "video"))
+    for sentence in done.failed.values():
+        note(f"left out: {sentence}")
     parts = []
     for place, checkpoint in enumerate(checkpoints):
         fold = int(folders[place].name.removeprefix("fold")) if folders else checkpoint.training.get("fold")
@@ -115,9 +107,7 @@ def figures_table(result: "Result") -> str:
 
     rows = [("", "RefineVAD", *result.controls)]
     for key, words in FIGURES:
-        rows.append(
-            (words, *(_cell(figures.get(key)) for figures in (result.metrics, *result.controls.values())))
-        )
+        rows.append((words, *(_cell(figures.get(key)) for figures in (result.metrics, *result.controls.values()))))
     frames = f"{result.metrics['frames']:,} frames, {result.metrics['anomalous_frames']:,} anomalous, {result.metrics['videos']} videos"
     return f"{table(rows)}\n{frames}"
 

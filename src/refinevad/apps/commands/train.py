@@ -30,9 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     add_encoder_options(parser)
-    parser.add_argument(
-        "--features", type=Path, metavar="DIR", help="folder of features (default: RUN/features)"
-    )
+    parser.add_argument("--features", type=Path, metavar="DIR", help="folder of features (default: RUN/features)")
     parser.add_argument(
         "--fold", type=int, metavar="K", help="train one fold of a cross-validation (default: all of them)"
     )
@@ -86,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.training.experiment import make_features, split_items, train_run, warnings_for
 
     recipe = recipe_from(args.data, args)
-    done = make_features(recipe, args.out / "features", args.workers, stepping("extract", "video"))
+    done = make_features(recipe, args.out / "features", args.workers, stepping("extract", "video"), test=False)
     folds = [args.fold] if args.fold is not None else list(range(recipe.folds)) or [None]
     device = torch.device(args.device) if args.device else None
     figures = {}
@@ -95,15 +93,13 @@ def run(args: argparse.Namespace) -> int:
         items = split_items(recipe, done.index, fold)
         for sentence in warnings_for(items, done.failed if fold == folds[0] else {}):
             note(sentence)
-        with progress_bar(
-            recipe.train.epochs, "train" if fold is None else f"train fold {fold}", "epoch"
-        ) as bar:
+        with progress_bar(recipe.train.epochs, "train" if fold is None else f"train fold {fold}", "epoch") as bar:
 
             def report(epoch: int, numbers: dict[str, float], bar=bar) -> None:  # type: ignore[no-untyped-def]
                 bar.n = epoch
                 bar.set_postfix(loss=f"{numbers['loss']:.3f}", val_auc=f"{numbers['val_video_auc']:.3f}")
 
-            checkpoint = train_run(recipe, done.index, items, folder, report, device)
+            checkpoint = train_run(recipe, done.index, items, folder, report, device, fold)
         if not checkpoint.calibration.certified:
             note(
                 f"{checkpoint.calibration.normal_hours * 60:.0f} min of normal validation video cannot vouch for "

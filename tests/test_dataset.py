@@ -1,0 +1,194 @@
+"""Which videos there are and what they are labelled; wrong tables are refused with their line."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refinevad.errors import InputError
+from refinevad.training.bags import label_vector
+from refinevad.training.dataset import (
+    FeatureIndex,
+    Item,
+    categories_of,
+    check_trainable,
+    read_dataset,
+    thin_categories,
+    with_fold,
+    with_validation,
+)
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def table(root: Path, text: str, encoding: str = "utf-8") -> Path:
+    (root / "videos.csv").write_text(text, encoding=encoding)
+    return root
+
+
+def test_folders(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        *("train/normal/a.mp4", "train/fighting/b.MKV", "train/fighting/notes.txt", "train/fighting/._b.mp4"),
+        *("test/Normal/c.avi", "val/falling over/d.webm", "elsewhere/x/e.mp4", "train/loose.mp4"),
+    )
+    assert read_dataset(tmp_path) == [
+        Item("train/fighting/b.MKV", ("fighting",), "train"),
+        Item("train/normal/a.mp4", (), "train"),
+        Item("val/falling over/d.webm", ("falling over",), "val"),
+        Item("test/Normal/c.avi", (), "test"),
+    ]
+
+
+def test_table_with_splits_and_several_labels(tmp_path: Path) -> None:
+    table(tmp_path, "path,labels,split,frames\na/1.mp4,fighting;shooting,train,9\nb.mp4,normal,test,9\n")
+    items = read_dataset(tmp_path)
+    assert items == [Item("a/1.mp4", ("fighting", "shooting"), "train"), Item("b.mp4", (), "test")]
+    assert [item.anomalous for item in items] == [True, False]
+    assert items[0].name == "a/1"
+    assert categories_of(items) == ("fighting", "shooting")
+    assert label_vector(items[0].labels, ("fighting", "robbery", "shooting")).tolist() == [1, 0, 1]
+
+
+def test_a_table_saved_by_a_spreadsheet(tmp_path: Path) -> None:
+    """A byte order mark, Windows line ends, spaces around labels, a quoted comma."""
+    table(tmp_path, 'path,labels,split\r\n"a, b.mp4",fall; fight ,train\r\n', "utf-8-sig")
+    assert read_dataset(tmp_path) == [Item("a, b.mp4", ("fall", "fight"), "train")]
+
+
+def test_table_with_folds(tmp_path: Path) -> None:
+    table(tmp_path, "path,labels,fold\na.mp4,fall,0\nb.mp4,normal,0\nc.mp4,fall,1\nd.mp4,normal,12\n")
+    items = read_dataset(tmp_path)
+    assert [item.fold for item in items] == [0, 0, 1, 12]
+    assert [item.split for item in with_fold(items, 0)] == ["test", "test", "train", "train"]
+    with pytest.raises(InputError, match=r"fold 2 does not exist; there are \[0, 1, 12\]"):
+        with_fold(items, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("path,split\na.mp4,train\n", "needs the columns"),
+        ("path,labels\na.mp4,fall\n", "needs the columns"),
+        ("", "needs the columns"),
+        ("path,labels,split\n", "no videos found"),
+        ("path,labels,split\na.mp4,fall,train\nb.mp4,fall,trian\n", "line 3: split 'trian'"),
+        ("path,labels,split\na.mp4,fall,train\n,fall,train\n", "line 3: path or labels missing"),
+        ("path,labels,split\na.mp4\n", "line 2: path or labels missing"),
+        ("path,labels,split\na.mp4,,train\n", "line 2: path or labels missing"),
+        ("path,labels,split\na.mp4,fall\n", "line 2: split ''"),
+        ("path,labels,fold\na.mp4,fall,1\nb.mp4,fall,one\n", "line 3: fold 'one'"),
+        ("path,labels,fold\na.mp4,fall\n", "line 2: fold ''"),
+        ("path,labels,fold\na.mp4,fall,-1\n", "line 2: fold '-1'"),
+        ("path,labels,split\n/a.mp4,fall,train\n", "line 2: path '/a.mp4'"),
+        ("path,labels,split\n../a.mp4,fall,train\n", "line 2: path '../a.mp4'"),
+        ("path,labels,split\na.mp4,fall,train\na.mp4,fall,test\n", "lists a.mp4 twice"),
+        ("path,labels,split\na.mp4,fall,train\na.avi,fall,test\n", "a.mp4 and a.avi"),
+        ('path,labels,split\n"a.mp4,fall,train\n', "not a table"),
+    ],
+)
+def test_wrong_tables_are_refused_with_their_line(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=words.replace("(", r"\(")) as caught:
+        read_dataset(table(tmp_path, text))
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_table_that_is_not_text(tmp_path: Path) -> None:
+    (tmp_path / "videos.csv").write_bytes(b"path,labels,split\n\xff\xfe.mp4,fall,train\n")
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_dataset(tmp_path)
+
+
+def test_folders_without_videos(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a folder"):
+        read_dataset(tmp_path / "absent")
+    with pytest.raises(InputError, match="no videos found"):
+        read_dataset(tmp_path)
+    with pytest.raises(InputError, match="no videos found"):
+        read_dataset(touch(tmp_path, "train/normal/readme.txt", "training/normal/a.mp4"))
+
+
+def test_two_videos_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Their features would lie in one file."""
+    touch(tmp_path, "train/normal/a.mp4", "train/normal/a.avi")
+    with pytest.raises(InputError, match=r"a\.avi and train/normal/a\.mp4.*rename one"):
+        read_dataset(tmp_path)
+
+
+def items_of(**counts: int) -> list[Item]:
+    return [
+        Item(f"train/{name}/{i}.mp4", () if name == "normal" else tuple(name.split("_")), "train")
+        for name, count in counts.items()
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ({}, "no training videos"),
+        ({"fall": 4}, "no normal videos"),
+        ({"normal": 4}, "no anomalous videos"),
+    ],
+)
+def test_splits_that_cannot_be_learnt_from(counts: dict[str, int], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        check_trainable([*items_of(**counts), Item("test/normal/a.mp4", (), "test"), Item("b.mp4", ("x",), "test")])
+
+
+def test_a_trainable_split() -> None:
+    check_trainable(items_of(normal=1, fall=1))
+
+
+def test_a_category_with_one_video_is_told() -> None:
+    items = [*items_of(normal=5, fall=3, fight=1, fall_shot=1), Item("test/fight/x.mp4", ("fight",), "test")]
+    assert thin_categories(items) == ["fight", "shot"]
+
+
+def test_an_unknown_category_is_named() -> None:
+    with pytest.raises(InputError, match="unknown category arson; the model knows fall, fight"):
+        label_vector(("fall", "arson"), ("fall", "fight"))
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 9), st.integers(0, 99))
+def test_validation_is_stratified_and_repeatable(normal: int, fall: int, both: int, seed: int) -> None:
+    items = [*items_of(normal=normal, fall=fall, fall_fight=both), Item("test/fall/x.mp4", ("fall",), "test")]
+    split = with_validation(items, 0.2, seed)
+    assert split == with_validation(items, 0.2, seed)
+    assert [(item.path, item.labels) for item in split] == [(item.path, item.labels) for item in items]
+    held = Counter(item.labels for item in split if item.split == "val")
+    for labels, count in (((), normal), (("fall",), fall), (("fall", "fight"), both)):
+        assert abs(held[labels] - 0.2 * count) <= 0.5
+    assert [item.path for item in split if item.split == "test"] == ["test/fall/x.mp4"]
+
+
+def test_validation_depends_on_the_seed_and_not_on_the_order() -> None:
+    items = items_of(normal=40, fall=40)
+    held = [{item.path for item in with_validation(items, 0.2, seed) if item.split == "val"} for seed in range(3)]
+    assert len({frozenset(paths) for paths in held}) == 3
+    assert {i.path for i in with_validation(items[::-1], 0.2, 0) if i.split == "val"} == held[0]
+
+
+def test_a_validation_split_of_the_data_sets_own_is_kept() -> None:
+    items = [*items_of(normal=10, fall=10), Item("val/fall/x.mp4", ("fall",), "val")]
+    assert with_validation(items, 0.5, 0) == items
+
+
+def test_index_roundtrip_and_damage(tmp_path: Path) -> None:
+    index = FeatureIndex(tmp_path, [*items_of(fall_fight=1), Item("a.mp4", (), "", 3)], "lite", "videos")
+    index.save()
+    assert FeatureIndex.open(tmp_path) == index
+    assert index.path(index.items[0]) == tmp_path / "train/fall_fight/0.safetensors"
+    with pytest.raises(InputError, match="run refinevad extract first"):
+        FeatureIndex.open(tmp_path / "absent")
+    for damage in ("{", "[]", '{"items": [{}]}', '{"items": [{"labels": 3}]}'):
+        (tmp_path / "dataset.json").write_text(damage)
+        with pytest.raises(InputError, match="damaged"):
+            FeatureIndex.open(tmp_path)

@@ -1,0 +1,114 @@
+"""detect is the chain, step by step; and a model refuses what it was not trained on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fakes import BrokenEncoder, MeanEncoder, replaced
+from refinevad.checkpoint import Calibration, Checkpoint
+from refinevad.detector import Detector
+from refinevad.encoders.choice import EncoderChoice
+from refinevad.errors import InputError
+from refinevad.events import EventRule, find_events
+from refinevad.extraction import extract
+from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.scores import score
+from refinevad.timeline import SegmentRule
+from refinevad.video import ClipReader
+from videos import write_video
+
+torch.set_num_threads(1)
+RULE = SegmentRule.default()
+
+
+def choice(encoder: MeanEncoder | None = None) -> EncoderChoice:
+    return EncoderChoice("lite", encoder or MeanEncoder(), None)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    model = RefineVAD(RefineVADConfig(channels=4, categories=("fall", "fight"))).eval()
+    signature = {"encoder": MeanEncoder().identity.as_dict(), "rule": RULE.as_dict()}
+    folder = tmp_path_factory.mktemp("run")
+    Checkpoint(model, "lite", signature, Calibration(0.4, 0.2, 6.0, True, 1.0)).save(folder)
+    return folder
+
+
+def test_detect_is_the_chain_step_by_step(run: Path, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", frames=70)
+    with replaced():
+        detection = Detector.open(run).detect(path)
+    encoder, checkpoint = MeanEncoder(), Checkpoint.load(run)
+    reader = ClipReader(path, encoder.needs, RULE)
+    values = np.concatenate([encoder.encode([clip]) for clip in reader])
+    scored = score(checkpoint.model, values)
+    np.testing.assert_allclose(detection.scores, scored.segments, atol=1e-6)
+    np.testing.assert_allclose(detection.category_scores, scored.categories, atol=1e-6)
+    assert detection.timeline.frame_bounds.tolist() == reader.timeline.frame_bounds.tolist() == [0, 16, 32, 48, 64, 70]
+    categories = ("fall", "fight")
+    wanted = find_events(scored.segments, scored.categories, categories, reader.timeline, EventRule(0.4, 0.2))
+    assert list(detection.events) == wanted
+    assert (detection.frames, detection.video, detection.categories) == (70, "v.mp4", categories)
+    assert detection.duration_s == pytest.approx(2.8)
+    assert detection.rate_hz == 25.0
+    assert (detection.threshold, detection.low_threshold, detection.alerts_per_hour) == (0.4, 0.2, 6.0)
+    assert detection.video_score == pytest.approx(float(scored.segments.max()))  # floor(5 / 16) + 1 = 1 segment
+
+
+def test_progress_counts_every_frame_once(run: Path, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", frames=300)
+    counts: list[int] = []
+    Detector(Checkpoint.load(run), "run", choice()).detect(path, counts.append)
+    assert sum(counts) == 300
+    assert len(counts) > 1
+
+
+def test_one_frame_is_detected_in(run: Path, tmp_path: Path) -> None:
+    detection = Detector(Checkpoint.load(run), "run", choice()).detect(write_video(tmp_path / "v.mp4", frames=1))
+    assert detection.scores.shape == (1,)
+    assert np.isfinite(detection.scores).all()
+
+
+def test_another_encoder_is_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="they differ in weights_sha256"):
+        Detector(Checkpoint.load(run), "run", choice(MeanEncoder("1" * 64)))
+    path = write_video(tmp_path / "v.mp4", frames=5)
+    detector = Detector(Checkpoint.load(run), "run", choice())
+    with pytest.raises(InputError, match=r"segments of 16 frames, the model was trained on 0\.64 seconds"):
+        detector.detect_features(extract(path, choice(), SegmentRule(frames=16)), "v.mp4")
+
+
+def test_an_encoder_that_gives_nan_is_named(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", frames=5)
+    with pytest.raises(InputError, match=r"encoder 'lite' gave NaN or infinite values for .*v\.mp4"):
+        extract(path, choice(BrokenEncoder()), RULE)
+
+
+@pytest.mark.parametrize("absent", ["model.safetensors", "config.json", "calibration.json"])
+def test_an_unfinished_run_is_refused(absent: str, run: Path, tmp_path: Path) -> None:
+    for name in {"model.safetensors", "config.json", "calibration.json"} - {absent}:
+        (tmp_path / name).write_bytes((run / name).read_bytes())
+    with pytest.raises(InputError, match=f"no finished run \\({absent} is missing\\)"):
+        Checkpoint.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.safetensors", b"{}"),
+        ("config.json", b"{}"),
+        ("config.json", b"[1]"),
+        ("config.json", b"{"),
+        ("calibration.json", b'{"threshold": 1}'),
+        ("calibration.json", b"\xff"),
+    ],
+)
+def test_a_damaged_run_is_refused(name: str, content: bytes, run: Path, tmp_path: Path) -> None:
+    for other in ("model.safetensors", "config.json", "calibration.json"):
+        (tmp_path / other).write_bytes((run / other).read_bytes())
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError):
+        Checkpoint.load(tmp_path)

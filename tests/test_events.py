@@ -1,0 +1,157 @@
+"""scores -> events, by hand; and the calibrated threshold's promises."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refinevad.events import EventRule, calibrate, find_events, find_runs
+from refinevad.timeline import SegmentRule, Timeline
+
+
+def seconds(count: int) -> Timeline:
+    """One segment a second."""
+    return Timeline.uniform(count, 1.0, SegmentRule(frames=1))
+
+
+def runs(scores: list[float], high: float = 0.8, low: float = 0.5, min_s: float = 0.5, gap_s: float = 2.0):
+    return find_runs(np.array(scores), seconds(len(scores)), EventRule(high, low, min_s, gap_s))
+
+
+@pytest.mark.parametrize(
+    ("scores", "wanted"),
+    [
+        ([], []),
+        ([0.1, 0.2, 0.1], []),
+        ([0.6, 0.7, 0.6], []),  # never above the upper threshold
+        ([0.8, 0.8], []),  # on it is not above it
+        ([0.1, 0.9, 0.1], [(1, 2)]),
+        ([0.1, 0.6, 0.9, 0.6, 0.1], [(1, 4)]),  # reaches both ways while above the lower one
+        ([0.1, 0.5, 0.9, 0.5, 0.1], [(2, 3)]),  # on the lower one is outside
+        ([0.9, 0.9, 0.9], [(0, 3)]),  # open at both ends
+        ([0.9, 0.6, 0.6, 0.9], [(0, 4)]),  # one event: it never fell below the lower one
+        ([0.9, 0.1, 0.9], [(0, 3)]),  # a gap of 1 s is merged
+        ([0.9, 0.1, 0.1, 0.9], [(0, 1), (3, 4)]),  # one of 2 s is not
+        ([0.9, 0.1, 0.6, 0.1, 0.9], [(0, 1), (4, 5)]),  # a stretch that never opened bridges nothing
+        ([0.9, 0.1, 0.9, 0.1, 0.9], [(0, 5)]),  # merging goes on
+    ],
+)
+def test_hysteresis_and_merging(scores: list[float], wanted: list[tuple[int, int]]) -> None:
+    assert runs(scores) == wanted
+
+
+def test_short_events_are_dropped_after_merging() -> None:
+    assert runs([0.9, 0.1, 0.1, 0.9, 0.9], min_s=2.0, gap_s=0.0) == [(3, 5)]
+    assert runs([0.9, 0.1, 0.9], min_s=2.0, gap_s=0.0) == []
+    assert runs([0.9, 0.1, 0.9], min_s=2.0, gap_s=1.5) == [(0, 3)]
+
+
+def test_a_lower_threshold_above_the_upper_one_acts_as_it() -> None:
+    assert runs([0.6, 0.9, 0.6], high=0.5, low=0.7) == [(0, 3)]
+
+
+def test_lengths_are_seconds_not_segments() -> None:
+    """Segments of 0.2 s: 0.4 s is too short an event, 0.6 s is not; a gap of 1.8 s is merged, one of 2 s is not."""
+    timeline = Timeline.uniform(60, 5.0, SegmentRule(frames=1))
+    rule = EventRule(0.8, 0.5)
+    for active, wanted in (((0, 1), []), ((0, 1, 2), [(0, 3)]), ((0, 1, 2, *range(12, 15)), [(0, 15)])):
+        scores = np.zeros(60)
+        scores[list(active)] = 0.9
+        assert find_runs(scores, timeline, rule) == wanted
+    scores = np.zeros(60)
+    scores[[0, 1, 2, 13, 14, 15]] = 0.9
+    assert find_runs(scores, timeline, rule) == [(0, 3), (13, 16)]
+
+
+@given(st.lists(st.floats(0, 1), max_size=60), st.floats(0, 1), st.floats(0, 1))
+def test_events_hold_their_peak_and_their_floor(scores: list[float], high: float, low: float) -> None:
+    found = runs(scores, high, low, min_s=0.0, gap_s=0.0)
+    inside = np.zeros(len(scores), dtype=bool)
+    for start, end in found:
+        assert max(scores[start:end]) > high
+        assert min(scores[start:end]) > min(low, high)
+        inside[start:end] = True
+    assert all(inside[i] for i, value in enumerate(scores) if value > high)
+    assert found == sorted(found)
+
+
+def test_an_events_fields() -> None:
+    """1 s segments 1 to 3: peak 0.95 in segment 2, its middle at 2.5 s; fight has 1.5 of 2.0 in all."""
+    scores = np.array([0.1, 0.85, 0.95, 0.6, 0.2])
+    categories = np.array([[0.9, 0.0], [0.2, 0.5], [0.2, 0.6], [0.1, 0.4], [0.9, 0.0]])
+    (event,) = find_events(scores, categories, ("fall", "fight"), seconds(5), EventRule(0.8, 0.5))
+    assert (event.start_s, event.end_s, event.peak, event.peak_s) == (1.0, 4.0, 0.95, 2.5)
+    assert event.category == "fight"
+    assert event.probabilities == pytest.approx({"fall": 0.25, "fight": 0.75})
+
+
+def test_an_event_without_any_category_score_has_finite_probabilities() -> None:
+    (event,) = find_events(np.array([0.9]), np.zeros((1, 2)), ("a", "b"), seconds(1), EventRule(0.5, 0.5))
+    assert event.probabilities == {"a": 0.0, "b": 0.0}
+
+
+# --- calibration -------------------------------------------------------------------------------------------------
+
+
+def hours_of(count: float, peaks: list[float]) -> tuple[np.ndarray, Timeline]:
+    """A normal video of so many hours in 10 s segments, quiet at 0.1, with single peaks far from each other."""
+    segments = round(count * 360)
+    scores = np.full(segments, 0.1)
+    scores[5 : 5 + 10 * len(peaks) : 10] = peaks
+    timeline = Timeline.uniform(segments, 0.1, SegmentRule(frames=1))
+    return scores, timeline
+
+
+def test_threshold_by_hand() -> None:
+    """Two hours, peaks 0.9, 0.8 .. 0.3. At most 2 alerts an hour: (n + 1) / 2 <= 2, so n <= 3.
+
+    A threshold of 0.6 leaves three peaks strictly above it; at 0.5 there would be four.
+    """
+    calibration = calibrate([hours_of(2, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3])], 2.0)
+    assert (calibration.threshold, calibration.certified) == (0.6, True)
+    assert calibration.normal_hours == pytest.approx(2.0)
+    # 0.7 of the way from the quiet level 0.1 to 0.6
+    assert calibration.low_threshold == pytest.approx(0.45)
+
+
+def test_hours_add_up_over_videos() -> None:
+    parts = [hours_of(1, [0.9, 0.7, 0.5, 0.3]), hours_of(1, [0.8, 0.6, 0.4])]
+    assert calibrate(parts, 2.0).threshold == 0.6
+
+
+def test_too_little_normal_video_certifies_nothing() -> None:
+    """Half an hour cannot vouch for one alert an hour: (0 + 1) / 0.5 = 2."""
+    calibration = calibrate([hours_of(0.5, [0.9, 0.8])], 1.0)
+    assert (calibration.threshold, calibration.certified) == (0.9, False)
+    assert calibrate([hours_of(0.5, [0.9, 0.8])], 2.0).certified
+
+
+def test_without_normal_videos() -> None:
+    calibration = calibrate([], 6.0)
+    assert (calibration.threshold, calibration.certified, calibration.normal_hours) == (0.5, False, 0.0)
+
+
+_CURVES = st.lists(st.lists(st.integers(0, 20).map(lambda n: n / 20), min_size=1, max_size=40), min_size=1, max_size=4)
+
+
+@given(_CURVES, st.floats(0.5, 400), st.floats(0.5, 400))
+def test_a_higher_target_never_raises_the_threshold(curves: list[list[float]], one: float, other: float) -> None:
+    normal = [(np.array(scores), Timeline.uniform(len(scores), 0.05, SegmentRule(frames=1))) for scores in curves]
+    strict, loose = calibrate(normal, min(one, other)), calibrate(normal, max(one, other))
+    assert loose.threshold <= strict.threshold
+    assert loose.certified >= strict.certified
+
+
+@given(_CURVES, st.floats(0.5, 400))
+def test_certified_keeps_its_word(curves: list[list[float]], target: float) -> None:
+    normal = [(np.array(scores), Timeline.uniform(len(scores), 0.05, SegmentRule(frames=1))) for scores in curves]
+    calibration = calibrate(normal, target)
+    alerts = sum(len(find_runs(scores, timeline, EventRule.of(calibration))) for scores, timeline in normal)
+    hours = sum(len(scores) for scores, _ in normal) * 20 / 3600
+    assert calibration.normal_hours == pytest.approx(hours)
+    assert calibration.certified == (1 / hours <= target)
+    if calibration.certified:
+        assert (alerts + 1) / hours <= target * (1 + 1e-12)
+    else:
+        assert alerts == 0
+    assert calibration.low_threshold <= calibration.threshold
