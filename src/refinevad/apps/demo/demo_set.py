@@ -1,0 +1,169 @@
+"""The demo data set: which videos there are, rendered side by side, with the temporal truth beside them."""
+
+import csv
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from refinevad.apps.demo.everyday import HAPPENINGS
+from refinevad.apps.demo.incidents import INCIDENTS
+from refinevad.apps.demo.render import Shot, render_shot
+from refinevad.files import atomic_write
+
+RATES = (Fraction(25), Fraction(25), Fraction(25), Fraction(15), Fraction(15), Fraction(30000, 1001))
+CAMERAS = 12  # training and validation use the first nine, test the last eight: five places are seen, three are new
+TRAINING_CAMERAS, FIRST_TEST_CAMERA = 9, 4
+CAMERA_LIGHTS = (
+    ("sun", "night"),
+    ("overcast", "dusk"),
+    ("sun", "dusk"),
+    ("overcast", "night"),
+    ("sun", "overcast"),
+)
+UNSEEN_CAMERA = 9  # a sunny square that no training video shows
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class DemoSize:
+    """Videos a split (normal, of each incident) and their length in seconds."""
+
+    train: tuple[int, int] = (18, 5)
+    val: tuple[int, int] = (5, 2)
+    test: tuple[int, int] = (7, 3)
+    seconds: tuple[float, float] = (10.0, 13.5)
+
+
+@dataclass(frozen=True)
+class DemoSet:
+    """What was rendered. `unseen_event` is (start_s, end_s) in the unseen video, of `unseen_category`."""
+
+    data: Path
+    unseen: Path
+    unseen_event: tuple[float, float]
+    unseen_category: str
+
+
+def _shot(seed: int, split: int, index: int, path: str, category: str, size: DemoSize) -> Shot:
+    """Draw the free choices of one video from its own random stream."""
+    key = (seed, split, sorted(INCIDENTS).index(category) if category in INCIDENTS else 9, index)
+    rng = np.random.default_rng([*key, 1])
+    if split >= 2:
+        camera = FIRST_TEST_CAMERA + int(rng.integers(CAMERAS - FIRST_TEST_CAMERA))
+    else:
+        camera = int(rng.integers(TRAINING_CAMERAS))
+    light = CAMERA_LIGHTS[camera % len(CAMERA_LIGHTS)][int(rng.random() < 0.4)]
+    rate = RATES[int(rng.integers(len(RATES)))]
+    frames = int(rng.uniform(*size.seconds) * rate)
+    seconds = frames / float(rate)
+    event = None
+    if category in INCIDENTS:
+        start = float(rng.uniform(0.18, 0.50)) * seconds
+        lasts = float(rng.uniform(0.32, 0.48)) * seconds
+        stays = category == "road_accident" or (category in ("fire", "fall") and rng.random() < 0.5)
+        event = (round(start, 2), round(seconds, 3) if stays else round(min(start + lasts, 0.93 * seconds), 2))
+    names = rng.permutation(np.array(sorted(HAPPENINGS)))[
+        : int(rng.integers(2, 5) if event is None else rng.integers(1, 3))
+    ]
+    happenings = tuple((str(name), round(float(rng.uniform(0.15, 0.75)) * seconds, 2)) for name in names)
+    return Shot(path, key, seed, camera, light, rate, frames, category, event, happenings, int(rng.integers(2, 6)))
+
+
+def plan_demo_set(seed: int, size: DemoSize) -> list[Shot]:
+    """Every video of the set, the unseen one last. Equal seeds give equal plans."""
+    shots = []
+    for split, (name, (normal, each)) in enumerate((("train", size.train), ("val", size.val), ("test", size.test))):
+        for category, count in (("normal", normal), *((category, each) for category in INCIDENTS)):
+            for index in range(count):
+                path = f"{name}/{category}/{category}_{index + 1:03d}.mp4"
+                shots.append(_shot(seed, split, index, path, category, size))
+    unseen = _shot(seed, 3, 0, "unseen/camera.mp4", "fight", size)
+    shots.append(replace(unseen, camera=UNSEEN_CAMERA, light=CAMERA_LIGHTS[UNSEEN_CAMERA % len(CAMERA_LIGHTS)][0]))
+    return shots
+
+
+def _source_digest() -> str:
+    """Hash of this package's sources: videos of another renderer are not kept."""
+    digest = hashlib.sha256(cv2.__version__.encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+
+
+def _render(job: tuple[Shot, Path]) -> int:
+    render_shot(*job)
+    return job[0].frames
+
+
+def _prepare(out: Path, manifest: dict[str, object]) -> None:
+    """Drop the videos of another seed, size or renderer, and note what is being rendered now."""
+    noted = out / MANIFEST
+    if noted.is_file():
+        earlier = json.loads(noted.read_text(encoding="utf-8"))
+        if earlier == manifest:
+            return
+        for path in earlier["videos"]:
+            (out / path).unlink(missing_ok=True)
+    with atomic_write(noted) as partial:
+        partial.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def _write_truth(path: Path, shots: Sequence[Shot]) -> None:
+    with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "start_s", "end_s", "category"))
+        for shot in shots:
+            if shot.event is not None:
+                writer.writerow((shot.path, f"{shot.event[0]:.3f}", f"{shot.event[1]:.3f}", shot.category))
+
+
+def render_demo_set(
+    out: Path, seed: int, progress: bool = True, size: DemoSize | None = None, workers: int | None = None
+) -> DemoSet:
+    """Render `<split>/<category>/*.mp4`, `events.csv`, `unseen/camera.mp4` and its `unseen/events.csv` into `out`.
+
+    Videos that an earlier call with the same seed, size and sources finished are kept. `workers` defaults to the
+    processors there are; the pictures do not depend on it.
+
+    Raises:
+        InputError: `out` cannot be written.
+    """
+    shots = plan_demo_set(seed, size or DemoSize())
+    manifest: dict[str, object] = {
+        "seed": seed,
+        "sources": _source_digest(),
+        "videos": [shot.path for shot in shots],
+        "frames": [shot.frames for shot in shots],
+    }
+    _prepare(out, manifest)
+    missing = sorted((s for s in shots if not (out / s.path).is_file()), key=lambda s: (s.camera, s.light))
+    jobs = [(shot, out) for shot in missing]
+    with tqdm(total=sum(shot.frames for shot in missing), desc="render", unit="frame", disable=not progress) as bar:
+        count = min(workers or len(os.sched_getaffinity(0)), max(len(jobs), 1))
+        if count == 1:
+            for job in jobs:
+                bar.update(_render(job))
+        else:
+            context = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker) as pool:
+                for frames in pool.map(_render, jobs, chunksize=2):
+                    bar.update(frames)
+    unseen = shots[-1]
+    assert unseen.event is not None
+    _write_truth(out / "events.csv", shots[:-1])
+    _write_truth(out / "unseen" / "events.csv", [unseen])
+    return DemoSet(out, out / unseen.path, unseen.event, unseen.category)
