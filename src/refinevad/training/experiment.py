@@ -101,13 +101,18 @@ def train_run(
     chosen = {split: [item for item in items if item.split == split] for split in ("train", "val")}
     features = {split: index.load(members) for split, members in chosen.items()}
     categories = categories_of(chosen["train"])
-    first = features["train"][0]
-    prompts = embed_prompts(recipe, categories, features["train"])
-    config = recipe.config(first.values.shape[1], categories, first.provenance.parts, prompts.owner if prompts else ())
-    bags = {split: make_bags(config, chosen[split], features[split]) for split in chosen}
+    bags = {
+        split: [
+            Bag(feature.values, label_vector(item.labels, categories))
+            for item, feature in zip(chosen[split], features[split], strict=True)
+        ]
+        for split in chosen
+    }
     usable = bags["val"] if {bag.anomalous for bag in bags["val"]} == {True, False} else []
+    first = features["train"][0]
     trainer = Trainer(
-XX
+        recipe.config(first.values.shape[1], categories), recipe.train, bags["train"], usable, folder, device
+    )
     trained = trainer.run(report)
     normal = [f for item, f in zip(chosen["val"], features["val"], strict=True) if not item.anomalous]
     if not normal:  # a set without validation normals is calibrated on the training ones, which is optimistic
