@@ -36,9 +36,7 @@ def extract(
     vision = np.concatenate(chunks).astype(np.float32)
     values = np.concatenate([vision, encoder.encode_captions(path, reader.timeline)], axis=1)
     if not np.isfinite(values).all():
-        raise InputError(
-            f"encoder '{encoder.spec}' gave NaN or infinite values for {path}; check its weights"
-        )
+        raise InputError(f"encoder '{encoder.spec}' gave NaN or infinite values for {path}; check its weights")
     return Features(values, reader.timeline, provenance(path, encoder, rule))
 
 

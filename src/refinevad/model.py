@@ -24,6 +24,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from refinevad.errors import InputError
+from refinevad.evidence import DirectEvidence, PromptPrior, Prompts, masked_mean, presence_logit
 from refinevad.options import check_options
 
 Gate = Literal["hard", "soft", "fixed", "none"]
@@ -55,6 +56,7 @@ class RefineVADConfig:
     Attributes:
         channels: D, numbers a segment.
         categories: names of the C anomaly categories, in the order of the logits.
+        inputs: channel ranges [first, last) the model looks at, such as the motion part alone; none: all of them.
         width: d, of the Transformer, the prototypes and the head.
         gate: how the shift ratio r_t selects channels; `none` leaves MoTAR's shift out.
         folding: K; at most D / K channels are borrowed from each side.
@@ -66,11 +68,24 @@ class RefineVADConfig:
         label_injection: add the true categories' prototypes in training (v + e_y).
         segment_posterior: whether category scores follow a per-segment category posterior, learnt by MIL; without
             it they are score_t * w_c.
-        smoothing: half-width in segments of the average over time of the head's logits; 0: none.
+        smoothing: half-width in segments of the average over time of the logits, in training too; 0: none.
+        direct: add the evidence a segment carries by itself (ours; evidence.py).
+        direct_dropout: on the direct path's input.
+        head_weight, centre_head: share of the refined head in the score, and whether its mean over the video is
+            taken off, so that it says when and the direct path says whether.
+        prompt_owner: category of each written prompt (C: normal life); none: no prompts.
+        prompt_weight: share of the prompts' prior in the score.
+        input_clip: standardised inputs are clipped to +- this; 0: not.
+        merge_runs: equal neighbouring segments become one, empty ones are left out and score 0 as logits; for
+            features that are constant over stretches, as captions are.
+        relative_smoothing: standard deviation of a Gaussian over the final logits, as a share of the video's length,
+            held to [2, 40] segments; 0: none.
+        video_weight: share of the whole video's evidence in each segment's score.
     """
 
     channels: int
     categories: tuple[str, ...]
+    inputs: tuple[tuple[int, int], ...] = ()
     width: int = 128
     gate: Gate = "soft"
     folding: int = 4
@@ -85,6 +100,16 @@ class RefineVADConfig:
     label_injection: bool = True
     segment_posterior: bool = True
     smoothing: int = 0
+    direct: bool = False
+    direct_dropout: float = 0.2
+    head_weight: float = 1.0
+    centre_head: bool = False
+    prompt_owner: tuple[int, ...] = ()
+    prompt_weight: float = 1.0
+    input_clip: float = 0.0
+    merge_runs: bool = False
+    relative_smoothing: float = 0.0
+    video_weight: float = 0.0
 
     def __post_init__(self) -> None:
         """Raises InputError for a choice that does not exist or a size that cannot be built."""
@@ -93,17 +118,37 @@ class RefineVADConfig:
             raise InputError(f"a model needs the names of its anomaly categories: got {self.categories}")
         if not self.dropout < 1:
             raise InputError(f"model option dropout must be below 1: got {self.dropout}")
+        if any(not 0 <= first < last <= self.channels for first, last in self.inputs):
+            raise InputError(f"model inputs {self.inputs} are no ranges of {self.channels} channels")
         if self.width % self.heads:
             raise InputError(f"width {self.width} does not divide into {self.heads} heads")
 
+    @property
+    def selected(self) -> list[int]:
+        """The channels the model looks at."""
+        return [channel for first, last in self.inputs or ((0, self.channels),) for channel in range(first, last)]
+
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "categories": list(self.categories)}
+        return {
+            **asdict(self),
+            "categories": list(self.categories),
+            "inputs": [list(span) for span in self.inputs],
+            "prompt_owner": list(self.prompt_owner),
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RefineVADConfig":
         """Raises InputError for a name this version does not know, or a value of another kind."""
         check_options("model", cls, values, _AT_LEAST)
-        return cls(**{**values, "categories": tuple(values["categories"])})
+        inputs = tuple((int(first), int(last)) for first, last in values.get("inputs", ()))
+        return cls(
+            **{
+                **values,
+                "categories": tuple(values["categories"]),
+                "inputs": inputs,
+                "prompt_owner": tuple(values.get("prompt_owner", ())),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -118,6 +163,8 @@ class Output:
         segment_logits: presence logit of each category in each segment.
         shift_ratio: r_t.
         embedding: the pooled video vector.
+        evidence: d_t, what each segment says by itself (zeros without the direct path).
+        video_evidence: the mean evidence's log-odds that the video holds any category (zeros without it).
     """
 
     logits: Float[Tensor, "video segment"]
@@ -127,7 +174,9 @@ class Output:
     segment_logits: Float[Tensor, "video segment category"]
     shift_ratio: Float[Tensor, "video segment"]
     embedding: Float[Tensor, "video width"]
-    segment_posterior: bool
+    evidence: Float[Tensor, "video segment category"]
+    video_evidence: Float[Tensor, "video"]
+    config: RefineVADConfig
 
     @property
     def scores(self) -> Float[Tensor, "video segment"]:
@@ -140,12 +189,19 @@ class Output:
         return self.category_logits.softmax(-1)[..., 1]
 
     @property
+    def share_logits(self) -> Float[Tensor, "video segment category"]:
+        """Logits of a segment's share among categories: the video's mixture, or with a per-segment posterior."""
+        if not self.config.segment_posterior:
+            return self.mixture[:, None, :].clamp_min(1e-6).log().expand_as(self.segment_logits)
+        if self.config.direct:
+            present = self.category_logits[..., 1] - self.category_logits[..., 0]
+            return present[:, None, :] + self.segment_logits
+        return self.mixture[:, None, :].clamp_min(1e-6).log() + F.logsigmoid(self.segment_logits)
+
+    @property
     def category_scores(self) -> Float[Tensor, "video segment category"]:
-        """Score of each category at each segment: score_t times the mixture, or times a per-segment posterior."""
-        share = self.mixture[:, None, :]
-        if self.segment_posterior:
-            share = (share.clamp_min(1e-6).log() + F.logsigmoid(self.segment_logits)).softmax(-1)
-        return self.scores[..., None] * share
+        """Score of each category at each segment: score_t shared out among the categories."""
+        return self.scores[..., None] * self.share_logits.softmax(-1)
 
 
 def neighbours(
@@ -317,9 +373,7 @@ class Injection(nn.Module):
         value: Float[Tensor, "video key width"],
         visible: Bool[Tensor, "video 1 key"] | None,
     ) -> Float[Tensor, "video query width"]:
-        return F.scaled_dot_product_attention(
-            self.query(query), self.key(key), self.value(value), attn_mask=visible
-        )
+        return F.scaled_dot_product_attention(self.query(query), self.key(key), self.value(value), attn_mask=visible)
 
 
 class CORE(nn.Module):
@@ -348,6 +402,7 @@ class CORE(nn.Module):
         h: Float[Tensor, "video segment width"],
         mask: Bool[Tensor, "video segment"],
         labels: Float[Tensor, "video category"] | None,
+        said: Float[Tensor, "video category"],
     ) -> tuple[
         Float[Tensor, "video segment width"],
         Float[Tensor, "video segment"],
@@ -355,10 +410,13 @@ class CORE(nn.Module):
         Float[Tensor, "video category"],
         Float[Tensor, "video width"],
     ]:
-        """Return (refined segments, pooling weights, z, w, video vector). `labels` (0/1) are used in training only."""
+        """Return (refined segments, pooling weights, z, w, video vector).
+
+        `labels` (0/1) are used in training only; `said` is added to the presence logits: the segments' mean evidence.
+        """
         coarse = self.coarse(h).squeeze(-1).masked_fill(~mask, float("-inf")).softmax(-1)
         video = torch.einsum("vs,vsw->vw", coarse, h)
-        z = self.classify(video).view(len(h), -1, 2)
+        z = self.classify(video).view(len(h), -1, 2) + torch.stack([torch.zeros_like(said), said], dim=-1)
         w = self.mixture(z.softmax(-1)[..., 1])
         injected = w
         if labels is not None and self.training and self.label_injection:
@@ -370,16 +428,18 @@ class CORE(nn.Module):
 class RefineVAD(nn.Module):
     """Segments of videos in, a score for each out. Standardises its input with the training set's statistics."""
 
+    selected: Tensor
     input_mean: Tensor
     input_scale: Tensor
 
     def __init__(self, config: RefineVADConfig) -> None:
         super().__init__()
         self.config = config
-        self.register_buffer("input_mean", torch.zeros(config.channels))
-        self.register_buffer("input_scale", torch.ones(config.channels))
+        self.register_buffer("selected", torch.tensor(config.selected), persistent=False)
+        self.register_buffer("input_mean", torch.zeros(len(config.selected)))
+        self.register_buffer("input_scale", torch.ones(len(config.selected)))
         self.motar = MoTAR(config)
-        self.project = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.channels, config.width))
+        self.project = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(len(config.selected), config.width))
         self.encoder = nn.ModuleList(EncoderBlock(config) for _ in range(config.layers))
         self.core = CORE(config)
         self.norm = nn.LayerNorm(config.width)
@@ -390,13 +450,28 @@ class RefineVAD(nn.Module):
             nn.Linear(config.width // 2, 1),
         )
         self.segment_categories = nn.Linear(config.width, len(config.categories))
+        categories = len(config.categories)
+        self.evidence = None
+        if config.direct:
+            self.evidence = DirectEvidence(len(config.selected), categories, config.direct_dropout)
+            # the refined head starts silent, and adds to the direct path what context tells
+            nn.init.zeros_(self.head[-1].weight)
+            nn.init.zeros_(self.head[-1].bias)
+        self.prompts = None
+        if config.prompt_owner:
+            self.prompts = PromptPrior(len(config.selected), categories, config.prompt_owner)
 
     @torch.no_grad()
     def fit_statistics(
-        self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]
+        self,
+        x: Float[Tensor, "video segment channel"],
+        mask: Bool[Tensor, "video segment"],
+        prompts: Prompts | None = None,
     ) -> None:
-        """Set the input's and the motion's mean and spread from training videos."""
-        real = x[mask]
+        """Set the input's and the motion's mean and spread, and the prompts, from training videos."""
+        if self.prompts is not None and prompts is not None:
+            self.prompts.fit(prompts, x[..., self.selected], mask)
+        real = x[mask][..., self.selected]
         self.input_mean.copy_(real.mean(0))
         self.input_scale.copy_(real.std(0, unbiased=False).clamp_min(1e-4))
         motion = MoTAR.log_variance(self.standardise(x, mask), mask)[mask]
@@ -405,8 +480,12 @@ class RefineVAD(nn.Module):
 
     def standardise(
         self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]
-    ) -> Float[Tensor, "video segment channel"]:
-        return ((x - self.input_mean) / self.input_scale) * mask[..., None]
+    ) -> Float[Tensor, "video segment selected"]:
+        """The channels the model looks at, to mean 0 and spread 1 over the training set; 0 where padded."""
+        standard = (x[..., self.selected] - self.input_mean) / self.input_scale
+        if self.config.input_clip:
+            standard = standard.clamp(-self.config.input_clip, self.config.input_clip)
+        return standard * mask[..., None]
 
     def forward(
         self,
@@ -415,15 +494,52 @@ class RefineVAD(nn.Module):
         labels: Float[Tensor, "video category"] | None = None,
     ) -> Output:
         """Score padded videos; `mask` is true on real segments, of which each video needs at least one."""
-        y, ratio = self.motar(self.standardise(x, mask), mask)
+        standard = self.standardise(x, mask)
+        evidence = standard.new_zeros(*mask.shape, len(self.config.categories))
+        if self.evidence is not None:
+            evidence = self.evidence(standard) * mask[..., None]
+        y, ratio = self.motar(standard, mask)
         h = self.project(y)
         for block in self.encoder:
             h = block(h, mask)
-        refined, coarse, z, w, video = self.core(h, mask, labels)
+        said = masked_mean(evidence, mask)[:, 0]
+        refined, coarse, z, w, video = self.core(h, mask, labels, said)
         content = self.norm(refined)
-        logits = smooth(self.head(content), mask, self.config.smoothing).squeeze(-1)
-        segment_logits = smooth(self.segment_categories(content), mask, self.config.smoothing)
-        return Output(logits, coarse, z, w, segment_logits, ratio, video, self.config.segment_posterior)
+        logits, segment_logits = self._combine(x, mask, content, evidence)
+        return Output(
+            smooth(logits[..., None], mask, self.config.smoothing).squeeze(-1),
+            coarse,
+            z,
+            w,
+            smooth(segment_logits, mask, self.config.smoothing),
+            ratio,
+            video,
+            evidence,
+            presence_logit(said) if self.evidence is not None else torch.zeros_like(said[:, 0]),
+            self.config,
+        )
+
+    def _combine(
+        self,
+        x: Float[Tensor, "video segment channel"],
+        mask: Bool[Tensor, "video segment"],
+        content: Float[Tensor, "video segment width"],
+        evidence: Float[Tensor, "video segment category"],
+    ) -> tuple[Float[Tensor, "video segment"], Float[Tensor, "video segment category"]]:
+        """The segment's logit and its category logits: refined head, direct evidence, prompts."""
+        refined = self.head(content).squeeze(-1)
+        if self.config.centre_head:
+            refined = refined - masked_mean(refined, mask)
+        logits = self.config.head_weight * refined
+        if self.evidence is None:
+            categories = self.segment_categories(content)
+        else:
+            logits, categories = logits + presence_logit(evidence), evidence
+        if self.prompts is not None:
+            likeness, prior = self.prompts(x[..., self.selected])
+            logits = logits + self.config.prompt_weight * prior
+            categories = categories + 0.5 * self.config.prompt_weight * likeness
+        return logits, categories
 
 
 def smooth(

@@ -28,9 +28,7 @@ class SegmentRule:
     def __post_init__(self) -> None:
         if (self.seconds is None) == (self.frames is None):
             raise InputError("a segment rule needs either seconds or frames, not both and not neither")
-        if (self.seconds is not None and not self.seconds > 0) or (
-            self.frames is not None and self.frames < 1
-        ):
+        if (self.seconds is not None and not self.seconds > 0) or (self.frames is not None and self.frames < 1):
             raise InputError(f"a segment must last: got seconds={self.seconds}, frames={self.frames}")
 
     @classmethod
@@ -100,9 +98,7 @@ class Timeline:
     def uniform(cls, frames: int, rate_hz: float, rule: SegmentRule) -> "Timeline":
         """Timeline of a constant-rate video that begins at 0 s; the last segment may be short."""
         if frames < 0 or not rate_hz > 0:
-            raise InputError(
-                f"a timeline needs frames >= 0 and a rate > 0: got {frames} frames at {rate_hz} Hz"
-            )
+            raise InputError(f"a timeline needs frames >= 0 and a rate > 0: got {frames} frames at {rate_hz} Hz")
         if rule.frames is not None:
             starts = np.arange(0, frames, rule.frames)
         else:
@@ -149,9 +145,7 @@ class Timeline:
 
     def segment_at(self, second: float) -> int:
         """Index of the segment that holds `second`, clipped to the timeline."""
-        return int(
-            np.clip(np.searchsorted(self.time_bounds, second, side="right") - 1, 0, max(self.segments - 1, 0))
-        )
+        return int(np.clip(np.searchsorted(self.time_bounds, second, side="right") - 1, 0, max(self.segments - 1, 0)))
 
     def per_second(self, values: Float[np.ndarray, "segment"]) -> Float[np.ndarray, "second"]:
         """Mean of a segment curve over each whole second, weighted by overlap; the last second may be short."""

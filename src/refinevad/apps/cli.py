@@ -10,7 +10,7 @@ from importlib import import_module
 import refinevad
 from refinevad.errors import InputError, RefineVADError
 
-COMMANDS = ("demo", "extract", "train", "evaluate", "detect", "metrics")
+COMMANDS = ("demo", "extract", "train", "evaluate", "detect", "metrics", "bench")
 EPILOG = """\
 start here:
   refinevad demo --out out/demo                     render a small data set, train, evaluate, detect; open report.html
@@ -57,9 +57,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("refinevad: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "refinevad":
+            raise
+        print(
+            f"refinevad: error: {args.command} needs {error.name}; pip install 'refinevad[video]'", file=sys.stderr
+        )
+        return 2
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         sys.stderr.close()
         return 1
+    except OSError as error:  # what no module foresaw: still a sentence that names the file
+        print(f"refinevad: error: {error.filename or args.command}: {error.strerror or error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

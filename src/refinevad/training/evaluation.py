@@ -199,7 +199,7 @@ def evaluate_folds(
     """Evaluate one run, or the runs of a cross-validation with their test videos pooled."""
     judged: list[Judged] = []
     truths: list[VideoTruth] = []
-    curves: dict[str, list[Float[np.ndarray, "_segment"]]] = {}
+    curves: dict[str, list[Float[np.ndarray, _segment]]] = {}
     columns: tuple[str, ...] = ()
     for checkpoint, items in parts:
         tested = [item for item in items if item.split == "test"]

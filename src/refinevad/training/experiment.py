@@ -1,6 +1,6 @@
 """recipe -> RUN folder: features, splits, training, calibration. Knows labels, never when anything happens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,13 +12,16 @@ from refinevad.checkpoint import METRICS, Checkpoint, write_json
 from refinevad.encoders.choice import open_encoder
 from refinevad.errors import InputError
 from refinevad.events import calibrate
+from refinevad.evidence import Prompts
 from refinevad.features import Features
-from refinevad.model import RefineVAD
+from refinevad.model import RefineVAD, RefineVADConfig
 from refinevad.scores import score
 from refinevad.timeline import Timeline
+from refinevad.tokens import merge_runs
 from refinevad.training.bags import Bag, label_vector
 from refinevad.training.dataset import (
     INDEX,
+    NORMAL,
     FeatureIndex,
     Item,
     categories_of,
@@ -101,18 +104,12 @@ def train_run(
     chosen = {split: [item for item in items if item.split == split] for split in ("train", "val")}
     features = {split: index.load(members) for split, members in chosen.items()}
     categories = categories_of(chosen["train"])
-    bags = {
-        split: [
-            Bag(feature.values, label_vector(item.labels, categories))
-            for item, feature in zip(chosen[split], features[split], strict=True)
-        ]
-        for split in chosen
-    }
-    usable = bags["val"] if {bag.anomalous for bag in bags["val"]} == {True, False} else []
     first = features["train"][0]
-    trainer = Trainer(
-        recipe.config(first.values.shape[1], categories), recipe.train, bags["train"], usable, folder, device
-    )
+    prompts = embed_prompts(recipe, categories, features["train"])
+    config = recipe.config(first.values.shape[1], categories, first.provenance.parts, prompts.owner if prompts else ())
+    bags = {split: make_bags(config, chosen[split], features[split]) for split in chosen}
+    usable = bags["val"] if {bag.anomalous for bag in bags["val"]} == {True, False} else []
+    trainer = Trainer(config, recipe.train, bags["train"], usable, folder, device, prompts)
     trained = trainer.run(report)
     normal = [f for item, f in zip(chosen["val"], features["val"], strict=True) if not item.anomalous]
     if not normal:  # a set without validation normals is calibrated on the training ones, which is optimistic
@@ -135,6 +132,42 @@ def train_run(
     validation = asdict(trained.validation) | {"epoch": trained.epoch + 1}
     write_json(folder / METRICS, {"validation": validation})
     return checkpoint
+
+
+def make_bags(config: RefineVADConfig, items: Sequence[Item], features: Sequence[Features]) -> list[Bag]:
+    """Bags for a model: tokens where it merges runs. Videos without any token have nothing to teach and are left out."""
+    bags = []
+    for item, video in zip(items, features, strict=True):
+        values = merge_runs(video.values).values if config.merge_runs else video.values
+        if len(values):
+            bags.append(Bag(values, label_vector(item.labels, config.categories)))
+    return bags
+
+
+def embed_prompts(recipe: Recipe, categories: Sequence[str], training: Sequence[Features]) -> Prompts | None:
+    """The recipe's prompts in the space of the text features they are compared with; None without prompts.
+
+    Raises:
+        InputError: prompts without a text branch, of an unknown category, or not for every category and normal life.
+    """
+    if not recipe.prompts:
+        return None
+    owners = {**{name: place for place, name in enumerate(categories)}, NORMAL: len(categories)}
+    if set(recipe.prompts) != set(owners):
+        missing, unknown = sorted(set(owners) - set(recipe.prompts)), sorted(set(recipe.prompts) - set(owners))
+        raise InputError(
+            f"[prompts] needs one list for each category and for normal: missing {missing}, unknown {unknown}"
+        )
+    encoder = open_encoder(recipe.encoder)
+    if encoder.text is None or encoder.vision is not None:
+        raise InputError(f"[prompts] are sentences: they need the encoder captions alone, not {recipe.encoder}")
+    pairs = [(owners[name], sentence) for name, sentences in recipe.prompts.items() for sentence in sentences]
+    vectors = encoder.text.sentences.encode([sentence for _, sentence in pairs])
+    tokens = [merge_runs(video.values).values for video in training]
+    center = np.concatenate(tokens).mean(axis=0, dtype=np.float64)
+    return Prompts(
+        torch.from_numpy(vectors), tuple(owner for owner, _ in pairs), torch.from_numpy(center.astype(np.float32))
+    )
 
 
 def _curve(model: RefineVAD, features: Features) -> tuple[Float[np.ndarray, "segment"], Timeline]:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,11 +13,12 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
 from refinevad.errors import InputError
+from refinevad.evidence import Prompts
 from refinevad.files import atomic_write
 from refinevad.model import Output, RefineVAD, RefineVADConfig
 from refinevad.options import check_options
 from refinevad.training.bags import Bag, Batch, Shortening, balanced_batches, collate
-from refinevad.training.losses import category_loss, gmm_loss, mil_loss, posterior_loss, top_k_mean
+from refinevad.training.losses import category_loss, gmm_loss, inheritance_loss, mil_loss, posterior_loss, top_k_mean
 from refinevad.training.metrics import Runs, roc_auc
 from refinevad.training.resume import load_state, save_state
 
@@ -29,11 +30,12 @@ _AT_LEAST = {
     "learning_rate": 0,
     "weight_decay": 0,
     "limit": 1,
+    "lambda_mil": 0,
     "lambda_gmm": 0,
+    "lambda_inherit": 0,
     "lambda_category": 0,
     "lambda_posterior": 0,
     "k_divisor": 1,
-    "noise": 0,
     "averaging": 0,
     "patience": 1,
     "clip": 1e-9,
@@ -45,13 +47,15 @@ class TrainOptions:
     """How a model is trained. Defaults follow docs/results.md.
 
     Attributes:
+        lambda_mil: weight of L_MIL (the paper's 1).
         lambda_gmm, lambda_category: weights of L_GMM and L_cat (the paper's 0.1 and 0.2).
         lambda_posterior: weight of MIL on the per-segment category posterior (ours).
+        lambda_inherit: weight of the direct path's loss, by which segments inherit their video's label (ours).
         k_divisor: top-k takes floor(T / k_divisor) + 1 segments.
         batch: videos a step, half normal, half anomalous.
         limit, shortening: longest bag in training, and how longer ones are brought there.
-        noise: standard deviation of Gaussian noise on standardised inputs.
         averaging: decay a step of the weights' exponential average that is validated and kept; 0: none.
+        keep: the epoch that validates best, or the last one, where validation cannot tell epochs apart.
         patience: epochs without a better validation before it stops.
         clip: largest gradient norm.
     """
@@ -63,12 +67,14 @@ class TrainOptions:
     weight_decay: float = 1e-2
     limit: int = 256
     shortening: Shortening = "pool"
+    lambda_mil: float = 1.0
     lambda_gmm: float = 0.1
     lambda_category: float = 0.2
     lambda_posterior: float = 0.2
+    lambda_inherit: float = 0.0
     k_divisor: int = 16
-    noise: float = 0.0
     averaging: float = 0.9
+    keep: Literal["best", "last"] = "best"
     patience: int = 10
     clip: float = 1.0
 
@@ -111,22 +117,22 @@ class Trained:
 
 def losses(output: Output, batch: Batch, options: TrainOptions) -> dict[str, Tensor]:
     """Each weighted term of the loss by name; their sum is minimised."""
-    terms = {"mil": mil_loss(output, batch.labels, batch.mask, options.k_divisor)}
+    terms = {"mil": options.lambda_mil * mil_loss(output, batch.labels, batch.mask, options.k_divisor)}
     if options.lambda_category:
         terms["category"] = options.lambda_category * category_loss(output, batch.labels)
     if options.lambda_posterior:
         terms["posterior"] = options.lambda_posterior * posterior_loss(
             output, batch.labels, batch.mask, options.k_divisor
         )
+    if options.lambda_inherit:
+        terms["inherit"] = options.lambda_inherit * inheritance_loss(output, batch.labels, batch.mask)
     if options.lambda_gmm:
         terms["gmm"] = options.lambda_gmm * gmm_loss(output, batch.labels, batch.mask)
     return terms
 
 
 @torch.no_grad()
-def validate(
-    model: RefineVAD, bags: Sequence[Bag], options: TrainOptions, device: torch.device
-) -> Validation:
+def validate(model: RefineVAD, bags: Sequence[Bag], options: TrainOptions, device: torch.device) -> Validation:
     """Score validation videos as training sees them, without labels; compare with their video-level labels."""
     model.eval()
     scores, truth = [], []
@@ -140,11 +146,11 @@ def validate(
     return Validation(roc_auc(Runs.from_frames(logits.double().numpy(), anomalous.numpy())), loss)
 
 
-def fit_statistics(model: RefineVAD, bags: Sequence[Bag], options: TrainOptions) -> None:
+def fit_statistics(model: RefineVAD, bags: Sequence[Bag], options: TrainOptions, prompts: Prompts | None) -> None:
     """Standardisation from at most 512 training videos."""
     sample = bags[:: -(-len(bags) // 512)]
     batch = collate(sample, options.limit, options.shortening)
-    model.fit_statistics(batch.values, batch.mask)
+    model.fit_statistics(batch.values, batch.mask, prompts)
 
 
 class Trainer:
@@ -158,12 +164,13 @@ class Trainer:
         validation: Sequence[Bag],
         folder: Path,
         device: torch.device | None = None,
+        prompts: Prompts | None = None,
     ) -> None:
         self.options, self.training, self.validation, self.folder = options, training, validation, folder
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(options.seed)
         self.model = RefineVAD(config)
-        fit_statistics(self.model, training, options)
+        fit_statistics(self.model, training, options, prompts)
         self.model.to(self.device)
         self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
@@ -182,10 +189,8 @@ class Trainer:
         load_state(self)
         while self.epoch < self.options.epochs and self.epoch - self.best_epoch <= self.options.patience:
             figures = self._epoch()
-            validated = self._averaged(
-                lambda model: validate(model, self._validated(), self.options, self.device)
-            )
-            if validated.better_than(self.best_validation):
+            validated = self._averaged(lambda model: validate(model, self._validated(), self.options, self.device))
+            if self.options.keep == "last" or validated.better_than(self.best_validation):
                 self.best_validation, self.best_epoch = validated, self.epoch
                 self.best = {name: value.clone() for name, value in self.average.items()}
             self.epoch += 1
@@ -195,9 +200,7 @@ class Trainer:
             if progress is not None:
                 progress(self.epoch, figures)
         if self.best is None or self.best_validation is None:
-            raise InputError(
-                f"training has no epoch to keep: epochs={self.options.epochs}; ask for at least one"
-            )
+            raise InputError(f"training has no epoch to keep: epochs={self.options.epochs}; ask for at least one")
         self.model.load_state_dict(self.best)
         self.model.eval()
         return Trained(self.model, self.best_epoch, self.best_validation, self.epoch)
@@ -207,9 +210,7 @@ class Trainer:
 
     def _epoch(self) -> dict[str, float]:
         self.model.train()
-        torch.manual_seed(
-            self.options.seed * 100_003 + self.epoch + 1
-        )  # an epoch's noise depends on nothing before it
+        torch.manual_seed(self.options.seed * 100_003 + self.epoch + 1)  # an epoch's noise depends on nothing before it
         sums: dict[str, float] = {}
         batches = list(balanced_batches(self.training, self.options.batch, self.options.seed, self.epoch))
         for indices in batches:
@@ -219,14 +220,11 @@ class Trainer:
         return sums
 
     def _step(self, batch: Batch) -> dict[str, float]:
-        values = batch.values
-        if self.options.noise:
-            values = values + torch.randn_like(values) * self.options.noise * self.model.input_scale
-        terms = losses(self.model(values, batch.mask, batch.labels), batch, self.options)
+        terms = losses(self.model(batch.values, batch.mask, batch.labels), batch, self.options)
         total = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(total):
             raise InputError(
-                f"the loss became {float(total)} in epoch {self.epoch + 1}; lower learning_rate "
+                f"the loss became {float(total.detach())} in epoch {self.epoch + 1}; lower learning_rate "
                 f"({self.options.learning_rate}) or check the features"
             )
         self.optimizer.zero_grad(set_to_none=True)
@@ -234,9 +232,12 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
         self.optimizer.step()
         self.schedule.step()
+        # young averages forget the untrained start sooner
+        step = self.schedule.last_epoch
+        decay = min(self.options.averaging, (step + 1) / (step + 10)) if self.options.averaging else 0.0
         with torch.no_grad():
             for name, value in self.model.state_dict().items():
-                self.average[name].lerp_(value, 1.0 - self.options.averaging)
+                self.average[name].lerp_(value, 1.0 - decay)
         return {
             "loss": float(total.detach()),
             **{name: float(value.detach()) for name, value in terms.items()},

@@ -5,6 +5,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from refinevad.evidence import labels_as_targets
 from refinevad.model import Output
 
 K_DIVISOR = 16  # the field's k = floor(T / 16) + 1
@@ -83,3 +84,16 @@ def gmm_loss(
     weight = mask * (labels.sum(-1, keepdim=True) > 0)
     distance = (output.scores - category_mixture(output, mask)) ** 2
     return (distance * weight).sum() / weight.sum().clamp_min(1)
+
+
+def inheritance_loss(
+    output: Output, labels: Float[Tensor, "video category"], mask: Bool[Tensor, "video segment"]
+) -> Float[Tensor, ""]:
+    """Every segment inherits its video's label (ours, for the direct path): cross-entropy of softmax([0, d_t]).
+
+    Wrong for the quiet segments of an anomalous video, but what they share with normal videos cancels out.
+    """
+    evidence = output.evidence
+    log_p = torch.cat([torch.zeros_like(evidence[..., :1]), evidence], dim=-1).log_softmax(-1)
+    each = -(log_p * labels_as_targets(labels)[:, None, :]).sum(-1) * mask
+    return (each.sum(1) / mask.sum(1)).mean()

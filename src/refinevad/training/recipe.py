@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ class Recipe:
         encoder, rule: how features are made.
         folds: number of folds of a cross-validation; 0: the data set's own splits.
         validation_share: share of training videos held out where the data set has no validation split.
-        model: options of RefineVADConfig besides channels and categories.
+        model: options of RefineVADConfig besides channels and categories; `inputs` names parts of the features.
+        prompts: sentences that describe each category, and `normal`; none: no prompts.
         train: options of the loop.
         alerts_per_hour: target of the calibration.
     """
@@ -42,11 +44,30 @@ class Recipe:
     folds: int = 0
     validation_share: float = 0.15
     model: dict[str, Any] = field(default_factory=dict)
+    prompts: dict[str, list[str]] = field(default_factory=dict)
     train: TrainOptions = field(default_factory=TrainOptions)
     alerts_per_hour: float = 6.0
 
-    def config(self, channels: int, categories: tuple[str, ...]) -> RefineVADConfig:
-        return RefineVADConfig.from_dict({**self.model, "channels": channels, "categories": categories})
+    def config(
+        self,
+        channels: int,
+        categories: tuple[str, ...],
+        parts: Mapping[str, tuple[int, int]] | None = None,
+        prompt_owner: tuple[int, ...] = (),
+    ) -> RefineVADConfig:
+        """The model's configuration for features of these channels; `inputs` names parts of them.
+
+        Raises:
+            InputError: an unknown option, or a part the features do not have.
+        """
+        options: dict[str, Any] = {**self.model, "channels": channels, "categories": categories}
+        named = options.pop("inputs", [])
+        if parts is not None:
+            missing = sorted(set(named) - set(parts))
+            if missing:
+                raise InputError(f"model inputs {missing} are no parts of these features; they have {sorted(parts)}")
+            options["inputs"] = tuple(parts[name] for name in named)
+        return RefineVADConfig.from_dict({**options, "prompt_owner": prompt_owner})
 
     def with_seed(self, seed: int) -> "Recipe":
         return replace(self, train=replace(self.train, seed=seed))
@@ -77,6 +98,7 @@ def read_recipe(path: Path) -> Recipe:
         "data": {"root", "kind", "features", "folds", "validation_share"},
         "encoder": {"name", "segment_s", "segment_frames"},
         "model": None,
+        "prompts": None,
         "train": None,
         "events": {"alerts_per_hour"},
     }
@@ -101,6 +123,7 @@ def read_recipe(path: Path) -> Recipe:
         folds=data.get("folds", 0),
         validation_share=data.get("validation_share", 0.15),
         model=content.get("model", {}),
+        prompts=content.get("prompts", {}),
         train=TrainOptions.from_dict(content.get("train", {})),
         alerts_per_hour=content.get("events", {}).get("alerts_per_hour", 6.0),
     )

@@ -55,6 +55,11 @@ class UcfCrimeVideo:
         return Timeline.uniform(self.frames, RATE_HZ, SegmentRule(seconds=None, frames=FIELD_SEGMENT_FRAMES))
 
 
+def is_annotation_folder(root: Path) -> bool:
+    """Whether a folder is UCF-Crime's annotation with human captions rather than a folder of videos."""
+    return (root / "Anomaly_Train.txt").exists() and (root / "captions.json").exists()
+
+
 def read_training_videos(root: Path) -> tuple[UcfCrimeVideo, ...]:
     """Training videos that have captions, in the official order; frames = duration x 30.
 

@@ -1,0 +1,99 @@
+"""One recipe over several seeds: train, evaluate, keep each seed's figures, and say mean and spread."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refinevad.checkpoint import Checkpoint, read_json, write_json
+from refinevad.training.dataset import FeatureIndex, Item
+from refinevad.training.evaluation import Result, evaluate_folds
+from refinevad.training.experiment import split_items, train_run
+from refinevad.training.recipe import Recipe
+
+FIGURES = (
+    "auc",
+    "ap",
+    "ano_auc",
+    "video_auc",
+    "map_average",
+    "event_f1",
+    "alerts_per_hour_at_80_recall",
+)
+
+
+@dataclass(frozen=True)
+class SeedRow:
+    """Figures of one seed; `validation` is the mean over folds of the chosen epoch's video AUC."""
+
+    seed: int
+    validation: float
+    metrics: dict[str, Any]
+    controls: dict[str, dict[str, Any]]
+
+
+def run_seed(
+    recipe: Recipe, index: FeatureIndex, folder: Path, note: Callable[[str], None] = lambda _: None
+) -> tuple[SeedRow, Result | None]:
+    """Train and evaluate one seed in `folder`; finished seeds are read back, the result is then None."""
+    stored = folder / "row.json"
+    seed = recipe.train.seed
+    if stored.exists():
+        row = read_json(stored)
+        if row["recipe"] == _identity(recipe):
+            return SeedRow(seed, row["validation"], row["metrics"], row["controls"]), None
+    parts: list[tuple[Checkpoint, Sequence[Item]]] = []
+    validations = []
+    for fold in range(recipe.folds) if recipe.folds else [None]:
+        items = split_items(recipe, index, fold)
+        run_folder = folder if fold is None else folder / f"fold{fold}"
+        checkpoint = train_run(recipe, index, items, run_folder, fold=fold)
+        validations.append(read_json(run_folder / "metrics.json")["validation"]["video_auc"] or float("nan"))
+        parts.append((checkpoint, items))
+        note(f"seed {seed}{'' if fold is None else f' fold {fold}'}: validation video AUC {validations[-1]:.4f}")
+    result = evaluate_folds(parts, index, Path(index.source))
+    row = SeedRow(seed, float(np.mean(validations)), result.metrics, result.controls)
+    kept = {"validation": row.validation, "metrics": row.metrics, "controls": row.controls, "recipe": _identity(recipe)}
+    write_json(stored, kept)
+    return row, result
+
+
+def _identity(recipe: Recipe) -> dict[str, Any]:
+    """What a stored row must share with the recipe to be reused."""
+    plain = {
+        "model": recipe.model,
+        "prompts": recipe.prompts,
+        "train": vars(recipe.train),
+        "encoder": recipe.encoder,
+        "folds": recipe.folds,
+    }
+    return dict(json.loads(json.dumps(plain)))
+
+
+def mean_spread(rows: Sequence[SeedRow], name: str) -> tuple[float, float] | None:
+    """Mean and sample standard deviation over seeds (0 for a single one); None where any seed lacks the figure."""
+    values = [row.metrics.get(name) for row in rows]
+    if any(value is None for value in values):
+        return None
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def markdown_table(rows: Sequence[SeedRow], figures: Sequence[str] = FIGURES) -> str:
+    """The recipe's figures beside the controls' (of the first seed), one column a figure."""
+    lines = ["| | " + " | ".join(figures) + " |", "|---" * (len(figures) + 1) + "|"]
+    cells = []
+    for name in figures:
+        pair = mean_spread(rows, name)
+        cells.append("-" if pair is None else f"{_digits(pair[0])} ± {_digits(pair[1])}")
+    lines.append(f"| RefineVAD ({len(rows)} seeds) | " + " | ".join(cells) + " |")
+    for control, metrics in rows[0].controls.items():
+        values = [metrics.get(name) for name in figures]
+        lines.append(f"| {control} | " + " | ".join("-" if v is None else _digits(v) for v in values) + " |")
+    return "\n".join(lines)
+
+
+def _digits(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 2 else f"{value:.1f}"
