@@ -25,7 +25,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        os.replace(partial, path)
+        partial.replace(path)
     except (OSError, SafetensorError) as error:  # safetensors wraps the system's errors in its own
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot write {path}: {reason}; free the disk or choose another folder") from error

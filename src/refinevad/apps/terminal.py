@@ -11,7 +11,7 @@ from tqdm import tqdm
 from refinevad.checkpoint import finite, write_json
 
 
-def progress_bar(total: float | None, what: str, unit: str = "it") -> "tqdm[Any]":
+def progress_bar(total: int | None, what: str, unit: str = "it") -> "tqdm[Any]":
     """A bar on stderr that appears after a moment and stays quiet in pipes longer than in terminals."""
     interval = 0.2 if sys.stderr.isatty() else 5.0
     return tqdm(total=total, desc=what, unit=unit, file=sys.stderr, mininterval=interval, dynamic_ncols=True)

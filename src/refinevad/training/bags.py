@@ -49,7 +49,7 @@ def label_vector(labels: Sequence[str], categories: Sequence[str]) -> Float[np.n
 def shorten(
     values: Float[np.ndarray, "segment channel"], limit: int, how: Shortening
 ) -> Float[np.ndarray, "kept channel"]:
-    """At most `limit` segments: means over equal stretches (`pool`: nothing is lost) or evenly spaced ones (`sample`)."""
+    """At most `limit` segments: means over equal stretches (`pool`: nothing is lost) or evenly spaced ones."""
     segments = len(values)
     if segments <= limit:
         return values

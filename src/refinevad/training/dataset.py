@@ -56,7 +56,7 @@ def read_dataset(root: Path) -> list[Item]:
         raise InputError(f"{error.filename} cannot be read; check its permissions") from error
     if not items:
         raise InputError(
-            f"no videos found in {root}: expected <split>/<category>/*.mp4 with splits {', '.join(SPLITS)}, or videos.csv"
+            f"no videos found in {root}: expected <split>/<category>/*.mp4, splits {', '.join(SPLITS)}, or videos.csv"
         )
     return items
 

@@ -135,7 +135,7 @@ def train_run(
 
 
 def make_bags(config: RefineVADConfig, items: Sequence[Item], features: Sequence[Features]) -> list[Bag]:
-    """Bags for a model: tokens where it merges runs. Videos without any token have nothing to teach and are left out."""
+    """Bags for a model: tokens where it merges runs. Videos without any token teach nothing and are left out."""
     bags = []
     for item, video in zip(items, features, strict=True):
         values = merge_runs(video.values).values if config.merge_runs else video.values

@@ -1,4 +1,4 @@
-"""A data set's videos -> its feature folder: resumable, skipped when up to date, one bad video does not stop the others."""
+"""A data set's videos -> its feature folder: resumable, and one bad video does not stop the others."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The training loop: balanced bags in, the epoch that validates best out; stopped at any time, it goes on where it was."""
+"""The training loop: balanced bags in, the epoch that validates best out; stopped, it goes on where it was."""
 
 import hashlib
 import json

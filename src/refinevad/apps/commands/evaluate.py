@@ -108,8 +108,9 @@ def figures_table(result: "Result") -> str:
     rows = [("", "RefineVAD", *result.controls)]
     for key, words in FIGURES:
         rows.append((words, *(_cell(figures.get(key)) for figures in (result.metrics, *result.controls.values()))))
-    frames = f"{result.metrics['frames']:,} frames, {result.metrics['anomalous_frames']:,} anomalous, {result.metrics['videos']} videos"
-    return f"{table(rows)}\n{frames}"
+    counts = result.metrics
+    told = f"{counts['frames']:,} frames, {counts['anomalous_frames']:,} anomalous, {counts['videos']} videos"
+    return f"{table(rows)}\n{told}"
 
 
 def _cell(value: Any) -> str:

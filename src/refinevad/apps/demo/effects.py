@@ -82,9 +82,10 @@ def glow(picture: Picture, x: float, y: float, radius: float, colour: Colour, fl
     if found is None:
         return
     rows, columns, patch_rows, patch_columns = found
-    halo = cv2.resize(_halo(), (width, height))[patch_rows, patch_columns, None]
+    halo = np.round(_halo()[..., None] * np.array(colour)).astype(np.uint8)
+    patch = cv2.resize(halo, (width, height))[patch_rows, patch_columns]
     target = picture[rows, columns]
-    np.copyto(target, np.minimum(target + halo * np.array(colour, np.float32), 255).astype(np.uint8))
+    cv2.add(target, patch, dst=target)
 
 
 class Flames:
