@@ -1,12 +1,14 @@
 """Random models and bags for the tests of the model, its losses and its training."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import torch
 from hypothesis import strategies as st
 
+import reference
 from refinevad.model import RefineVAD, RefineVADConfig
 
 torch.set_num_threads(1)
@@ -14,6 +16,15 @@ torch.set_num_threads(1)
 GATES = ("hard", "soft", "fixed", "none")
 TOPOLOGIES = ("segments", "broadcast", "single", "film", "none")
 TOLERANCE = 1e-5  # of float32 against the float64 oracle, relative to the largest number
+
+
+def _complete(options: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what depends on other options: ranges inside the channels, and an owner for every category's prompt."""
+    channels, categories = options["channels"], len(options["categories"])
+    inputs = {"all": (), "head": ((0, 1),), "ends": ((channels - 1, channels), (0, 1))}[options["inputs"]]
+    owner = (*range(categories + 1), 0, categories) if options["prompt_owner"] else ()
+    return {**options, "inputs": inputs, "prompt_owner": owner}
+
 
 option_sets = st.fixed_dictionaries(
     {
@@ -33,8 +44,16 @@ option_sets = st.fixed_dictionaries(
         "segment_posterior": st.booleans(),
         "smoothing": st.integers(0, 3),
         "dropout": st.just(0.0),
+        "direct_dropout": st.just(0.0),
+        "inputs": st.sampled_from(["all", "all", "head", "ends"]),
+        "direct": st.booleans(),
+        "head_weight": st.sampled_from([1.0, 0.3]),
+        "centre_head": st.booleans(),
+        "prompt_owner": st.booleans(),
+        "prompt_weight": st.sampled_from([1.0, 0.5]),
+        "input_clip": st.sampled_from([0.0, 1.0]),
     }
-)
+).map(_complete)
 length_lists = st.lists(st.integers(1, 7), min_size=1, max_size=4)
 seeds = st.integers(0, 2**32 - 1)
 
@@ -56,7 +75,18 @@ def random_model(options: RefineVADConfig, seed: int, spread: float = 0.4) -> Re
         model.input_scale.uniform_(0.5, 2.0, generator=generator)
         model.motar.motion_mean.normal_(generator=generator)
         model.motar.motion_scale.uniform_(0.5, 2.0, generator=generator)
+        if model.prompts is not None:
+            for statistic in (model.prompts.vectors, model.prompts.center, model.prompts.mean):
+                statistic.normal_(generator=generator)
+            model.prompts.scale.uniform_(0.5, 2.0, generator=generator)
     return model.eval()
+
+
+def followed(options: RefineVADConfig) -> dict[str, Any]:
+    """The options the oracle follows; all others must be at their defaults, at which they do nothing."""
+    for field in fields(options):
+        assert field.name in reference.OPTIONS or getattr(options, field.name) == field.default
+    return {name: value for name, value in options.as_dict().items() if name in reference.OPTIONS}
 
 
 def random_bags(lengths: Sequence[int], channels: int, seed: int, constant: bool = False) -> list[np.ndarray]:

@@ -4,7 +4,8 @@ Written from the method, one video at a time, so that it knows no padding and no
 does with a mask, it must come out as if the mask were not there. It reads as the equations of docs/paper.md do,
 in their order. Inputs are arrays: the weights by their names in the state dict, the options as a mapping.
 
-To extend it: add the option's name to OPTIONS, and its loop where it acts.
+To extend it: add the option's name to OPTIONS, and its loop where it acts. tests/test_model.py holds OPTIONS and
+WITHOUT_ORACLE together equal to the model's options.
 """
 
 import math
@@ -18,12 +19,14 @@ Array = np.ndarray
 Weights = Mapping[str, Array]
 Options = Mapping[str, Any]
 
-# every option of RefineVADConfig that this file follows; tests/test_model.py holds the two sets equal
+# the options of RefineVADConfig that this file follows
 OPTIONS = {
-    "channels", "categories", "width", "gate", "folding", "gate_temperature", "layers", "heads", "dropout",
-    "positions", "topology", "weights", "category_temperature", "label_injection", "segment_posterior",
-    "smoothing",
+    "channels", "categories", "inputs", "width", "gate", "folding", "gate_temperature", "layers", "heads", "dropout",
+    "positions", "topology", "weights", "category_temperature", "label_injection", "segment_posterior", "smoothing",
+    "direct", "direct_dropout", "head_weight", "centre_head", "prompt_owner", "prompt_weight", "input_clip",
 }  # fmt: skip
+# those that act on finished logits, in scores.py, and are tested there
+WITHOUT_ORACLE = {"merge_runs", "relative_smoothing", "video_weight"}
 
 VARIANCE_FLOOR = 1e-6
 FIXED_RATIO = 0.5
@@ -47,6 +50,8 @@ class Result:
     category_scores: Array
     shift_ratio: Array
     embedding: Array
+    evidence: Array
+    video_evidence: Array
 
 
 # --- arithmetic -------------------------------------------------------------------------------------------------
@@ -110,9 +115,19 @@ def attend(
 # --- MoTAR ------------------------------------------------------------------------------------------------------
 
 
-def standardise(x: Array, weights: Weights) -> list[list[float]]:
+def selected(x: Array, options: Options) -> list[list[float]]:
+    """The channels the model looks at: all, or those of its ranges."""
+    spans = options["inputs"] or [(0, options["channels"])]
+    return [[row[c] for first, last in spans for c in range(first, last)] for row in x.astype(np.float64).tolist()]
+
+
+def standardise(x: Array, weights: Weights, options: Options) -> list[list[float]]:
     mean, scale = weights["input_mean"].tolist(), weights["input_scale"].tolist()
-    return [[(v - m) / s for v, m, s in zip(row, mean, scale, strict=True)] for row in x.tolist()]
+    clip = options["input_clip"] or math.inf
+    return [
+        [min(max((v - m) / s, -clip), clip) for v, m, s in zip(row, mean, scale, strict=True)]
+        for row in selected(x, options)
+    ]
 
 
 def motion(x: Sequence[Sequence[float]]) -> list[float]:
@@ -218,10 +233,10 @@ def pool(h: Sequence[Sequence[float]], weights: Weights) -> tuple[list[float], l
     return coarse, video
 
 
-def classify(video: Sequence[float], weights: Weights, options: Options) -> list[tuple[float, float]]:
-    """z in R^{C x 2}: (absent, present) of each category."""
+def classify(video: Sequence[float], said: Sequence[float], weights: Weights) -> list[tuple[float, float]]:
+    """z in R^{C x 2}: (absent, present) of each category; present gains what the segments said by themselves."""
     flat = linear(weights, "core.classify.2", layer_norm(weights, "core.classify.0", video))
-    return [(flat[2 * c], flat[2 * c + 1]) for c in range(len(options["categories"]))]
+    return [(flat[2 * c], flat[2 * c + 1] + said[c]) for c in range(len(said))]
 
 
 def mixture(presence: Sequence[float], options: Options) -> list[float]:
@@ -275,6 +290,47 @@ def smooth(values: Sequence[float], half_width: int) -> list[float]:
     return result
 
 
+# --- evidence of a segment by itself (ours) ---------------------------------------------------------------------
+
+
+def direct_evidence(x: Sequence[Sequence[float]], weights: Weights, options: Options) -> list[list[float]]:
+    """d_t = W x_t + b; zeros without the direct path."""
+    if not options["direct"]:
+        return [[0.0] * len(options["categories"]) for _ in x]
+    return [linear(weights, "evidence.linear", row) for row in x]
+
+
+def presence_logit(evidence: Sequence[float]) -> float:
+    """log of sum_c exp(d_c) against exp(0)."""
+    largest = max(evidence)
+    return largest + math.log(sum(math.exp(value - largest) for value in evidence))
+
+
+def mean_of(rows: Sequence[Sequence[float]]) -> list[float]:
+    return [sum(column) / len(column) for column in zip(*rows, strict=True)]
+
+
+def cosine(one: Sequence[float], other: Sequence[float]) -> float:
+    dot = sum(a * b for a, b in zip(one, other, strict=True))
+    return dot / (math.sqrt(sum(a * a for a in one)) * math.sqrt(sum(b * b for b in other)))
+
+
+def prompt_prior(row: Sequence[float], weights: Weights, options: Options) -> list[float]:
+    """Likeness to each category's prompts, then the prior; standardised. Nothing for an empty segment."""
+    categories, owner = len(options["categories"]), options["prompt_owner"]
+    if not any(row):
+        return [0.0] * (categories + 1)
+    center = weights["prompts.center"].tolist()
+    centred = [value - mean for value, mean in zip(row, center, strict=True)]
+    best = [-math.inf] * (categories + 1)
+    for vector, place in zip(weights["prompts.vectors"].tolist(), owner, strict=True):
+        found = cosine(centred, [value - mean for value, mean in zip(vector, center, strict=True)])
+        best[place] = max(best[place], found)
+    likeness = [*best[:-1], max(best[:-1]) - best[-1]]
+    mean, scale = weights["prompts.mean"].tolist(), weights["prompts.scale"].tolist()
+    return [(value - m) / s for value, m, s in zip(likeness, mean, scale, strict=True)]
+
+
 # --- the whole model --------------------------------------------------------------------------------------------
 
 
@@ -283,38 +339,82 @@ def run(x: Array, weights: Weights, options: Options, labels: Sequence[float] | 
     unknown = set(options) - OPTIONS
     if unknown:
         raise ValueError(f"tests/reference.py does not follow {sorted(unknown)} yet")
-    standard = standardise(x.astype(np.float64), weights)
+    standard = standardise(x, weights, options)
+    evidence = direct_evidence(standard, weights, options)
+    said = mean_of(evidence)
     ratios = shift_ratio(standard, weights, options)
     h = [linear(weights, "project.1", row) for row in shift(standard, ratios, options)]
     for layer in range(options["layers"]):
         h = encoder_block(h, weights, f"encoder.{layer}", options)
     coarse, video = pool(h, weights)
-    z = classify(video, weights, options)
+    z = classify(video, said, weights)
     presence = [softmax(pair)[1] for pair in z]
     w = mixture(presence, options)
     refined = inject(h, with_labels(w, labels, options), weights, options)
     content = [layer_norm(weights, "norm", row) for row in refined]
-    hidden = [[gelu(value) for value in linear(weights, "head.0", row)] for row in content]
-    logits = smooth([linear(weights, "head.3", row)[0] for row in hidden], options["smoothing"])
-    by_category = list(zip(*[linear(weights, "segment_categories", row) for row in content], strict=True))
-    smoothed = [smooth(column, options["smoothing"]) for column in by_category]
-    segment_logits = [list(row) for row in zip(*smoothed, strict=True)]
+    logits, segment_logits = heads(x, content, evidence, weights, options)
+    logits = smooth(logits, options["smoothing"])
+    columns = [smooth(column, options["smoothing"]) for column in zip(*segment_logits, strict=True)]
+    segment_logits = [list(row) for row in zip(*columns, strict=True)]
     scores = [sigmoid(logit) for logit in logits]
     numbers = (logits, scores, coarse, z, presence, w, segment_logits)
-    category = category_scores(scores, w, segment_logits, options)
-    return Result(*(np.array(part, dtype=np.float64) for part in (*numbers, category, ratios, video)))
+    category = category_scores(scores, z, w, segment_logits, options)
+    whole = presence_logit(said) if options["direct"] else 0.0
+    parts = (*numbers, category, ratios, video, evidence, whole)
+    return Result(*(np.array(part, dtype=np.float64) for part in parts))
+
+
+def heads(
+    x: Array,
+    content: Sequence[Sequence[float]],
+    evidence: list[list[float]],
+    weights: Weights,
+    options: Options,
+) -> tuple[list[float], list[list[float]]]:
+    """Each segment's anomaly logit and category logits, before smoothing."""
+    hidden = [[gelu(value) for value in linear(weights, "head.0", row)] for row in content]
+    logits = [linear(weights, "head.3", row)[0] for row in hidden]
+    if options["centre_head"]:
+        mean = sum(logits) / len(logits)
+        logits = [logit - mean for logit in logits]
+    logits = [options["head_weight"] * logit for logit in logits]
+    if options["direct"]:
+        logits = [logit + presence_logit(row) for logit, row in zip(logits, evidence, strict=True)]
+        categories = evidence
+    else:
+        categories = [linear(weights, "segment_categories", row) for row in content]
+    if options["prompt_owner"]:
+        share = options["prompt_weight"]
+        told = [prompt_prior(row, weights, options) for row in selected(x, options)]
+        logits = [logit + share * row[-1] for logit, row in zip(logits, told, strict=True)]
+        categories = [
+            [value + 0.5 * share * likeness for value, likeness in zip(row, extra[:-1], strict=True)]
+            for row, extra in zip(categories, told, strict=True)
+        ]
+    return logits, categories
 
 
 def category_scores(
-    scores: Sequence[float], w: Sequence[float], segment_logits: Sequence[Sequence[float]], options: Options
+    scores: Sequence[float],
+    z: Sequence[tuple[float, float]],
+    w: Sequence[float],
+    segment_logits: Sequence[Sequence[float]],
+    options: Options,
 ) -> list[list[float]]:
-    """score_t w_c, or score_t times the share of w_c q_{t,c}, q the per-segment posterior."""
+    """score_t w_c; or with a per-segment posterior q, score_t times the share of w_c q_{t,c}.
+
+    With the direct path the shares are the softmax of the video's presence log-odds and the segment's logits. No w_c
+    counts as less than 1e-6.
+    """
     result = []
+    w = [max(share, SMALLEST_SHARE) for share in w]
     for score, row in zip(scores, segment_logits, strict=True):
-        share = list(w)
-        if options["segment_posterior"]:
-            logs = [math.log(max(a, SMALLEST_SHARE)) + log_sigmoid(b) for a, b in zip(w, row, strict=True)]
-            share = softmax(logs)
+        if options["segment_posterior"] and options["direct"]:
+            share = softmax([present - absent + q for (absent, present), q in zip(z, row, strict=True)])
+        elif options["segment_posterior"]:
+            share = softmax([math.log(a) + log_sigmoid(b) for a, b in zip(w, row, strict=True)])
+        else:
+            share = [part / sum(w) for part in w]
         result.append([score * part for part in share])
     return result
 
@@ -376,3 +476,18 @@ def gmm_loss(results: Sequence[Result], labels: Array) -> float:
             mixed = category_mixture(result)
             distances += [(float(s) - m) ** 2 for s, m in zip(result.scores, mixed, strict=True)]
     return sum(distances) / max(len(distances), 1)
+
+
+def inheritance_loss(results: Sequence[Result], labels: Array) -> float:
+    """Cross-entropy of softmax([0, d_t]) with the video's labels, shared equally; none where it has no label."""
+    means = []
+    for result, label in zip(results, labels, strict=True):
+        total = 0.0
+        for row in result.evidence.tolist():
+            logs = [math.log(share) for share in softmax([0.0, *row])]
+            if label.any():
+                total -= sum(log for log, target in zip(logs[1:], label, strict=True) if target) / float(label.sum())
+            else:
+                total -= logs[0]
+        means.append(total / len(result.evidence))
+    return sum(means) / len(means)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reference
-from cases import arrays, close, config, length_lists, padded, random_bags, random_labels, random_model, seeds
-from refinevad.model import Output
+from cases import arrays, close, config, followed, length_lists, padded, random_bags, random_labels, random_model, seeds
+from refinevad.model import Output, RefineVAD
 from refinevad.training.bags import Batch
 from refinevad.training.loop import TrainOptions, losses
 from refinevad.training.losses import (
@@ -19,34 +19,41 @@ from refinevad.training.losses import (
     category_loss,
     category_mixture,
     gmm_loss,
+    inheritance_loss,
     mil_loss,
     posterior_loss,
     top_k_mean,
 )
+
+WEIGHTS = {"lambda_mil": 1.0, "lambda_category": 0.2, "lambda_posterior": 0.2, "lambda_gmm": 0.1, "k_divisor": 16}
 
 
 def prefix_mask(lengths: list[int], beyond: int = 0) -> torch.Tensor:
     return torch.arange(max(lengths) + beyond)[None] < torch.tensor(lengths)[:, None]
 
 
+def blank(videos: int, segments: int, categories: int) -> Output:
+    """An output whose figures are replaced by those a test cares for."""
+    model = RefineVAD(config(categories=tuple("abcd"[:categories])))
+    with torch.no_grad():
+        return model(torch.zeros(videos, segments, 6), torch.ones(videos, segments, dtype=torch.bool))
+
+
 def output_of(
     logits: list[list[float]],
     coarse: list[list[float]] | None = None,
-    mixture: list[list[float]] | None = None,
     category_logits: list[list[list[float]]] | None = None,
     segment_logits: list[list[list[float]]] | None = None,
 ) -> Output:
     """An output of one category, with what a test does not care for at 0."""
     videos, segments = len(logits), len(logits[0])
-    return Output(
+    return replace(
+        blank(videos, segments, 1),
         logits=torch.tensor(logits),
         coarse=torch.zeros(videos, segments) if coarse is None else torch.tensor(coarse),
         category_logits=torch.zeros(videos, 1, 2) if category_logits is None else torch.tensor(category_logits),
-        mixture=torch.ones(videos, 1) if mixture is None else torch.tensor(mixture),
+        mixture=torch.ones(videos, 1),
         segment_logits=torch.zeros(videos, segments, 1) if segment_logits is None else torch.tensor(segment_logits),
-        shift_ratio=torch.zeros(videos, segments),
-        embedding=torch.zeros(videos, 4),
-        segment_posterior=True,
     )
 
 
@@ -61,21 +68,20 @@ def random_output(
         return 2.0 * torch.randn(*shape, generator=generator)
 
     videos, segments = mask.shape
-    output = Output(
+    output = replace(
+        blank(videos, segments, categories),
         logits=normal(videos, segments) * mask,
         coarse=normal(videos, segments).masked_fill(~mask, -torch.inf).softmax(-1),
         category_logits=normal(videos, categories, 2),
         mixture=normal(videos, categories).softmax(-1),
         segment_logits=normal(videos, segments, categories) * mask[..., None],
-        shift_ratio=torch.zeros(videos, segments),
-        embedding=torch.zeros(videos, 4),
-        segment_posterior=True,
+        evidence=normal(videos, segments, categories) * mask[..., None],
     )
     results = []
     for row, length in enumerate(lengths):
-        names = ("logits", "scores", "coarse", "segment_logits", "category_scores", "shift_ratio")
+        names = ("logits", "scores", "coarse", "segment_logits", "category_scores", "shift_ratio", "evidence")
         by_segment = {name: getattr(output, name)[row, :length].double().numpy() for name in names}
-        names = ("category_logits", "presence", "mixture", "embedding")
+        names = ("category_logits", "presence", "mixture", "embedding", "video_evidence")
         by_video = {name: getattr(output, name)[row].double().numpy() for name in names}
         results.append(reference.Result(**by_segment, **by_video))
     return output, mask, results
@@ -93,6 +99,7 @@ def test_losses_equal_the_reference(lengths: list[int], seed: int, categories: i
         (category_loss(output, told), reference.category_loss(results, labels)),
         (posterior_loss(output, told, mask, divisor), reference.posterior_loss(results, labels, divisor)),
         (gmm_loss(output, told, mask), reference.gmm_loss(results, labels)),
+        (inheritance_loss(output, told, mask), reference.inheritance_loss(results, labels)),
     ]
     for ours, expected in pairs:
         close(ours, np.array(expected))
@@ -102,25 +109,26 @@ def test_losses_equal_the_reference(lengths: list[int], seed: int, categories: i
     assert not mixed[~mask].any()
 
 
-@given(length_lists, seeds, st.booleans(), st.booleans())
+@given(length_lists, seeds, st.booleans(), st.booleans(), st.booleans())
 def test_losses_of_a_training_step_equal_the_reference(
-    lengths: list[int], seed: int, constant: bool, normal: bool
+    lengths: list[int], seed: int, constant: bool, normal: bool, direct: bool
 ) -> None:
     """Model and losses together, labels injected, in float64."""
-    model = random_model(config(), seed).double().train()
+    model = random_model(config(direct=direct, direct_dropout=0.0), seed).double().train()
     bags = random_bags(lengths, 6, seed, constant)
     labels = random_labels(len(bags), 3, seed, normal)
     values, mask = padded(bags)
     batch = Batch(values.double(), mask, torch.from_numpy(labels).double())
-    terms = losses(model(batch.values, mask, batch.labels), batch, TrainOptions())
+    terms = losses(model(batch.values, mask, batch.labels), batch, TrainOptions(lambda_inherit=0.5, **WEIGHTS))
     results = [
-        reference.run(bag, arrays(model), model.config.as_dict(), label.tolist())
+        reference.run(bag, arrays(model), followed(model.config), label.tolist())
         for bag, label in zip(bags, labels, strict=True)
     ]
     expected = {
         "mil": reference.mil_loss(results, labels, 16),
         "category": 0.2 * reference.category_loss(results, labels),
         "posterior": 0.2 * reference.posterior_loss(results, labels, 16),
+        "inherit": 0.5 * reference.inheritance_loss(results, labels),
         "gmm": 0.1 * reference.gmm_loss(results, labels),
     }
     assert terms.keys() == expected.keys()
@@ -131,8 +139,15 @@ def test_losses_of_a_training_step_equal_the_reference(
 def test_a_weight_of_zero_leaves_its_term_out() -> None:
     output, mask, _ = random_output([3, 4], 3, 0)
     batch = Batch(torch.zeros(2, 6, 6), mask, torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
-    bare = replace(TrainOptions(), lambda_gmm=0.0, lambda_category=0.0, lambda_posterior=0.0)
+    bare = TrainOptions(lambda_gmm=0.0, lambda_category=0.0, lambda_posterior=0.0, lambda_inherit=0.0)
     assert set(losses(output, batch, bare)) == {"mil"}
+
+
+def test_inheritance_by_hand() -> None:
+    """d = log 3 against 0: the category has 3/4. Normal: -log 1/4. Anomalous: -log 3/4."""
+    output = replace(blank(2, 1, 1), evidence=torch.full((2, 1, 1), math.log(3)))
+    loss = inheritance_loss(output, torch.tensor([[1.0], [0.0]]), prefix_mask([1, 1]))
+    assert float(loss) == pytest.approx(-(math.log(3 / 4) + math.log(1 / 4)) / 2, rel=1e-6)
 
 
 @pytest.mark.parametrize(("segments", "k"), [(1, 1), (15, 1), (16, 2), (31, 2), (32, 3)])
