@@ -323,7 +323,8 @@ class EncoderBlock(nn.Module):
             bias = self.position(segments)[None].masked_fill(~visible, float("-inf"))
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         h = h + self.dropout(self.out(mixed.transpose(1, 2).reshape(videos, segments, width)))
-        return h + self.dropout(self.feed_forward(h))
+        encoded: Tensor = h + self.dropout(self.feed_forward(h))
+        return encoded
 
 
 class Injection(nn.Module):
@@ -355,7 +356,8 @@ class Injection(nn.Module):
         v = (mixture @ prototypes)[:, None, :]
         if self.topology == "film":
             scale, shift = self.scale_shift(v).chunk(2, dim=-1)
-            return h * (1 + scale) + shift
+            modulated: Tensor = h * (1 + scale) + shift
+            return modulated
         content = self.norm(h)
         if self.topology == "broadcast":
             answer = self._attend(v, content, content, mask[:, None, :])
@@ -364,7 +366,8 @@ class Injection(nn.Module):
         else:
             weighted = mixture[..., None] * prototypes
             answer = self._attend(content, weighted, weighted, None)
-        return h + self.out(answer)
+        refined: Tensor = h + self.out(answer)
+        return refined
 
     def _attend(
         self,
@@ -447,7 +450,7 @@ class RefineVAD(nn.Module):
             nn.Linear(config.width, config.width // 2),
             nn.GELU(),
             nn.Dropout(config.dropout),
-            nn.Linear(config.width // 2, 1),
+            last := nn.Linear(config.width // 2, 1),
         )
         self.segment_categories = nn.Linear(config.width, len(config.categories))
         categories = len(config.categories)
@@ -455,8 +458,8 @@ class RefineVAD(nn.Module):
         if config.direct:
             self.evidence = DirectEvidence(len(config.selected), categories, config.direct_dropout)
             # the refined head starts silent, and adds to the direct path what context tells
-            nn.init.zeros_(self.head[-1].weight)
-            nn.init.zeros_(self.head[-1].bias)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
         self.prompts = None
         if config.prompt_owner:
             self.prompts = PromptPrior(len(config.selected), categories, config.prompt_owner)

@@ -124,7 +124,7 @@ class Timeline:
         segment = self.segment_of_frame()
         start, end = self.time_bounds[segment], self.time_bounds[segment + 1]
         within = np.arange(self.frames) - self.frame_bounds[segment]
-        return start + (end - start) * within / np.maximum(np.diff(self.frame_bounds)[segment], 1)
+        return np.asarray(start + (end - start) * within / np.maximum(np.diff(self.frame_bounds)[segment], 1))
 
     def segment_of_frame(self) -> Int[np.ndarray, "frame"]:
         return np.repeat(np.arange(self.segments), np.diff(self.frame_bounds))
@@ -154,7 +154,7 @@ class Timeline:
         edges = np.append(np.arange(0.0, self.duration_s, 1.0), self.duration_s)
         area = np.concatenate([[0.0], np.cumsum(values * np.diff(self.time_bounds))])
         width = np.diff(edges)
-        return np.diff(np.interp(edges, self.time_bounds, area))[width > 0] / width[width > 0]
+        return np.asarray(np.diff(np.interp(edges, self.time_bounds, area))[width > 0] / width[width > 0])
 
     def head(self, segments: int) -> "Timeline":
         """The first `segments` segments."""

@@ -41,35 +41,34 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
-    warnings.showwarning = lambda message, *_args, **_kwargs: print(
-        f"refinevad: note: {message}", file=sys.stderr
-    )
+    warnings.showwarning = lambda message, *_args, **_kwargs: print(f"refinevad: note: {message}", file=sys.stderr)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     args = build_parser().parse_args(arguments)
     try:
         return int(args.run(args))
     except InputError as error:
-        print(f"refinevad: error: {error}", file=sys.stderr)
-        return 2
+        return _stop(f"error: {error}", 2)
     except RefineVADError as error:
-        print(f"refinevad: error: {error}", file=sys.stderr)
-        return 1
+        return _stop(f"error: {error}", 1)
     except KeyboardInterrupt:
-        print("refinevad: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        return 130
+        return _stop("interrupted; the same command goes on where it stopped", 130)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "refinevad":
             raise
-        print(
-            f"refinevad: error: {args.command} needs {error.name}; pip install 'refinevad[video]'", file=sys.stderr
-        )
-        return 2
+        return _stop(f"error: {args.command} needs {error.name}; pip install 'refinevad[video]'", 2)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         sys.stderr.close()
         return 1
     except OSError as error:  # what no module foresaw: still a sentence that names the file
-        print(f"refinevad: error: {error.filename or args.command}: {error.strerror or error}", file=sys.stderr)
-        return 2
+        return _stop(f"error: {error.filename or args.command}: {error.strerror or error}", 2)
+
+
+def _stop(sentence: str, code: int) -> int:
+    """Print the last line of a command that stops early, below its progress bars."""
+    if terminal := sys.modules.get("refinevad.apps.terminal"):
+        terminal.close_bars()
+    print(f"refinevad: {sentence}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

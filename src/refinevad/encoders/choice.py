@@ -40,7 +40,8 @@ class EncoderChoice:
     @property
     def parts(self) -> dict[str, tuple[int, int]]:
         """Named channel ranges of the concatenated vector."""
-        ranges, offset = {}, 0
+        ranges: dict[str, tuple[int, int]] = {}
+        offset = 0
         for branch in self.branches:
             ranges |= {name: (a + offset, b + offset) for name, (a, b) in branch.parts.items()}
             offset += branch.dim
@@ -111,9 +112,7 @@ def _open_vision(kind: str, source: str) -> Encoder:
         from refinevad.encoders.clip import ClipEncoder
 
         if not source:
-            raise InputError(
-                "clip needs a model: clip:openai/clip-vit-large-patch14, or clip:/path/to/folder"
-            )
+            raise InputError("clip needs a model: clip:openai/clip-vit-large-patch14, or clip:/path/to/folder")
         return ClipEncoder(source)
     try:
         from refinevad.encoders.lite import LiteEncoder

@@ -47,9 +47,7 @@ class ClipPreprocessing:
         mean, std = settings.get("image_mean", cls.mean), settings.get("image_std", cls.std)
         return cls(edge, side, int(settings.get("resample", _BICUBIC)), tuple(mean), tuple(std))
 
-    def __call__(
-        self, frames: UInt8[np.ndarray, "frame height width 3"]
-    ) -> Float32[np.ndarray, "frame 3 side side"]:
+    def __call__(self, frames: UInt8[np.ndarray, "frame height width 3"]) -> Float32[np.ndarray, "frame 3 side side"]:
         """Frames as the network wants them."""
         from PIL import Image
 
@@ -60,9 +58,7 @@ class ClipPreprocessing:
         top, left = (scaled_height - self.crop) // 2, (scaled_width - self.crop) // 2
         pixels = np.empty((len(frames), self.crop, self.crop, 3), dtype=np.float32)
         for index, frame in enumerate(frames):
-            scaled = Image.fromarray(frame).resize(
-                (scaled_width, scaled_height), Image.Resampling(self.resample)
-            )
+            scaled = Image.fromarray(frame).resize((scaled_width, scaled_height), Image.Resampling(self.resample))
             pixels[index] = np.asarray(scaled)[top : top + self.crop, left : left + self.crop]
         pixels /= 255
         pixels -= np.array(self.mean, np.float32)
@@ -110,9 +106,7 @@ class ClipEncoder(Encoder):
         return vectors / np.bincount(owner, minlength=len(clips)).clip(min=1)[:, None].astype(np.float32)
 
     @torch.inference_mode()
-    def _embed(
-        self, pixels: Float32[np.ndarray, "frame 3 side side"]
-    ) -> Float32[np.ndarray, "frame channel"]:
+    def _embed(self, pixels: Float32[np.ndarray, "frame 3 side side"]) -> Float32[np.ndarray, "frame channel"]:
         """Unit image embeddings."""
         parts = []
         for start in range(0, len(pixels), _BATCH_FRAMES):
@@ -132,9 +126,7 @@ def _load(source: str) -> tuple[Any, ClipPreprocessing]:
         raise InputError(f"the encoder clip needs {error.name}; pip install 'refinevad[clip]'") from error
     try:
         network = CLIPVisionModelWithProjection.from_pretrained(source).eval()
-        settings = cached_file(
-            source, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False
-        )
+        settings = cached_file(source, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot load CLIP from {source}: {str(error).splitlines()[0]}") from error
     if settings is None:

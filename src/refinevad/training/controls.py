@@ -50,4 +50,4 @@ def _distance(video: Features, center: Float[np.ndarray, "channel"]) -> Float[np
     spoken = vectors.any(axis=1)
     distance = np.linalg.norm(vectors - center, axis=1)
     distance[~spoken] = distance[spoken].mean() if spoken.any() else 0.0
-    return distance / (1.0 + distance)
+    return np.asarray(distance / (1.0 + distance))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -46,9 +47,12 @@ def _one(root: Path, item: Item, spec: str, rule: SegmentRule, target: Path) -> 
     return True
 
 
+_stopped = threading.Event()  # in a worker: Ctrl-C came; what is still queued for it is not begun
+
+
 def _start_worker() -> None:
     """An idle worker leaves Ctrl-C to its parent; SIGINT comes blocked, see `_interrupts_wait`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, lambda *_: _stopped.set())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
@@ -57,13 +61,16 @@ def _one_in_worker(root: Path, item: Item, spec: str, rule: SegmentRule, target:
 
     def stop(*_: object) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _stopped.set()
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, stop)
+    idle = signal.signal(signal.SIGINT, stop)
     try:
+        if _stopped.is_set():
+            raise KeyboardInterrupt
         return _one(root, item, spec, rule, target)
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, idle)
 
 
 @contextmanager

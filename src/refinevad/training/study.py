@@ -42,9 +42,9 @@ def run_seed(
     stored = folder / "row.json"
     seed = recipe.train.seed
     if stored.exists():
-        row = read_json(stored)
-        if row["recipe"] == _identity(recipe):
-            return SeedRow(seed, row["validation"], row["metrics"], row["controls"]), None
+        kept = read_json(stored)
+        if kept["recipe"] == _identity(recipe):
+            return SeedRow(seed, kept["validation"], kept["metrics"], kept["controls"]), None
     parts: list[tuple[Checkpoint, Sequence[Item]]] = []
     validations = []
     for fold in range(recipe.folds) if recipe.folds else [None]:
@@ -75,8 +75,8 @@ def _identity(recipe: Recipe) -> dict[str, Any]:
 
 def mean_spread(rows: Sequence[SeedRow], name: str) -> tuple[float, float] | None:
     """Mean and sample standard deviation over seeds (0 for a single one); None where any seed lacks the figure."""
-    values = [row.metrics.get(name) for row in rows]
-    if any(value is None for value in values):
+    values = [float(value) for row in rows if (value := row.metrics.get(name)) is not None]
+    if len(values) < len(rows):
         return None
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 

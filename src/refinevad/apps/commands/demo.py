@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from refinevad.apps.commands.evaluate import evaluate_folder, figures_table, report_of
-    from refinevad.apps.demo import render_demo_set
+    from refinevad.apps.demo.demo_set import render_demo_set
     from refinevad.apps.report import write_demo_report, write_detection
     from refinevad.apps.report.annotate import write_annotated
     from refinevad.apps.report.wording import verdict
@@ -38,8 +38,9 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.training.experiment import make_features, split_items, train_run
     from refinevad.training.recipe import Recipe
 
-    data, run_folder = args.out / "videos", args.out / "run"
-    rendered = render_demo_set(data, args.seed)
+    run_folder = args.out / "run"
+    rendered = render_demo_set(args.out / "videos", args.seed)
+    data = rendered.data
     recipe = Recipe(data=data, features=args.out / "features", alerts_per_hour=12.0).with_seed(args.seed)
     recipe = replace(recipe, train=replace(recipe.train, batch=16, epochs=40, patience=15))
     done = make_features(recipe, args.out / "features", 2, stepping("extract", "video"))

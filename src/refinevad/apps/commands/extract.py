@@ -22,9 +22,7 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
         help="lite (default), clip:<hub id or folder>, captions[:folder], or A+captions",
     )
     segment = parser.add_mutually_exclusive_group()
-    segment.add_argument(
-        "--segment-s", type=float, metavar="S", help="length of a segment in seconds (default 0.64)"
-    )
+    segment.add_argument("--segment-s", type=float, metavar="S", help="length of a segment in seconds (default 0.64)")
     segment.add_argument(
         "--segment-frames", type=int, metavar="N", help="frames a segment, at any rate (the field: 16)"
     )

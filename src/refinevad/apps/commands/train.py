@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
     recipe = recipe_from(args.data, args)
     done = make_features(recipe, args.out / "features", args.workers, stepping("extract", "video"), test=False)
-    folds = [args.fold] if args.fold is not None else list(range(recipe.folds)) or [None]
+    folds: list[int | None] = [args.fold] if args.fold is not None else [*range(recipe.folds)] or [None]
     device = torch.device(args.device) if args.device else None
     figures = {}
     for fold in folds:
