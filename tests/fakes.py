@@ -2,6 +2,7 @@
 
 As a program, `python tests/fakes.py extract ...` is `refinevad extract ...` with that encoder, worker processes too.
 FAKE_PAUSE_AT=n: the encoder stops for a minute in the n-th video a process encodes, so that a test can interrupt there.
+FAKE_PAUSE_EPOCH=n: so does training, n epochs done.
 """
 
 import os
@@ -45,6 +46,20 @@ class MeanEncoder(Encoder):
         return [*(clip.rgb.mean((0, 1, 2)) / 255).tolist(), difference]
 
 
+class Letters:
+    """A sentence encoder that looks at how long a sentence is and how often it says the commonest letters."""
+
+    dim, name = 4, "letters"
+    identity = EncoderIdentity("letters", "2" * 64)
+
+    def __init__(self, source: str = "") -> None:
+        self.source = source
+
+    def encode(self, sentences: Sequence[str]) -> np.ndarray:
+        rows = [[len(s) / 50, *(s.count(letter) / 10 for letter in "eta")] for s in sentences]
+        return np.array(rows, dtype=np.float32).reshape(-1, 4)
+
+
 class BrokenEncoder(MeanEncoder):
     """Gives NaN, as damaged weights do."""
 
@@ -57,9 +72,24 @@ def replaced(make: Callable[[], Encoder] = MeanEncoder) -> "mock._patch[Callable
     return mock.patch.object(choice, "_open_vision", side_effect=lambda kind, source: make())
 
 
-replaced().start() if __name__ in ("__main__", "__mp_main__") else None
+def _pause_in_training() -> None:
+    from refinevad.training.loop import Trainer
 
+    whole = Trainer._epoch
+
+    def paused(trainer: Trainer) -> dict[str, float]:
+        if trainer.epoch == int(os.environ["FAKE_PAUSE_EPOCH"]):
+            time.sleep(60)
+        return whole(trainer)
+
+    mock.patch.object(Trainer, "_epoch", paused).start()
+
+
+if __name__ in ("__main__", "__mp_main__"):
+    replaced().start()
 if __name__ == "__main__":
     from refinevad.apps.cli import main
 
+    if "FAKE_PAUSE_EPOCH" in os.environ:
+        _pause_in_training()
     sys.exit(main())

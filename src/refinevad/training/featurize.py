@@ -1,4 +1,4 @@
-"""A data set's videos -> its feature folder: resumable, and one bad video does not stop the others."""
+"""A data set's videos -> its feature folder: resumable, skipped when up to date; a bad video stops no other."""
 
 import os
 import signal

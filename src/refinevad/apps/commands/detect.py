@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         )
         if args.json != "-":
             print(f"{video.name}: {verdict(detection)} -> {written.html}")
-    if len(failed) == len(args.videos):
+    if not summary:
         raise InputError(
             f"none of the {len(args.videos)} videos could be read; the first: {next(iter(failed.values()))}"
         )
