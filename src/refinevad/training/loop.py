@@ -33,6 +33,7 @@ _AT_LEAST = {
     "lambda_mil": 0,
     "lambda_gmm": 0,
     "lambda_inherit": 0,
+    "direct_rate": 0,
     "lambda_category": 0,
     "lambda_posterior": 0,
     "k_divisor": 1,
@@ -51,6 +52,7 @@ class TrainOptions:
         lambda_gmm, lambda_category: weights of L_GMM and L_cat (the paper's 0.1 and 0.2).
         lambda_posterior: weight of MIL on the per-segment category posterior (ours).
         lambda_inherit: weight of the direct path's loss, by which segments inherit their video's label (ours).
+        direct_rate: the direct path's learning rate, as a multiple of the others'.
         k_divisor: top-k takes floor(T / k_divisor) + 1 segments.
         batch: videos a step, half normal, half anomalous.
         limit, shortening: longest bag in training, and how longer ones are brought there.
@@ -72,6 +74,7 @@ class TrainOptions:
     lambda_category: float = 0.2
     lambda_posterior: float = 0.2
     lambda_inherit: float = 0.0
+    direct_rate: float = 1.0
     k_divisor: int = 16
     averaging: float = 0.9
     keep: Literal["best", "last"] = "best"
@@ -174,7 +177,7 @@ class Trainer:
         self.model.to(self.device)
         self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+            _groups(self.model, options), lr=options.learning_rate, weight_decay=options.weight_decay
         )
         steps = options.epochs * sum(1 for _ in balanced_batches(training, options.batch, options.seed, 0))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, _warm_cosine(steps))
@@ -278,6 +281,15 @@ def _digest(bags: Sequence[Bag]) -> str:
         digest.update(str((bag.values.shape, bag.labels.tolist())).encode())
         digest.update(np.ascontiguousarray(bag.values[[0, -1]], dtype=np.float32).tobytes())
     return digest.hexdigest()
+
+
+def _groups(model: RefineVAD, options: TrainOptions) -> list[dict[str, Any]]:
+    """Parameters in their own order, the direct path's with its own rate."""
+    direct = set(model.evidence.parameters()) if model.evidence is not None else set()
+    return [
+        {"params": [p for p in model.parameters() if p not in direct]},
+        {"params": [p for p in model.parameters() if p in direct], "lr": options.learning_rate * options.direct_rate},
+    ]
 
 
 def _warm_cosine(steps: int) -> Callable[[int], float]:
