@@ -71,8 +71,9 @@ class RefineVADConfig:
         smoothing: half-width in segments of the average over time of the logits, in training too; 0: none.
         direct: add the evidence a segment carries by itself (ours; evidence.py).
         direct_dropout: on the direct path's input.
-        head_weight, centre_head: share of the refined head in the score, and whether its mean over the video is
-            taken off, so that it says when and the direct path says whether.
+        head_weight, centre_head: share of the refined head in the score (1 in training: multiple-instance learning
+            leaves it too sure of itself), and whether its mean over the video is taken off, so that it says when and
+            the direct path says whether.
         prompt_owner: category of each written prompt (C: normal life); none: no prompts.
         prompt_weight: share of the prompts' prior in the score.
         input_clip: standardised inputs are clipped to +- this; 0: not.
@@ -533,7 +534,7 @@ class RefineVAD(nn.Module):
         refined = self.head(content).squeeze(-1)
         if self.config.centre_head:
             refined = refined - masked_mean(refined, mask)
-        logits = self.config.head_weight * refined
+        logits = refined if self.training else self.config.head_weight * refined
         if self.evidence is None:
             categories = self.segment_categories(content)
         else:
