@@ -352,7 +352,7 @@ def run(x: Array, weights: Weights, options: Options, labels: Sequence[float] | 
     w = mixture(presence, options)
     refined = inject(h, with_labels(w, labels, options), weights, options)
     content = [layer_norm(weights, "norm", row) for row in refined]
-    logits, segment_logits = heads(x, content, evidence, weights, options)
+    logits, segment_logits = heads(x, content, evidence, weights, options, labels is not None)
     logits = smooth(logits, options["smoothing"])
     columns = [smooth(column, options["smoothing"]) for column in zip(*segment_logits, strict=True)]
     segment_logits = [list(row) for row in zip(*columns, strict=True)]
@@ -370,14 +370,15 @@ def heads(
     evidence: list[list[float]],
     weights: Weights,
     options: Options,
+    training: bool,
 ) -> tuple[list[float], list[list[float]]]:
-    """Each segment's anomaly logit and category logits, before smoothing."""
+    """Each segment's anomaly logit and category logits, before smoothing; the head counts whole in training."""
     hidden = [[gelu(value) for value in linear(weights, "head.0", row)] for row in content]
     logits = [linear(weights, "head.3", row)[0] for row in hidden]
     if options["centre_head"]:
         mean = sum(logits) / len(logits)
         logits = [logit - mean for logit in logits]
-    logits = [options["head_weight"] * logit for logit in logits]
+    logits = [logit if training else options["head_weight"] * logit for logit in logits]
     if options["direct"]:
         logits = [logit + presence_logit(row) for logit, row in zip(logits, evidence, strict=True)]
         categories = evidence

@@ -10,7 +10,7 @@ from importlib import import_module
 import refinevad
 from refinevad.errors import InputError, RefineVADError
 
-COMMANDS = ("demo", "extract", "train", "evaluate", "detect", "metrics", "bench")
+COMMANDS = ("demo", "extract", "train", "evaluate", "explain", "detect", "metrics", "bench")
 EPILOG = """\
 start here:
   refinevad demo --out out/demo                     render a small data set, train, evaluate, detect; open report.html

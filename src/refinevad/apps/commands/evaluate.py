@@ -1,11 +1,15 @@
 """refinevad evaluate: a RUN on held-out videos with temporal truth."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from refinevad.checkpoint import Checkpoint
+    from refinevad.training.dataset import FeatureIndex, Item
     from refinevad.training.evaluation import Result
+    from refinevad.training.protocol import Protocol
     from refinevad.training.recipe import Recipe
 
 HELP = "evaluate a run on held-out videos with temporal truth"
@@ -69,12 +73,33 @@ def evaluate_folder(
     run_folder: Path, data: Path, features: Path | None, protocol: str, workers: int
 ) -> tuple["Recipe", "Result"]:
     """Evaluate a run folder, or the folds inside it, on the test videos of a data set or recipe."""
+    from refinevad.training.evaluation import evaluate_folds
+
+    opened = open_run(run_folder, data, features, workers)
+    counted: Protocol = "legacy" if protocol == "legacy" else "strict"
+    return opened.recipe, evaluate_folds(opened.parts, opened.index, Path(opened.index.source), counted)
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """A run, or the folds inside it, each with the items and splits it was trained on, and their features."""
+
+    recipe: "Recipe"
+    index: "FeatureIndex"
+    parts: list[tuple["Checkpoint", list["Item"]]]
+
+
+def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) -> OpenedRun:
+    """Open a run folder with the data set or recipe it is to be looked at with; missing features are extracted.
+
+    Raises:
+        InputError: no finished run, no such data, or videos that cannot be read.
+    """
     from dataclasses import replace
 
     from refinevad.apps.terminal import note, stepping
     from refinevad.checkpoint import Checkpoint
     from refinevad.timeline import SegmentRule
-    from refinevad.training.evaluation import evaluate_folds
     from refinevad.training.experiment import make_features, split_items
     from refinevad.training.recipe import as_recipe
 
@@ -97,8 +122,7 @@ def evaluate_folder(
         fold = int(folders[place].name.removeprefix("fold")) if folders else checkpoint.training.get("fold")
         seeded = recipe.with_seed(int(checkpoint.training["options"]["seed"]))
         parts.append((checkpoint, split_items(seeded, done.index, fold)))
-    source = Path(done.index.source)
-    return recipe, evaluate_folds(parts, done.index, source, "legacy" if protocol == "legacy" else "strict")
+    return OpenedRun(recipe, done.index, parts)
 
 
 def figures_table(result: "Result") -> str:

@@ -23,7 +23,13 @@ def asset(name: str) -> str:
 
 
 def page(
-    title: str, body: str, provenance: Mapping[str, str], *, scripts: Sequence[str] = (), uplot: bool = False
+    title: str,
+    body: str,
+    provenance: Mapping[str, str],
+    *,
+    scripts: Sequence[str] = (),
+    styles: Sequence[str] = (),
+    uplot: bool = False,
 ) -> str:
     """A whole HTML document.
 
@@ -32,12 +38,13 @@ def page(
         body: HTML, escaped by whoever made it.
         provenance: what made the report, for the footer; plain text, empty values are left out.
         scripts: names of assets that run, in order.
+        styles: names of style sheets beside the reports' own.
         uplot: whether the plotting library (MIT, its licence is inlined too) is needed.
     """
-    styles = [asset("style.css")]
+    sheets = [asset("style.css"), *(asset(name) for name in styles)]
     sources = [asset(name) for name in scripts]
     if uplot:
-        styles.insert(0, asset(UPLOT_STYLE))
+        sheets.insert(0, asset(UPLOT_STYLE))
         licence = asset(UPLOT_LICENCE).replace("*/", "* /")
         sources.insert(0, f"/*\nuPlot\n{licence}*/\n{asset(UPLOT_SCRIPT)}")
     # "</" would end the element early; inside a script it can only stand in a string or an expression.
@@ -53,7 +60,7 @@ def page(
             f'<meta name="generator" content="refinevad {escape(__version__)}">',
             f"<title>{escape(title)}</title>",
             '<link rel="icon" href="data:,">',
-            f"<style>{''.join(styles)}</style>",
+            f"<style>{''.join(sheets)}</style>",
             "</head>",
             "<body>",
             f"<main>{body}</main>",
