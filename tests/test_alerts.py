@@ -90,6 +90,28 @@ def test_neighbouring_videos_do_not_share_alerts() -> None:
     assert sweep.false_per_hour[0] == 1
 
 
+def _closed(events: list[tuple[float, float]], gap: float) -> list[tuple[float, float]]:
+    """Whole-second events drawn on a line of seconds, shorter gaps filled in, read off again."""
+    on = [any(start <= second < end for start, end in events) for second in range(20)]
+    runs = [(second, second) for second in range(20) if on[second]]
+    out: list[tuple[float, float]] = []
+    for second, _ in runs:
+        if out and (second == out[-1][1] or second - out[-1][1] < gap):
+            out[-1] = (out[-1][0], second + 1.0)
+        else:
+            out.append((float(second), second + 1.0))
+    return out
+
+
+def test_events_that_alerts_cannot_tell_apart_are_one() -> None:
+    curves = {"a": _curve([0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0])}
+    truths = {"a": [(1.0, 3.0), (4.0, 6.0)]}
+    # the alert opens once, at 1 s, and lasts through both; at gap 0 there are two alerts and two events
+    assert sweep_alerts(curves, truths, hours=1.0, gap_s=2.0, early_s=0.0).recall[0] == 1.0
+    assert sweep_alerts(curves, truths, hours=1.0, gap_s=0.0, early_s=0.0).recall[0] == 1.0
+    assert sweep_alerts(curves, {"a": [(1.0, 2.0), (5.0, 6.0)]}, hours=1.0, gap_s=2.0, early_s=0.0).recall[0] == 0.5
+
+
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1.5, 3.0]), st.sampled_from([0.0, 1.0]))
 def test_sweep_equals_a_loop(seed: int, gap_s: float, early_s: float) -> None:
     rng = np.random.default_rng(seed)
@@ -98,6 +120,8 @@ def test_sweep_equals_a_loop(seed: int, gap_s: float, early_s: float) -> None:
         name: [(float(s), float(s + rng.integers(1, 4))) for s in rng.integers(0, 12, size=2)] for name in ("0", "2")
     }
     sweep = sweep_alerts(curves, truths, hours=2.0, gap_s=gap_s, early_s=early_s)
+    truths = {name: _closed(events, gap_s + early_s) for name, events in truths.items()}
+    count = sum(map(len, truths.values()))
     for k, threshold in enumerate(sweep.thresholds):
         found = false = total = 0
         for name, curve in curves.items():
@@ -106,7 +130,7 @@ def test_sweep_equals_a_loop(seed: int, gap_s: float, early_s: float) -> None:
             found += sum(any(s - early_s <= a < e for a in starts) for s, e in own)
             false += sum(not any(s - early_s <= a < e for s, e in own) for a in starts)
             total += len(starts)
-        assert sweep.recall[k] == pytest.approx(found / 4)
+        assert sweep.recall[k] == pytest.approx(found / count)
         assert sweep.false_per_hour[k] == pytest.approx(false / 2)
         assert sweep.alerts_per_hour[k] == pytest.approx(total / 2)
 

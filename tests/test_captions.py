@@ -25,9 +25,7 @@ FORMATS = {
     "2\r\n01:01:01,000 --> 01:01:02,500\r\n{\\an8}He gets up & leaves.\r\n",
     "door.vtt": "WEBVTT - a comment\n\nNOTE\nnot said\n\n00:00.500 --> 00:02.250 align:start\n"
     "<v Guard>A man falls.\n\nlast\n01:01:01.000 --> 01:01:02.500\nHe gets up & leaves.\n",
-    "all.json": json.dumps(
-        {"door": {"captions": [[0.5, 2.25, "A man falls."], [3661, 3662.5, WANTED[1].text]]}}
-    ),
+    "all.json": json.dumps({"door": {"captions": [[0.5, 2.25, "A man falls."], [3661, 3662.5, WANTED[1].text]]}}),
 }
 MALFORMED = {
     "a.jsonl": ('{"start_s": 0, "end_s": 1, "text": "x"}\n{"start_s": 0}\n', "line 2: lacks end_s, text"),
@@ -98,9 +96,7 @@ def test_vectors_are_unit_and_order_and_repeats_do_not_matter(sentences: Sentenc
     assert vectors.shape == (3, 384)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(vectors[0], vectors[2])
-    np.testing.assert_allclose(
-        sentences.encode(texts[1:2])[0], vectors[1], atol=1e-5
-    )  # padding leaves no trace
+    np.testing.assert_allclose(sentences.encode(texts[1:2])[0], vectors[1], atol=1e-5)  # padding leaves no trace
 
 
 def test_meaning_is_near(sentences: SentenceEncoder) -> None:

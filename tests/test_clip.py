@@ -81,9 +81,7 @@ def test_no_clips_give_no_vectors(folder: Path) -> None:
 def test_identity_follows_weights_and_sampling_not_the_path(folder: Path, tmp_path: Path) -> None:
     network = transformers.CLIPVisionModelWithProjection.from_pretrained(folder)
     network.save_pretrained(tmp_path / "copy")
-    (tmp_path / "copy" / "preprocessor_config.json").write_text(
-        (folder / "preprocessor_config.json").read_text()
-    )
+    (tmp_path / "copy" / "preprocessor_config.json").write_text((folder / "preprocessor_config.json").read_text())
     with torch.no_grad():
         network.visual_projection.weight[0, 0] += 1
     network.save_pretrained(tmp_path / "other")

@@ -6,6 +6,9 @@ that opens long before an event and lasts into it, so that an alarm that never e
 when an alert opens there. Repeated alerts in one event are all true. False alerts are counted on all videos, per hour
 of all footage, normal or not.
 
+True events closer than `gap_s + early_s` count as one: an alert that may open `early_s` before the second and joins runs
+across `gap_s` cannot tell them apart.
+
 Event-level F1 is about extent instead: one prediction a true event, by overlap.
 """
 
@@ -129,6 +132,17 @@ def detection_delays(
     return delays
 
 
+def join_close(truth: Sequence[Interval], gap_s: float = GAP_S, early_s: float = EARLY_S) -> list[Interval]:
+    """True events of one video as alerts can tell them apart: those closer than `gap_s + early_s` as one."""
+    joined: list[Interval] = []
+    for start, end in sorted(truth):
+        if joined and (start <= joined[-1][1] or start - joined[-1][1] < gap_s + early_s):
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return joined
+
+
 @dataclass(frozen=True)
 class AlertSweep:
     """One entry a threshold, falling: share of true events found, false and all alerts per hour of footage."""
@@ -156,6 +170,7 @@ def sweep_alerts(
     absent = [video for video, events in truths.items() if events and video not in curves]
     if absent:
         raise InputError(f"{absent[0]!r} has true events but no scores; predict it first")
+    truths = {video: join_close(events, gap_s, early_s) for video, events in truths.items()}
     line = _one_line(curves, truths, margin_s=gap_s + early_s + 1.0)
     if not len(line.true_starts):
         raise InputError("event recall needs at least one true event; add temporal truth")

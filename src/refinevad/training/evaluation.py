@@ -15,7 +15,7 @@ from refinevad.events import Event, EventRule, find_events
 from refinevad.features import Features, require_same_signature
 from refinevad.scores import Scores, score
 from refinevad.timeline import Timeline
-from refinevad.training.alerts import Curve, alerts_per_hour_at_recall, detection_delays, event_score
+from refinevad.training.alerts import Curve, alerts_per_hour_at_recall, detection_delays, event_score, join_close
 from refinevad.training.controls import chance, trivial
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.predictions import VideoPrediction
@@ -140,7 +140,9 @@ def _at_threshold(
     """Figures of the detector as it stands, at its calibrated threshold."""
     true_events = {video.name: video.events_s for video in truth.videos}
     result = event_score(found, true_events)
-    delays = [delay for name, events in true_events.items() for delay in detection_delays(found[name], events)]
+    delays = [
+        delay for name, events in true_events.items() for delay in detection_delays(found[name], join_close(events))
+    ]
     seen = [delay for delay in delays if delay is not None]
     normal = sum(len(found[video.name]) for video in truth.videos if video.normal)
     return {
