@@ -44,11 +44,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Extract features of every video; exit 1 when some videos could not be read."""
+    from dataclasses import replace
+
     from refinevad.apps.commands.train import recipe_from
     from refinevad.apps.terminal import give_json, note, stepping
     from refinevad.training.experiment import make_features
 
-    recipe = recipe_from(args.data, args)
+    recipe = replace(recipe_from(args.data, args), features=args.out)
     done = make_features(recipe, args.out, args.workers, stepping("extract", "video"))
     for sentence in done.failed.values():
         note(f"left out: {sentence}")
