@@ -1,0 +1,56 @@
+"""refinevad explain: what a trained run does inside, as one page of figures."""
+
+import argparse
+from pathlib import Path
+
+HELP = "draw what a trained run does inside: prototypes, video map, shift ratio, mixtures, confusion"
+EXAMPLE = """\
+example:
+  refinevad explain runs/mine --data videos/ --out inside.html
+
+DATA is the data set the run was trained on, or its recipe; its test videos and their temporal truth are drawn. The page
+is one file that needs no network. t-SNE is drawn where scikit-learn is installed, principal components always.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.description = HELP
+    parser.epilog = EXAMPLE
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a trained run")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DATA", help="data set or recipe with temporal truth"
+    )
+    parser.add_argument("--features", type=Path, metavar="DIR", help="folder of features (default: RUN/features)")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="HTML page to write")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that extract missing features")
+    parser.add_argument("--json", metavar="FILE", help="write the figures' numbers as JSON; - for stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look inside the run, write the page, and say each figure's finding."""
+    from refinevad.apps.commands.evaluate import open_run
+    from refinevad.apps.explain.explanation import figures_of, write_explanation
+    from refinevad.apps.explain.inside import look_inside
+    from refinevad.apps.terminal import give_json
+    from refinevad.errors import InputError
+    from refinevad.training.evaluation import read_truth
+
+    if not (args.run_folder / "config.json").exists() and (folds := sorted(args.run_folder.glob("fold*"))):
+        raise InputError(f"{args.run_folder} holds {len(folds)} folds, each a model of its own; explain {folds[0]}")
+    opened = open_run(args.run_folder, args.data, args.features, args.workers)
+    checkpoint, items = opened.parts[0]
+    tested = [item for item in items if item.split == "test"]
+    if not tested:
+        raise InputError(f"the data set {opened.recipe.data} has no test videos; put some under test/<category>/")
+    features = opened.index.load(tested)
+    truth = read_truth(Path(opened.index.source), tested, features, checkpoint.model.config.categories)
+    explained = look_inside(checkpoint, tested, features, truth)
+    figures = figures_of(explained)
+    seed = checkpoint.training.get("options", {}).get("seed", "")
+    provenance = {"run": str(args.run_folder), "data": str(opened.recipe.data), "seed": str(seed)}
+    write_explanation(args.out, opened.recipe.data.name, explained, list(figures.values()), provenance)
+    if not give_json({name: dict(figure.numbers) for name, figure in figures.items()}, args.json):
+        print("\n".join(f"{figure.title}: {figure.told}" for figure in figures.values()))
+    return 0

@@ -1,0 +1,1 @@
+"""What a trained run does inside, as one page of figures."""
