@@ -31,6 +31,7 @@ from refinevad.training.dataset import (
     with_fold,
     with_validation,
 )
+from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.featurize import Featurized, featurize, featurize_ucf_captions
 from refinevad.training.loop import Trainer
 from refinevad.training.recipe import Recipe
@@ -94,8 +95,11 @@ def train_run(
     report: EpochReport | None = None,
     device: torch.device | None = None,
     fold: int | None = None,
+    processes: Processes = ALONE,
 ) -> Checkpoint:
     """Train one model into `folder`, calibrate it on normal validation videos, and save the RUN.
+
+    Several processes call it alike; the first calibrates and saves.
 
     Raises:
         InputError: the training split lacks normal or anomalous videos, or the folder holds another run.
@@ -109,7 +113,7 @@ def train_run(
     config = recipe.config(first.values.shape[1], categories, first.provenance.parts, prompts.owner if prompts else ())
     bags = {split: make_bags(config, chosen[split], features[split]) for split in chosen}
     usable = bags["val"] if {bag.anomalous for bag in bags["val"]} == {True, False} else []
-    trainer = Trainer(config, recipe.train, bags["train"], usable, folder, device, prompts)
+    trainer = Trainer(config, recipe.train, bags["train"], usable, folder, device, prompts, processes)
     trained = trainer.run(report)
     normal = [f for item, f in zip(chosen["val"], features["val"], strict=True) if not item.anomalous]
     if not normal:  # a set without validation normals is calibrated on the training ones, which is optimistic
@@ -118,7 +122,9 @@ def train_run(
         model=trained.model,
         encoder=index.encoder,
         signature=first.provenance.signature,
-        calibration=calibrate([_curve(trained.model, f) for f in normal], recipe.alerts_per_hour),
+        calibration=processes.from_first(
+            lambda: calibrate([_curve(trained.model, f) for f in normal], recipe.alerts_per_hour)
+        ),
         training={
             "options": asdict(recipe.train),
             "data": str(recipe.data),
@@ -128,9 +134,10 @@ def train_run(
             "epochs_run": trained.epochs_run,
         },
     )
-    checkpoint.save(folder)
-    validation = asdict(trained.validation) | {"epoch": trained.epoch + 1}
-    write_json(folder / METRICS, {"validation": validation})
+    if processes.first:
+        checkpoint.save(folder)
+        validation = asdict(trained.validation) | {"epoch": trained.epoch + 1}
+        write_json(folder / METRICS, {"validation": validation})
     return checkpoint
 
 

@@ -18,8 +18,10 @@ from refinevad.files import atomic_write
 from refinevad.model import Output, RefineVAD, RefineVADConfig
 from refinevad.options import check_options
 from refinevad.training.bags import Bag, Batch, Shortening, balanced_batches, collate
+from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.losses import category_loss, gmm_loss, inheritance_loss, mil_loss, posterior_loss, top_k_mean
 from refinevad.training.metrics import Runs, roc_auc
+from refinevad.training.precision import Precision, autocast, check_precision, in_float32, loss_scaler
 from refinevad.training.resume import load_state, save_state
 
 HISTORY = "history.jsonl"
@@ -60,6 +62,7 @@ class TrainOptions:
         keep: the epoch that validates best, or the last one, where validation cannot tell epochs apart.
         patience: epochs without a better validation before it stops.
         clip: largest gradient norm.
+        precision: of the model's pass in training (precision.py).
     """
 
     seed: int = 0
@@ -80,6 +83,7 @@ class TrainOptions:
     keep: Literal["best", "last"] = "best"
     patience: int = 10
     clip: float = 1.0
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         """Raises InputError for a choice that does not exist or a number that cannot train."""
@@ -157,7 +161,10 @@ def fit_statistics(model: RefineVAD, bags: Sequence[Bag], options: TrainOptions,
 
 
 class Trainer:
-    """One training run in a folder. `run()` starts it, or goes on after the last whole epoch found there."""
+    """One training run in a folder. `run()` starts it, or goes on after the last whole epoch found there.
+
+    Several `processes` train one model: each has a Trainer of its own, with the same arguments.
+    """
 
     def __init__(
         self,
@@ -168,91 +175,105 @@ class Trainer:
         folder: Path,
         device: torch.device | None = None,
         prompts: Prompts | None = None,
+        processes: Processes = ALONE,
     ) -> None:
+        self.processes = processes
         self.options, self.training, self.validation, self.folder = options, training, validation, folder
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        check_precision(options.precision, self.device)
         torch.manual_seed(options.seed)
         self.model = RefineVAD(config)
         fit_statistics(self.model, training, options, prompts)
         self.model.to(self.device)
+        processes.copy_first(self.model.state_dict().values())
         self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
             _groups(self.model, options), lr=options.learning_rate, weight_decay=options.weight_decay
         )
         steps = options.epochs * sum(1 for _ in balanced_batches(training, options.batch, options.seed, 0))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, _warm_cosine(steps))
+        self.scaler = loss_scaler(options.precision, self.device)
         self.best: dict[str, Tensor] | None = None
         self.best_validation: Validation | None = None
         self.best_epoch = -1
         self.epoch = 0
 
     def run(self, progress: Callable[[int, dict[str, float]], None] | None = None) -> Trained:
-        """Train to the end; `progress(epoch, figures)` is called after each epoch."""
+        """Train to the end; `progress(epoch, figures)` is called after each epoch, in the first process alone."""
         self.folder.mkdir(parents=True, exist_ok=True)
         load_state(self)
         while self.epoch < self.options.epochs and self.epoch - self.best_epoch <= self.options.patience:
             figures = self._epoch()
-            validated = self._averaged(lambda model: validate(model, self._validated(), self.options, self.device))
+            validated = self.processes.from_first(self._validate)
             if self.options.keep == "last" or validated.better_than(self.best_validation):
                 self.best_validation, self.best_epoch = validated, self.epoch
                 self.best = {name: value.clone() for name, value in self.average.items()}
             self.epoch += 1
             figures |= {"val_video_auc": validated.video_auc, "val_loss": validated.loss}
-            self._record(figures)  # before the state: what a stop in between leaves is cut when it goes on
-            save_state(self)
-            if progress is not None:
-                progress(self.epoch, figures)
+            if self.processes.first:
+                self._record(figures)  # before the state: what a stop in between leaves is cut when it goes on
+                save_state(self)
+                if progress is not None:
+                    progress(self.epoch, figures)
         if self.best is None or self.best_validation is None:
             raise InputError(f"training has no epoch to keep: epochs={self.options.epochs}; ask for at least one")
         self.model.load_state_dict(self.best)
         self.model.eval()
         return Trained(self.model, self.best_epoch, self.best_validation, self.epoch)
 
-    def _validated(self) -> Sequence[Bag]:
-        return self.validation or self.training
-
     def _epoch(self) -> dict[str, float]:
         self.model.train()
-        torch.manual_seed(self.options.seed * 100_003 + self.epoch + 1)  # an epoch's noise depends on nothing before it
+        # an epoch's noise depends on nothing before it, and is each process's own
+        torch.manual_seed(self.options.seed * 100_003 + self.epoch + 1 + self.processes.rank * 15_485_863)
         sums: dict[str, float] = {}
         batches = list(balanced_batches(self.training, self.options.batch, self.options.seed, self.epoch))
         for indices in batches:
             batch = collate([self.training[i] for i in indices], self.options.limit, self.options.shortening)
             for name, value in self._step(batch.to(self.device)).items():
                 sums[name] = sums.get(name, 0.0) + value / len(batches)
-        return sums
+        return sums | {"learning_rate": float(self.schedule.get_last_lr()[0])}
 
     def _step(self, batch: Batch) -> dict[str, float]:
-        terms = losses(self.model(batch.values, batch.mask, batch.labels), batch, self.options)
+        share = self.processes.share(batch)
+        with autocast(self.options.precision, self.device):
+            output = self.model(share.values, share.mask, share.labels)
+        terms = self.processes.of_whole_batch(losses(in_float32(output), share, self.options), share, batch)
         total = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(total):
+        figures = self.processes.sum(torch.stack([total, *terms.values()]).detach()).tolist()
+        if not np.isfinite(figures[0]):
             raise InputError(
-                f"the loss became {float(total.detach())} in epoch {self.epoch + 1}; lower learning_rate "
+                f"the loss became {figures[0]} in epoch {self.epoch + 1}; lower learning_rate "
                 f"({self.options.learning_rate}) or check the features"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        self.processes.sum_gradients(self.model)
+        self.scaler.unscale_(self.optimizer)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
-        self.optimizer.step()
-        self.schedule.step()
+        scale = self.scaler.get_scale()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.scaler.get_scale() >= scale:  # else gradients overflowed float16: no step was taken
+            self.schedule.step()
+            self._average()
+        return dict(zip(["loss", *terms], figures, strict=True))
+
+    def _average(self) -> None:
+        """Bring the average a step nearer to the weights."""
         # young averages forget the untrained start sooner
         step = self.schedule.last_epoch
         decay = min(self.options.averaging, (step + 1) / (step + 10)) if self.options.averaging else 0.0
         with torch.no_grad():
             for name, value in self.model.state_dict().items():
                 self.average[name].lerp_(value, 1.0 - decay)
-        return {
-            "loss": float(total.detach()),
-            **{name: float(value.detach()) for name, value in terms.items()},
-        }
 
-    def _averaged(self, use: Callable[[RefineVAD], Validation]) -> Validation:
-        """Run `use` on the averaged weights, then put the running ones back."""
+    def _validate(self) -> Validation:
+        """Validate the averaged weights, then put the running ones back."""
         running = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.model.load_state_dict(self.average)
-        result = use(self.model)
+        validated = validate(self.model, self.validation or self.training, self.options, self.device)
         self.model.load_state_dict(running)
-        return result
+        return validated
 
     def _record(self, figures: dict[str, float]) -> None:
         """Append an epoch to the history, cutting what a run that was stopped left beyond the saved state."""

@@ -1,6 +1,7 @@
 """A run's state between epochs, as safetensors: stopped in mid-epoch, it goes on after the last whole one."""
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,7 +19,7 @@ STATE = "state.safetensors"
 
 
 def save_state(trainer: "Trainer") -> None:
-    """Write weights, their average, the best epoch and the optimizer's moments, atomically."""
+    """Write weights, their average, the best epoch, the optimizer's moments and the scaler, atomically."""
     tensors: dict[str, Tensor] = {}
     _put(tensors, "model", trainer.model.state_dict())
     _put(tensors, "average", trainer.average)
@@ -32,6 +33,7 @@ def save_state(trainer: "Trainer") -> None:
         "best_epoch": trainer.best_epoch,
         "best": None if best is None else [best.video_auc, best.loss],
         "schedule_steps": trainer.schedule.last_epoch,
+        "scaler": trainer.scaler.state_dict(),
         "fingerprint": trainer.fingerprint,
     }
     with atomic_write(trainer.folder / STATE) as partial:
@@ -44,7 +46,7 @@ def load_state(trainer: "Trainer") -> None:
     Raises:
         InputError: the state belongs to another configuration or data set, or is damaged.
     """
-    from refinevad.training.loop import Validation
+    from refinevad.training.loop import TrainOptions, Validation
 
     path = trainer.folder / STATE
     if not path.exists():
@@ -54,7 +56,9 @@ def load_state(trainer: "Trainer") -> None:
             header = json.loads(file.metadata()["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         fingerprint, best = header["fingerprint"], header["best"]
-        epochs = header["best_epoch"], header["epoch"], header["schedule_steps"]
+        # options that came after the state was written are at their defaults, which change nothing
+        fingerprint["options"] = {**asdict(TrainOptions()), **fingerprint["options"]}
+        epochs, scaler = (header["best_epoch"], header["epoch"], header["schedule_steps"]), header.get("scaler", {})
     except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise InputError(f"training state {path} is damaged ({error}); delete it to start again") from error
     if fingerprint != json.loads(json.dumps(trainer.fingerprint)):
@@ -75,6 +79,7 @@ def load_state(trainer: "Trainer") -> None:
     }
     skeleton["state"] = {index: moments for index, moments in skeleton["state"].items() if moments}
     trainer.optimizer.load_state_dict(skeleton)
+    trainer.scaler.load_state_dict(scaler)
     _advance(trainer.schedule, steps)
 
 

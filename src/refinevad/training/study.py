@@ -12,6 +12,7 @@ from refinevad.checkpoint import Checkpoint, read_json, write_json
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.evaluation import Result, evaluate_folds
 from refinevad.training.experiment import split_items, train_run
+from refinevad.training.loop import TrainOptions
 from refinevad.training.recipe import Recipe
 
 FIGURES = (
@@ -43,6 +44,8 @@ def run_seed(
     seed = recipe.train.seed
     if stored.exists():
         kept = read_json(stored)
+        # options that came after the row was written are at their defaults, which change nothing
+        kept["recipe"]["train"] = {**vars(TrainOptions()), **kept["recipe"]["train"]}
         if kept["recipe"] == _identity(recipe):
             return SeedRow(seed, kept["validation"], kept["metrics"], kept["controls"]), None
     parts: list[tuple[Checkpoint, Sequence[Item]]] = []

@@ -1,12 +1,16 @@
 """refinevad train: a recipe or a folder of labelled videos -> a RUN folder."""
 
 import argparse
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from refinevad.apps.commands.extract import add_encoder_options
 
 if TYPE_CHECKING:
+    from refinevad.checkpoint import Checkpoint
+    from refinevad.training.distributed import Processes
     from refinevad.training.recipe import Recipe
 
 HELP = "train a detector from video-level labels"
@@ -14,6 +18,7 @@ EXAMPLE = """\
 example:
   refinevad train videos/ --out runs/mine
   refinevad train recipes/survfights.toml --seed 1 --out runs/survfights-1
+  torchrun --nproc-per-node 2 -m refinevad train recipes/survfights.toml --out runs/survfights
 
 Features are extracted first where they are missing. Stopped, it goes on after the last whole epoch. The epoch is
 chosen on validation videos' labels; events.csv is never opened.
@@ -43,6 +48,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="alert rate the threshold is calibrated to (default 6)",
     )
     parser.add_argument("--device", metavar="D", help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16", "float16"), help="of the model's pass in training (float32)"
+    )
+    parser.add_argument("--tensorboard", action="store_true", help="write live curves to RUN/tensorboard")
     parser.add_argument("--json", metavar="FILE", help="write the validation figures as JSON; - for stdout")
 
 
@@ -64,7 +73,8 @@ def recipe_from(data: Path, args: argparse.Namespace) -> "Recipe":
         recipe = replace(recipe, rule=SegmentRule(seconds=args.segment_s, frames=args.segment_frames))
     if args.workers < 1:
         raise InputError(f"--workers must be at least 1: got {args.workers}")
-    options = {name: value for name in ("seed", "epochs") if (value := getattr(args, name, None)) is not None}
+    given = {name: getattr(args, name, None) for name in ("seed", "epochs", "precision")}
+    options = {name: value for name, value in given.items() if value is not None}
     recipe = replace(recipe, train=replace(recipe.train, **options))
     if getattr(args, "features", None) is not None:
         recipe = replace(recipe, features=args.features)
@@ -77,40 +87,79 @@ def recipe_from(data: Path, args: argparse.Namespace) -> "Recipe":
 
 def run(args: argparse.Namespace) -> int:
     """Extract what is missing, train, calibrate, and save the run; exit 1 when some videos were left out."""
-    import torch
+    from refinevad.training.distributed import joined
 
-    from refinevad.apps.terminal import give_json, note, progress_bar, stepping
+    with joined() as processes:
+        return _run(args, processes)
+
+
+def _run(args: argparse.Namespace, processes: "Processes") -> int:
+    from refinevad.apps.terminal import give_json, note, stepping
     from refinevad.checkpoint import METRICS, read_json
+    from refinevad.training.curves import check_tensorboard
     from refinevad.training.experiment import make_features, split_items, train_run, warnings_for
+    from refinevad.training.precision import check_precision
 
-    recipe = recipe_from(args.data, args)
-    done = make_features(recipe, args.out / "features", args.workers, stepping("extract", "video"), test=False)
+    recipe, device = recipe_from(args.data, args), processes.device(args.device)
+    check_precision(recipe.train.precision, device)
+    if args.tensorboard:
+        check_tensorboard()
+    done = processes.from_first(
+        lambda: make_features(recipe, args.out / "features", args.workers, stepping("extract", "video"), test=False)
+    )
     folds: list[int | None] = [args.fold] if args.fold is not None else [*range(recipe.folds)] or [None]
-    device = torch.device(args.device) if args.device else None
     figures = {}
     for fold in folds:
         folder = args.out if len(folds) == 1 else args.out / f"fold{fold}"
         items = split_items(recipe, done.index, fold)
+        if not processes.first:
+            train_run(recipe, done.index, items, folder, None, device, fold, processes)
+            continue
         for sentence in warnings_for(items, done.failed if fold == folds[0] else {}):
             note(sentence)
-        with progress_bar(recipe.train.epochs, "train" if fold is None else f"train fold {fold}", "epoch") as bar:
-
-            def report(epoch: int, numbers: dict[str, float], bar=bar) -> None:  # type: ignore[no-untyped-def]
-                bar.n = epoch
-                bar.set_postfix(loss=f"{numbers['loss']:.3f}", val_auc=f"{numbers['val_video_auc']:.3f}")
-
-            checkpoint = train_run(recipe, done.index, items, folder, report, device, fold)
-        if not checkpoint.calibration.certified:
-            note(
-                f"{checkpoint.calibration.normal_hours * 60:.0f} min of normal validation video cannot vouch for "
-                f"{recipe.alerts_per_hour:g} alerts an hour; the threshold is their highest score"
-            )
+        with ExitStack() as open_:
+            report = _reporter(open_, recipe, fold, folder if args.tensorboard else None)
+            checkpoint = train_run(recipe, done.index, items, folder, report, device, fold, processes)
+        _warn_uncertified(checkpoint, recipe)
         figures[folder.name] = read_json(folder / METRICS)["validation"]
+    if not processes.first:
+        return 0
     if not give_json(figures if len(folds) > 1 else next(iter(figures.values())), args.json):
         for name, row in figures.items():
             print(f"{name}: epoch {row['epoch']}, validation video AUC {_share(row['video_auc'])}")
         print(f"run saved in {args.out}")
     return 1 if done.failed else 0
+
+
+def _reporter(
+    open_: ExitStack, recipe: "Recipe", fold: int | None, curves_in: Path | None
+) -> Callable[[int, dict[str, float]], None]:
+    """What is shown after each epoch: a bar, and curves where a folder is given; closed with `open_`."""
+    from refinevad.apps.terminal import progress_bar
+    from refinevad.training.curves import Curves
+
+    bar = open_.enter_context(
+        progress_bar(recipe.train.epochs, "train" if fold is None else f"train fold {fold}", "epoch")
+    )
+    curves = open_.enter_context(Curves(curves_in)) if curves_in else None
+
+    def report(epoch: int, numbers: dict[str, float]) -> None:
+        bar.n = epoch
+        bar.set_postfix(loss=f"{numbers['loss']:.3f}", val_auc=f"{numbers['val_video_auc']:.3f}")
+        if curves:
+            curves.add(epoch, numbers)
+
+    return report
+
+
+def _warn_uncertified(checkpoint: "Checkpoint", recipe: "Recipe") -> None:
+    from refinevad.apps.terminal import note
+
+    if not checkpoint.calibration.certified:
+        note(
+            f"{checkpoint.calibration.normal_hours * 60:.0f} min of normal validation video cannot vouch for "
+            f"{recipe.alerts_per_hour:g} alerts an hour; the threshold is their highest score"
+        )
 
 
 def _share(value: float | None) -> str:
