@@ -1,5 +1,6 @@
 """scores -> events: hysteresis, minimum length and gap merging; and the threshold that keeps a target alert rate."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from refinevad.timeline import Timeline
 
 MIN_EVENT_S = 0.5
 MERGE_GAP_S = 2.0
+RENEWED_S = 30.0  # in calibration an alarm that stays on counts again every so many seconds, so that it is not cheap
 LOW_SHARE = 0.7  # the lower threshold lies at this share of the way from the quiet level to the upper one
 
 
@@ -91,7 +93,7 @@ def find_events(
 def calibrate(normal: Sequence[tuple[Float[np.ndarray, "_segment"], Timeline]], alerts_per_hour: float) -> Calibration:
     """The lowest threshold that keeps normal validation videos at or under a target alert rate.
 
-    Conformal in form: with n alerts over h hours the rate is taken as (n + 1) / h, so a rate below 1 / h cannot be
+    An alarm that stays on counts once for each `RENEWED_S`. Conformal in form: with n alerts over h hours the rate is taken as (n + 1) / h, so a rate below 1 / h cannot be
     vouched for; then the threshold is the highest normal score and `certified` is false. Without normal videos it
     is 0.5, uncertified.
     """
@@ -103,7 +105,12 @@ def calibrate(normal: Sequence[tuple[Float[np.ndarray, "_segment"], Timeline]], 
 
     def alerts(threshold: float) -> int:
         rule = EventRule(threshold, _low(threshold, quiet))
-        return sum(len(find_runs(scores, timeline, rule)) for scores, timeline in normal)
+        lengths = [
+            timeline.time_bounds[end] - timeline.time_bounds[start]
+            for scores, timeline in normal
+            for start, end in find_runs(scores, timeline, rule)
+        ]
+        return sum(max(1, math.ceil(length / RENEWED_S)) for length in lengths)
 
     # candidates from the top: the first that breaks the target ends the search; events need not be monotone in it
     candidates = np.unique(pooled)[::-1]

@@ -6,8 +6,8 @@ that opens long before an event and lasts into it, so that an alarm that never e
 when an alert opens there. Repeated alerts in one event are all true. False alerts are counted on all videos, per hour
 of all footage, normal or not.
 
-True events closer than `gap_s + early_s` count as one: an alert that may open `early_s` before the second and joins runs
-across `gap_s` cannot tell them apart.
+True events closer than `gap_s + early_s` count as one: an alert that may open `early_s` before the second and
+joins runs across `gap_s` cannot tell them apart.
 
 Event-level F1 is about extent instead: one prediction a true event, by overlap.
 """

@@ -17,6 +17,27 @@ from refinevad.training.ucf_crime import is_annotation_folder
 DATA_VARIABLE = "REFINEVAD_DATA"
 DEFAULT_DATA = "../shared/data"
 KINDS = ("videos", "ucf-captions")
+# of the default encoder's parts, those that say what happens rather than what a place looks like: on cameras never seen
+# in training, appearance misleads (docs/results.md, parts of the default encoder)
+DEFAULT_INPUTS = ("motion_mean", "motion_deviation", "motion_peak", "change")
+# the options that did best on small sets of real videos (docs/results.md); a recipe says all of its own
+DEFAULT_MODEL: dict[str, Any] = {
+    "width": 32,
+    "direct": True,
+    "head_weight": 0.5,
+    "centre_head": True,
+    "input_clip": 4.0,
+    "smoothing": 2,
+}
+DEFAULT_TRAINING: dict[str, Any] = {
+    "epochs": 60,
+    "keep": "last",
+    "learning_rate": 1e-3,
+    "direct_rate": 20.0,
+    "weight_decay": 3.0,
+    "batch": 200,
+    "lambda_posterior": 0.0,
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +51,8 @@ class Recipe:
         encoder, rule: how features are made.
         folds: number of folds of a cross-validation; 0: the data set's own splits.
         validation_share: share of training videos held out where the data set has no validation split.
-        model: options of RefineVADConfig besides channels and categories; `inputs` names parts of the features.
+        model: options of RefineVADConfig besides channels and categories; `inputs` names parts of the features
+            (default: those of DEFAULT_INPUTS that the features have, else all).
         prompts: sentences that describe each category, and `normal`; none: no prompts.
         train: options of the loop.
         alerts_per_hour: target of the calibration.
@@ -61,7 +83,8 @@ class Recipe:
             InputError: an unknown option, or a part the features do not have.
         """
         options: dict[str, Any] = {**self.model, "channels": channels, "categories": categories}
-        named = options.pop("inputs", [])
+        usual = [name for name in DEFAULT_INPUTS if parts is not None and name in parts]
+        named = options.pop("inputs", usual)
         if parts is not None:
             missing = sorted(set(named) - set(parts))
             if missing:
@@ -142,7 +165,7 @@ def as_recipe(path: Path) -> Recipe:
     if path.is_dir() and is_annotation_folder(path):
         return Recipe(data=path, kind="ucf-captions", encoder="captions")
     if path.is_dir():
-        return Recipe(data=path)
+        return Recipe(data=path, model=dict(DEFAULT_MODEL), train=TrainOptions.from_dict(DEFAULT_TRAINING))
     if path.suffix == ".toml" and path.exists():
         return read_recipe(path)
     raise InputError(f"{path} is neither a recipe (.toml) nor a folder of labelled videos")

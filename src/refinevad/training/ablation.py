@@ -1,0 +1,84 @@
+"""What each part buys: variants of a recipe over the same seeds, compared pair by pair with the whole."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refinevad.errors import InputError
+from refinevad.training.recipe import Recipe
+from refinevad.training.study import SeedRow
+
+WHOLE = "all"
+# two-sided 95 % quantiles of Student's t by degrees of freedom
+_T95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Options laid over a recipe; `prompts` false takes its prompts away."""
+
+    name: str
+    model: dict[str, Any]
+    train: dict[str, Any]
+    prompts: bool = True
+
+    def of(self, recipe: Recipe) -> Recipe:
+        """The recipe with this variant's options."""
+        model = {**recipe.model, **self.model}
+        train = replace(recipe.train, **self.train)
+        return replace(recipe, model=model, train=train, prompts=recipe.prompts if self.prompts else {})
+
+
+def read_variant(path: Path) -> Variant:
+    """Read a variant file: [model] and [train] as in a recipe, and `prompts = false`.
+
+    Raises:
+        InputError: not TOML, or another table.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"variant {path} cannot be read: {error}") from error
+    unknown = sorted(set(content) - {"model", "train", "prompts"})
+    if unknown:
+        raise InputError(f"variant {path}: unknown {', '.join(unknown)}; it has [model], [train] and prompts")
+    return Variant(path.stem, content.get("model", {}), content.get("train", {}), content.get("prompts", True))
+
+
+def paired(ours: Sequence[SeedRow], whole: Sequence[SeedRow], figure: str) -> tuple[float, float] | None:
+    """Mean difference to the whole over common seeds, and half the width of its 95 % confidence interval."""
+    other = {row.seed: row.metrics.get(figure) for row in whole}
+    pairs = [(row.metrics.get(figure), other.get(row.seed)) for row in ours]
+    gaps = np.array([a - b for a, b in pairs if a is not None and b is not None])
+    if not len(gaps):
+        return None
+    if len(gaps) == 1:
+        return float(gaps[0]), float("nan")
+    spread = float(np.std(gaps, ddof=1)) / len(gaps) ** 0.5
+    return float(gaps.mean()), _T95.get(len(gaps) - 1, 1.96) * spread
+
+
+def ablation_table(rows: Mapping[str, Sequence[SeedRow]], figures: Sequence[str]) -> str:
+    """One row a variant: mean and deviation, and in brackets the paired difference to `all` with its 95 % interval."""
+    lines = ["| variant | seeds | " + " | ".join(figures) + " |", "|---" * (len(figures) + 2) + "|"]
+    for name, seeds in rows.items():
+        cells = [_cell(seeds, rows.get(WHOLE, ()), figure, name) for figure in figures]
+        lines.append(f"| {name} | {len(seeds)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(seeds: Sequence[SeedRow], whole: Sequence[SeedRow], figure: str, name: str) -> str:
+    values = [float(value) for row in seeds if (value := row.metrics.get(figure)) is not None]
+    if len(values) < len(seeds):
+        return "-"
+    digits = 4 if max(abs(value) for value in values) < 2 else 1
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    text = f"{np.mean(values):.{digits}f} ± {deviation:.{digits}f}"
+    difference = paired(seeds, whole, figure)
+    if name == WHOLE or difference is None:
+        return text
+    return f"{text} ({difference[0]:+.{digits}f} ± {difference[1]:.{digits}f})"
