@@ -43,7 +43,9 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_leaves_the_curves_of_its_history(features: Path, tmp_path: Path) -> None:
-    command = ["train", str(features), "--out", str(tmp_path), "--epochs", "3", "--tensorboard", "--device", "cpu"]
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f'[data]\nroot = "{features}"\n[train]\nepochs = 3\nlearning_rate = 5e-4\n')
+    command = ["train", str(recipe), "--out", str(tmp_path), "--tensorboard", "--device", "cpu"]
     assert main(command) == 0
     history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
     found = read(tmp_path / CURVES)
