@@ -25,7 +25,7 @@ ScoredEvent = tuple[float, float, float]
 Interval = tuple[float, float]
 
 EVENT_IOU = 0.3
-EARLY_S = 2.0  # an alert this long before the annotated start still points at the event
+EARLY_S = 5.0  # as far ahead as a clip with pre-roll begins: an alert this early still shows the event
 GAP_S = 2.0  # segments above the threshold that lie closer than this are one event
 SWEEP_THRESHOLDS = 512
 
