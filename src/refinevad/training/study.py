@@ -90,12 +90,18 @@ def markdown_table(rows: Sequence[SeedRow], figures: Sequence[str] = FIGURES) ->
     cells = []
     for name in figures:
         pair = mean_spread(rows, name)
-        cells.append("-" if pair is None else f"{_digits(pair[0])} ± {_digits(pair[1])}")
+        cells.append("-" if pair is None else _with_spread(*pair))
     lines.append(f"| RefineVAD ({len(rows)} seeds) | " + " | ".join(cells) + " |")
     for control, metrics in rows[0].controls.items():
         values = [metrics.get(name) for name in figures]
         lines.append(f"| {control} | " + " | ".join("-" if v is None else _digits(v) for v in values) + " |")
     return "\n".join(lines)
+
+
+def _with_spread(mean: float, deviation: float) -> str:
+    """Mean and deviation with as many decimals as the mean deserves."""
+    decimals = 4 if abs(mean) < 2 else 1
+    return f"{mean:.{decimals}f} ± {deviation:.{decimals}f}"
 
 
 def _digits(value: float) -> str:

@@ -1,0 +1,128 @@
+"""Every recipe and every ablation variant is parsed, builds a model, and trains an epoch on features of its shape."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakes import Letters
+from refinevad.encoders import choice
+from refinevad.encoders.base import EncoderIdentity
+from refinevad.encoders.captions import SentenceEncoder
+from refinevad.features import Features, Provenance, save_features
+from refinevad.timeline import SegmentRule, Timeline
+from refinevad.training import experiment
+from refinevad.training.ablation import Variant, paired, read_variant
+from refinevad.training.dataset import FeatureIndex, Item
+from refinevad.training.experiment import split_items, train_run
+from refinevad.training.recipe import Recipe, read_recipe
+from refinevad.training.study import SeedRow
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+VARIANTS = sorted((RECIPES / "ablation").glob("*.toml"))
+PARTS = {
+    "lite": {
+        "motion_mean": (0, 3),
+        "motion_deviation": (3, 6),
+        "motion_peak": (6, 9),
+        "frame_difference": (9, 10),
+        "change": (10, 14),
+        "appearance": (14, 20),
+    },
+    "captions": {"captions": (0, 4)},
+}
+
+
+class Words(SentenceEncoder):
+    """The tiny sentence encoder of `fakes`, of the real one's type."""
+
+    identity = EncoderIdentity("captions", "2" * 64)  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        self.dim = Letters.dim
+
+    def encode(self, sentences: Sequence[str]) -> np.ndarray:
+        return Letters().encode(sentences)
+
+
+@pytest.fixture
+def open_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Recipe]:
+    """Read a recipe with its data stood in for by an empty folder, and its text branch by a tiny one."""
+    for name in ("survfights", "falls", "ucf-crime"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    monkeypatch.setenv("REFINEVAD_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    text = choice.CaptionEncoder(Words())
+    monkeypatch.setattr(experiment, "open_encoder", lambda spec: choice.EncoderChoice(spec, None, text))
+    return read_recipe
+
+
+def _features(recipe: Recipe, root: Path) -> FeatureIndex:
+    """Random features of the recipe's shape: a few videos of each category and split."""
+    generator = np.random.default_rng(0)
+    parts = PARTS[recipe.encoder]
+    categories = sorted(set(recipe.prompts) - {"normal"}) or ["event"]
+    items = [
+        Item(
+            f"{split}/{category}/{n}.mp4",
+            () if category == "normal" else (category,),
+            split,
+            n if recipe.folds else None,
+        )
+        for category in ["normal", *categories]
+        for split, count in (("train", 5), ("val", 2))
+        for n in range(count)
+    ]
+    index = FeatureIndex(root, items, recipe.encoder, str(root))
+    rule = SegmentRule(frames=16) if recipe.kind == "ucf-captions" else recipe.rule
+    for item in items:
+        timeline = Timeline.uniform(int(generator.integers(30, 200)), 25.0, rule)
+        values = generator.normal(size=(timeline.segments, max(end for _, end in parts.values()))).astype(np.float32)
+        provenance = Provenance({"name": recipe.encoder}, rule.as_dict(), parts=parts)
+        save_features(index.path(item), Features(values, timeline, provenance))
+    return index
+
+
+def _train_briefly(recipe: Recipe, root: Path) -> None:
+    index = _features(recipe, root / "features")
+    short = replace(recipe, train=replace(recipe.train, epochs=1))
+    checkpoint = train_run(short, index, split_items(short, index, None), root / "run")
+    assert 0 <= checkpoint.calibration.threshold <= 1
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_recipe_trains(path: Path, open_recipe: Callable[[Path], Recipe], tmp_path: Path) -> None:
+    header = path.read_text(encoding="utf-8").split("[data]")[0]
+    assert all(f"# {word}" in header for word in ("command", "cost", "expected", "measured"))
+    _train_briefly(open_recipe(path), tmp_path)
+
+
+@pytest.mark.parametrize("path", VARIANTS, ids=lambda path: path.stem)
+def test_variant_trains_and_changes_something(
+    path: Path, open_recipe: Callable[[Path], Recipe], tmp_path: Path
+) -> None:
+    recipe = open_recipe(RECIPES / "ucf_captions.toml")
+    changed = read_variant(path).of(recipe)
+    assert changed != recipe
+    _train_briefly(changed, tmp_path)
+
+
+def test_a_variant_is_laid_over_a_recipe_and_its_prompts_can_go(tmp_path: Path) -> None:
+    recipe = Recipe(tmp_path, model={"width": 8, "gate": "soft"}, prompts={"normal": ["a"], "x": ["b"]})
+    changed = Variant("v", {"gate": "hard"}, {"lambda_gmm": 0.0}, prompts=False).of(recipe)
+    assert changed.model == {"width": 8, "gate": "hard"}
+    assert changed.train.lambda_gmm == 0.0
+    assert changed.prompts == {}
+    assert recipe.model["gate"] == "soft"
+
+
+def test_paired_difference_by_hand() -> None:
+    whole = [SeedRow(seed, 0.0, {"auc": value}, {}) for seed, value in enumerate([0.80, 0.82, 0.84])]
+    ours = [SeedRow(seed, 0.0, {"auc": value}, {}) for seed, value in enumerate([0.79, 0.80, 0.81])]
+    mean, half = paired(ours, whole, "auc") or (0.0, 0.0)
+    # differences -0.01, -0.02, -0.03: deviation 0.01, standard error 0.01 / sqrt(3), t(2) = 4.303
+    assert mean == pytest.approx(-0.02)
+    assert half == pytest.approx(4.303 * 0.01 / 3**0.5)
+    assert paired(ours, [], "auc") is None
