@@ -93,9 +93,9 @@ def find_events(
 def calibrate(normal: Sequence[tuple[Float[np.ndarray, "_segment"], Timeline]], alerts_per_hour: float) -> Calibration:
     """The lowest threshold that keeps normal validation videos at or under a target alert rate.
 
-    An alarm that stays on counts once for each `RENEWED_S`. Conformal in form: with n alerts over h hours the rate is taken as (n + 1) / h, so a rate below 1 / h cannot be
-    vouched for; then the threshold is the highest normal score and `certified` is false. Without normal videos it
-    is 0.5, uncertified.
+    An alarm that stays on counts once for each `RENEWED_S`. Conformal in form: with n alerts over h hours the rate is
+    taken as (n + 1) / h, so a rate below 1 / h cannot be vouched for; then the threshold is the highest normal score
+    and `certified` is false. Without normal videos it is 0.5, uncertified.
     """
     hours = sum(timeline.duration_s for _, timeline in normal) / 3600
     pooled = np.concatenate([scores for scores, _ in normal]) if normal else np.zeros(0)
