@@ -105,7 +105,7 @@ class EfficientNet:
 
     Args:
         variant: a name in `VARIANTS`.
-        threads: threads of ONNX Runtime; None lets it use every core.
+        threads: threads of ONNX Runtime; None: OMP_NUM_THREADS, or every core.
 
     Raises:
         InputError: unknown variant, a package is missing, or the cache folder cannot be written.
@@ -120,8 +120,8 @@ class EfficientNet:
         runtime = _require("onnxruntime")
         options = runtime.SessionOptions()
         options.log_severity_level = 3
-        if threads is not None:
-            options.intra_op_num_threads = threads
+        # ONNX Runtime has a pool of its own and does not read the variable that other libraries share; 0 is its default
+        options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
         exported = ensure_exported(self.variant, self.weights_sha256)
         self._session: Any = runtime.InferenceSession(
             str(exported), sess_options=options, providers=["CPUExecutionProvider"]

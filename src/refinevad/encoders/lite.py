@@ -34,7 +34,7 @@ class LiteEncoder(Encoder):
 
     Args:
         variant: image network, a name in `efficientnet.VARIANTS`.
-        threads: threads of ONNX Runtime; None lets it use every core.
+        threads: threads of ONNX Runtime; None: OMP_NUM_THREADS, or every core.
 
     Raises:
         InputError: unknown variant, or a package is missing.

@@ -11,6 +11,7 @@ of flow magnitude, Hassner et al., "Violent flows", CVPRW 2012. The rest are pla
 """
 
 import itertools
+import os
 
 import cv2
 import numpy as np
@@ -21,6 +22,9 @@ UNIT_LONG_SIDE = 160.0
 UNIT_S = 0.04
 GRID_LONG_SIDE = 40  # cells along the picture's long side on which the flow is described
 STATISTICS = ("mean", "deviation", "largest fifth")
+
+if os.environ.get("OMP_NUM_THREADS", "").isdigit():  # OpenCV has threads of its own and does not read the variable
+    cv2.setNumThreads(int(os.environ["OMP_NUM_THREADS"]))
 
 _MIN_SIDE = 16  # the flow's patches do not fit a smaller picture
 _CUT_FLOOR, _CUT_RATIO, _CUT_RUNNER_UP = 4.0, 3.0, 2.0

@@ -12,6 +12,8 @@ from functools import lru_cache
 from multiprocessing import active_children, get_context
 from pathlib import Path
 
+import torch
+
 import refinevad
 from refinevad.encoders.captions import CaptionEncoder
 from refinevad.encoders.choice import EncoderChoice, open_encoder
@@ -51,7 +53,10 @@ _stopped = threading.Event()  # in a worker: Ctrl-C came; what is still queued f
 
 
 def _start_worker() -> None:
-    """An idle worker leaves Ctrl-C to its parent; SIGINT comes blocked, see `_interrupts_wait`."""
+    """One thread a worker; an idle one leaves Ctrl-C to its parent; SIGINT comes blocked, see `_interrupts_wait`."""
+    # as many workers as cores, each with as many threads, wait for each other: several times slower
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
     signal.signal(signal.SIGINT, lambda *_: _stopped.set())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
