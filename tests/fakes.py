@@ -6,6 +6,7 @@ FAKE_PAUSE_EPOCH=n: so does training, n epochs done.
 """
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -90,6 +91,8 @@ if __name__ in ("__main__", "__mp_main__"):
 if __name__ == "__main__":
     from refinevad.apps.cli import main
 
+    # a shell's background jobs start with SIGINT ignored, and their children inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if "FAKE_PAUSE_EPOCH" in os.environ:
         _pause_in_training()
     sys.exit(main())

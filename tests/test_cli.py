@@ -333,9 +333,22 @@ def test_a_model_refuses_another_encoder(
 # --- stopped in the middle -------------------------------------------------------------------------------------------
 
 
+STARTED: "list[subprocess.Popen[str]]" = []
+
+
+@pytest.fixture(autouse=True)
+def no_process_outlives_its_test() -> Iterator[None]:
+    yield
+    for process in STARTED:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    STARTED.clear()
+
+
 def start(*arguments: object, **environment: str) -> "subprocess.Popen[str]":
     """The program with the small encoder, in a process group of its own as a terminal would give it."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, str(FAKES), *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -343,6 +356,8 @@ def start(*arguments: object, **environment: str) -> "subprocess.Popen[str]":
         env={**ENVIRONMENT, **environment},
         start_new_session=True,
     )
+    STARTED.append(process)
+    return process
 
 
 def wait_until(reached: Callable[[], bool], process: "subprocess.Popen[str]", seconds: float = 60) -> None:
