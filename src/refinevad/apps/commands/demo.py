@@ -36,13 +36,19 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.terminal import give_json, note, progress_bar, stepping
     from refinevad.detector import Detector
     from refinevad.training.experiment import make_features, split_items, train_run
-    from refinevad.training.recipe import Recipe
+    from refinevad.training.recipe import DEFAULT_INPUTS, DEFAULT_MODEL, as_recipe
 
     run_folder = args.out / "run"
     rendered = render_demo_set(args.out / "videos", args.seed)
     data = rendered.data
-    recipe = Recipe(data=data, features=args.out / "features", alerts_per_hour=12.0).with_seed(args.seed)
-    recipe = replace(recipe, train=replace(recipe.train, batch=16, epochs=40, patience=15))
+    # appearance is in: the cameras are mostly the same in training and test, and fire is what it looks like
+    recipe = replace(
+        as_recipe(data),
+        features=args.out / "features",
+        alerts_per_hour=12.0,
+        model={**DEFAULT_MODEL, "inputs": [*DEFAULT_INPUTS, "appearance"]},
+    ).with_seed(args.seed)
+    recipe = replace(recipe, train=replace(recipe.train, epochs=30, weight_decay=1.0))
     done = make_features(recipe, args.out / "features", 2, stepping("extract", "video"))
     items = split_items(recipe, done.index, None)
     with progress_bar(recipe.train.epochs, "train", "epoch") as bar:

@@ -103,7 +103,7 @@ class Flames:
         width, height = max(int(size * self._unit * 1.5), 3), max(int(size * self._unit * 1.9), 4)
         base_x, base_y = self._x + shift[0], self._y + shift[1]
         flicker = 0.85 + 0.3 * float(_noise()[int(t * 97) & 255, int(t * 41) & 255])
-        glow(picture, base_x, base_y - height * 0.3, 2.6 * max(width, height) * flicker, (16, 60, 105))
+        glow(picture, base_x, base_y - height * 0.3, min(2.6 * max(width, height), 260.0) * flicker, (16, 60, 105))
         found = _window(base_x, base_y - height / 2, width, height)
         if found is None:
             return
@@ -263,7 +263,7 @@ class Debris:
         times: Times,
         rng: np.random.Generator,
     ) -> None:
-        count = 34
+        count = 60
         velocity = rng.normal(0, 1, (count, 3)) * np.array([2.6, 1.2, 1.8]) + np.array([0, 3.0, 0])
         age = np.maximum(times - start, 0)[:, None]
         landing = (velocity[:, 1] + np.sqrt(velocity[:, 1] ** 2 + 19.62 * at[1])) / 9.81
@@ -273,7 +273,7 @@ class Debris:
         pixels, depth = camera.project(np.stack([x, y, z], axis=2))
         self._at = pixels / SUPERSAMPLE - MARGIN
         self._radius = np.maximum(
-            rng.uniform(0.05, 0.13, count) * camera.focal / SUPERSAMPLE / np.maximum(depth, 2), 0.6
+            rng.uniform(0.06, 0.17, count) * camera.focal / SUPERSAMPLE / np.maximum(depth, 2), 0.6
         )
         self._ink = [(40, 40, 42), (150, 150, 150), (205, 210, 210), (50, 60, 130)]
         self._started = (times >= start).tolist()

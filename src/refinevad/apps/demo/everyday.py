@@ -22,7 +22,7 @@ def _free_line(stage: Stage) -> float:
     rng, layout = stage.rng, stage.layout
     z = 0.0
     for _ in range(12):
-        low, high = layout.walks[-1 if rng.random() < 0.4 else 0]
+        low, high = layout.walks[-1 if rng.random() < 0.65 else 0]
         z = float(rng.uniform(low, high))
         busy = [*(b for _, b in stage.taken), *(b for _, b in layout.benches)]
         if all(abs(z - b) > 0.8 for b in busy):
@@ -49,7 +49,7 @@ def traffic(stage: Stage) -> None:
         speed = rng.uniform(6.0, 10.5)
         when = rng.uniform(0.5, 4.0)
         left, right = stage.layout.visible_x(z)
-        while when < stage.seconds and rng.random() < 0.8:
+        while when < stage.seconds and rng.random() < 0.5:
             x = (left + right) / 2 + way * speed * (times - when)
             heading = np.full_like(times, 0.0 if way > 0 else np.pi)
             stage.vehicle(Drive(x, np.full_like(times, z), heading, 0 * times))
@@ -71,7 +71,7 @@ def _meeting(
 ) -> None:
     """Two people come up to one another, greet for some seconds, and part."""
     times, rng = stage.times, stage.rng
-    x, z = stage.spot()
+    x, z = stage.spot(near=False)
     leave = when + rng.uniform(2.0, 4.0)
     angle = spin * between(times, when, leave, 1.0) * 0.9 + rng.uniform(-0.3, 0.3)
     for side in (-1.0, 1.0):
@@ -104,7 +104,7 @@ def greet(stage: Stage, when: float) -> None:
 
 def tie_shoes(stage: Stage, when: float) -> None:
     """A walker kneels down, sees to a shoe and walks on."""
-    at, way = stage.spot(), _way(stage)
+    at, way = stage.spot(near=False), _way(stage)
     leave = when + stage.rng.uniform(2.5, 4.5)
     path = stroll(stage, at, (way, 0.0), pause(stage, when, leave, 1.35), when)
     stage.person(act(follow(*path, stage.step), poses.crouch(stage.times), between(stage.times, when, leave, 0.7)))
@@ -143,14 +143,14 @@ def birds(stage: Stage, when: float) -> None:
 
 def light_change(stage: Stage, when: float) -> None:
     """A cloud, or the camera's exposure, changes the brightness at a stroke."""
-    depth, ease = stage.rng.uniform(0.18, 0.34), stage.rng.uniform(0.08, 1.2)
+    depth, ease = stage.rng.uniform(0.08, 0.18), stage.rng.uniform(0.5, 1.5)
     back = when + stage.rng.uniform(2.5, 6.0)
     stage.gain *= 1 - depth * (smooth(stage.times, when, when + ease) - smooth(stage.times, back, back + ease))
 
 
 def rain(stage: Stage, when: float) -> None:
     """A shower for the whole video."""
-    stage.overlays.append(Rain(stage.rng, len(stage.times), int(stage.rng.integers(35, 80))))
+    stage.overlays.append(Rain(stage.rng, len(stage.times), int(stage.rng.integers(15, 35))))
 
 
 def steam(stage: Stage, when: float) -> None:
@@ -160,7 +160,7 @@ def steam(stage: Stage, when: float) -> None:
     left, right = layout.visible_x(z, 0.1)
     if not left < x < right:
         x, z = float(stage.rng.uniform(left, right)), layout.far_edge + 0.5
-    rate = 3.5 * between(stage.times, when - 1.5, when + 6.0, 1.5)
+    rate = 3.0 * between(stage.times, when - 1.5, when + 6.0, 1.5)
     bright = 225.0 if stage.light.lamps == 0 else 105.0
     stage.overlays.append(
         Smoke(layout.camera, (x, 0.1, z), rate, stage.times, (bright, bright, bright), stage.rng, 0.3, 2.6)

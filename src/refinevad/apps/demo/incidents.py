@@ -45,36 +45,36 @@ def witnesses(stage: Stage, centre: tuple[float, float], alarm: float, count: in
 
 
 def fight(stage: Stage, start: float, end: float) -> tuple[float, float]:
-    """Two people meet, then punch, kick and grapple, drifting and circling; one runs off at the end."""
+    """Two or three people meet, then punch, kick, shove and grapple, circling; one runs off at the end."""
     times, rng = stage.times, stage.rng
-    x, z = stage.spot()
-    fighting = between(times, start, end, 0.35)
-    hold = np.clip(2.0 * wander(rng, times, 0.22), 0, 1)  # grappling rather than punching
-    angle = rng.uniform(-0.5, 0.5) + 0.9 * wander(rng, times, 0.3) * fighting + 1.2 * hold * fighting
-    centre_x = x + 0.45 * wander(rng, times, 0.5) * fighting
-    centre_z = z + 0.30 * wander(rng, times, 0.45) * fighting
-    near = 0.80 - 0.30 * hold + 0.16 * wander(rng, times, 1.4)
-    shove = np.maximum(wander(rng, times, 0.5) - 0.75, 0) * 1.6  # thrown back, then at each other again
+    x, z = stage.spot(near=True)
+    fighting = between(times, start, end, 0.25)
+    hold = np.clip(2.0 * wander(rng, times, 0.3) - 0.4, 0, 1)  # grappling rather than punching
+    angle = rng.uniform(-0.5, 0.5) + (1.1 * wander(rng, times, 0.4) + 1.2 * hold) * fighting
+    centre_x = x + 0.6 * wander(rng, times, 0.6) * fighting
+    centre_z = z + 0.3 * wander(rng, times, 0.5) * fighting
+    near = 0.85 - 0.30 * hold + 0.2 * wander(rng, times, 1.6)
+    shove = np.maximum(wander(rng, times, 0.7) - 0.4, 0) * 1.7  # thrown back, then at each other again
     apart = near + shove * fighting
-    apart = apart + 3.6 * (1 - smooth(times, start - 3.0, start - 0.3))
-    leaving = np.maximum(times - end + 0.2, 0)
-    for side in (-1.0, 1.0):
-        off = (2.9 if side > 0 else 0.6) * leaving * smooth(times, end - 0.2, end + 0.5)
-        px = centre_x + side * (apart / 2 * np.cos(angle) + off)
-        pz = centre_z + side * apart / 2 * np.sin(angle)
-        face = np.arctan2(-side * np.cos(angle), -side * np.sin(angle))
+    apart = apart + 3.6 * (1 - smooth(times, start - 2.4, start - 0.2))
+    leaving = np.maximum(times - end + 0.2, 0) * smooth(times, end - 0.2, end + 0.5)
+    for turn in (np.pi, 0.0, np.pi / 2)[: 2 + int(rng.random() < 0.5)]:
+        side, around = np.cos(turn), angle + turn
+        off = (2.9 if side > 0.5 else 0.6) * side * leaving
+        px, pz = centre_x + apart / 2 * np.cos(around) + off, centre_z + apart / 2 * np.sin(around)
+        face = np.arctan2(-np.cos(around), -np.sin(around))
         track = follow(px, pz, stage.step, face)
-        heading = face + (track.heading - face) * (1 - fighting) + 0.25 * wander(rng, times, 1.0) * fighting
-        blows = mix(poses.brawl(rng, times, kicks=bool(rng.random() < 0.6)), poses.grapple(rng, times), hold)
+        heading = face + (track.heading - face) * (1 - fighting) + 0.3 * wander(rng, times, 1.2) * fighting
+        blows = mix(poses.brawl(rng, times, kicks=bool(rng.random() < 0.7)), poses.grapple(rng, times), hold)
         stage.person(act(Track(px, pz, heading, track.pose), blows, fighting))
-    witnesses(stage, (x, z), start, int(rng.integers(1, 4)), flee=False)
+    witnesses(stage, (x, z), start, int(rng.integers(1, 3)), flee=False)
     return start, end
 
 
 def fall(stage: Stage, start: float, end: float) -> tuple[float, float]:
     """A walker trips or faints and lies on the ground; gets up at the end, or stays down when end is the video's."""
     times, rng = stage.times, stage.rng
-    x, z = stage.spot()
+    x, z = stage.spot(near=True)
     rises = end < stage.seconds - 0.6
     way = float(rng.choice(np.array([-1.0, 1.0])))
     faints = bool(rng.random() < 0.4)
@@ -92,27 +92,30 @@ def fall(stage: Stage, start: float, end: float) -> tuple[float, float]:
         )
     )
     moves = mix(track.pose, first, smooth(times, start, start + 0.3))
-    moves = mix(moves, down, smooth(times, start + 0.22, start + 0.85) ** 1.5)
+    moves = mix(moves, down, smooth(times, start + 0.12, start + 0.6) ** 1.5)
     if rises:
         moves = mix(moves, poses.crouch(times), smooth(times, end - 1.6, end - 0.8))
         moves = mix(moves, track.pose, smooth(times, end - 0.7, end))
     heading = np.full_like(times, way * np.pi / 2)
     stage.person(Track(track.x, track.z, heading, moves))
-    if rng.random() < 0.7:
-        _helper(stage, (float(np.interp(start + 1, times, path[0])), z), start, end)
+    lying = (float(np.interp(start + 1, times, path[0])), z)
+    for side in (-way, way):
+        _helper(stage, lying, side, start, end)
+    witnesses(stage, lying, start, 1, flee=False)
     return start, end
 
 
-def _helper(stage: Stage, at: tuple[float, float], start: float, end: float) -> None:
-    """Somebody runs up and kneels beside the fallen."""
+def _helper(stage: Stage, at: tuple[float, float], side: float, start: float, end: float) -> None:
+    """Somebody runs up from `side`, then kneels beside the fallen or stands there and waves for help."""
     times, rng = stage.times, stage.rng
-    side = float(rng.choice(np.array([-1.0, 1.0])))
-    arrive, leave = start + rng.uniform(2.0, 3.0), end + 0.3
-    rush = smooth(times, start + 0.4, start + 1.2)
-    speed = pause(stage, arrive, leave, 1.0) * (0.8 + 2.0 * rush)
+    arrive, leave = start + rng.uniform(1.5, 2.3), end + 0.3
+    rush = smooth(times, start + 0.3, start + 0.7)
+    speed = pause(stage, arrive, leave, 1.0) * (0.8 + 2.6 * rush)
     path = stroll(stage, (at[0] + side * 0.9, at[1] - 0.35), (-side, 0.0), speed, arrive)
     track = follow(*path, stage.step)
-    stage.person(act(track, poses.crouch(times), between(times, arrive - 0.1, leave, 0.6)))
+    calls = between(times, arrive + 0.4, leave, 0.5) * float(rng.random() < 0.6)
+    help_given = mix(poses.crouch(times), poses.wave(rng, times), calls)
+    stage.person(act(track, help_given, between(times, arrive - 0.1, leave, 0.5)))
 
 
 def _glide(times: Times, meet: float, before: float, after: float, settle: float) -> Times:
@@ -133,7 +136,7 @@ def road_accident(stage: Stage, start: float, end: float) -> tuple[float, float]
     head_on = bool(rng.random() < 0.5)
     hit = smooth(times, start, start + 0.7)
     paint = [pick_body(rng), pick_body(rng)]
-    speed = rng.uniform(8.5, 11.0)
+    speed = rng.uniform(10.0, 13.0)
     forward = 0.0 if way > 0 else np.pi
     spin = rng.uniform(0.25, 0.7) * rng.choice(np.array([-1.0, 1.0]))
     swerve = smooth(times, start - 0.8, start)
@@ -155,15 +158,16 @@ def road_accident(stage: Stage, start: float, end: float) -> tuple[float, float]
         halt = smooth(times, start - 4.5, start - 1.6)
         creep = np.cumsum(7.0 * (1 - halt)) * stage.step
         creep -= np.interp(start, times, creep)
-        shoved = _glide(times, start, 0.0, 5.0, 0.45)
+        shoved = _glide(times, start, 0.0, 6.5, 0.45)
         other = Drive(
             x + way * (creep + shoved + 2.3), z + 0.5 * hit, forward - 0.8 * spin * hit, np.maximum(halt, hit)
         )
     stage.vehicle(other, Body(paint[1].kind, paint[1].paint, crash if head_on else None))
     at = (float(x), 0.8, float(z + drift[min(crash, len(times) - 1)]))
     stage.overlays.append(Debris(layout.camera, at, start, times, rng))
-    rate = 26 * between(times, start, start + 0.5, 0.1) + 5.0 * smooth(times, start, start + 0.6)
-    stage.overlays.append(Smoke(layout.camera, at, rate, times, (186, 188, 190), rng, 0.5, 2.6))
+    rate = 26 * between(times, start, start + 0.5, 0.1) + 9.0 * smooth(times, start, start + 0.6)
+    grey = 150.0 if stage.light.lamps == 0 else 95.0
+    stage.overlays.append(Smoke(layout.camera, at, rate, times, (grey, grey, grey), rng, 0.75, 2.6))
     kerb = (float(x), layout.near_edge - 1.2 if len(layout.walks) > 1 else layout.far_edge + 1.5)
     witnesses(stage, kerb, start, int(rng.integers(1, 3)), flee=False)
     return start, end
@@ -175,26 +179,26 @@ def fire(stage: Stage, start: float, end: float) -> tuple[float, float]:
     what = str(rng.choice(np.array(["bin", "car", "shop"])))
     left, right = layout.visible_x(layout.near_edge, 0.3)
     if what == "bin":
-        x, z = stage.spot()
+        x, z = stage.spot(near=True)
         stage.solids.append(props.litter_bin(x, z, layout, stage.light, len(times)))
-        at, largest = (x, 0.75, z), 1.25
+        at, largest = (x, 0.75, z), 1.9
     elif what == "car":
         lane = 0 if layout.kind != "square" else 1
         x, z = float(rng.uniform(left, right)), layout.lanes[lane][0]
         stage.closed_lanes.add(lane)
         heading = np.full_like(times, 0.0 if lane == 0 else np.pi)
         stage.vehicle(Drive(np.full_like(times, x), np.full_like(times, z), heading, 0 * times, lamps_on=False))
-        at, largest = (x + (1.3 if lane == 0 else -1.3), 0.6, z - 0.9), 2.1
+        at, largest = (x + (1.3 if lane == 0 else -1.3), 0.6, z - 0.9), 2.7
     else:
         left, right = layout.visible_x(layout.front, 0.15)
         fronts = [max(min(h.left + h.width * 0.3, h.left + h.width - 2), h.left + 2) for h in layout.houses]
         x, z = min(fronts, key=lambda front: abs(front - rng.uniform(left, right))), layout.front
-        at, largest = (x, 0.3, z - 0.4), 2.9
+        at, largest = (x, 0.3, z - 0.4), 4.0
     burnt_out = end < stage.seconds - 0.6
-    size = largest * (0.3 * smooth(times, start, start + 0.3) + 0.7 * smooth(times, start + 0.2, start + 3.0))
+    size = largest * (0.3 * smooth(times, start, start + 0.3) + 0.7 * smooth(times, start + 0.2, start + 2.4))
     if burnt_out:
-        size = size * (1 - smooth(times, end - 2.2, end))
-    size = size * (1 + 0.08 * wander(rng, times, 2.5))
+        size = size * (1 - smooth(times, end - 1.2, end))
+    size = size * (1 + 0.12 * wander(rng, times, 2.5))
     soot = 52.0 if stage.light.lamps == 0 else 24.0
     stage.overlays.append(
         Smoke(
@@ -204,7 +208,7 @@ def fire(stage: Stage, start: float, end: float) -> tuple[float, float]:
             times,
             (soot, soot, soot),
             rng,
-            0.30 + 0.22 * largest,
+            0.30 + 0.20 * largest,
             3.4,
         )
     )

@@ -95,10 +95,10 @@ class Layout:
     @cached_property
     def stages(self) -> Float[np.ndarray, "spot 2"]:
         """Ground spots (x, z) on a pavement, near enough and inside the frame, where something can happen."""
-        farthest = 16.0 if self.kind == "forecourt" else 13.5
+        farthest = 16.0 if self.kind == "forecourt" else 12.0
         rows = np.concatenate([np.arange(low + 0.3, high, 0.4) for low, high in self.walks])
         x, z = np.meshgrid(np.arange(-25.0, 25.0, 0.5), rows)
-        near = (np.hypot(x, z) > 7.0) & (np.hypot(x, z) < farthest)
+        near = (np.hypot(x, z) > 5.5) & (np.hypot(x, z) < farthest)
         spots = np.stack([x[near], z[near]], axis=1)
         inside: Float[np.ndarray, "spot 2"] = spots[self.camera.in_frame(spots, 0.2)]
         return inside
@@ -175,19 +175,19 @@ def make_layout(seed: int, number: int) -> Layout:
     rng = np.random.default_rng([seed, 71, number])
     kind = ("street", "square", "avenue", "forecourt")[number % 4]
     near, road, walk, yaw, height, pitch = {
-        "street": (11.6, 6.8, 3.6, rng.uniform(-0.3, 0.3), 5.2, 0.27),
-        "square": (15.0, 6.6, 3.4, rng.uniform(-0.35, 0.35), 6.0, 0.30),
-        "avenue": (9.6, 7.2, 3.8, rng.choice(np.array([-1.0, 1.0])) * rng.uniform(0.6, 0.8), 5.4, 0.26),
-        "forecourt": (6.0, 5.8, 6.5, rng.uniform(-0.25, 0.25), 6.0, 0.33),
+        "street": (9.8, 6.4, 3.6, rng.uniform(-0.3, 0.3), 4.2, 0.26),
+        "square": (11.4, 6.4, 3.4, rng.uniform(-0.35, 0.35), 4.5, 0.27),
+        "avenue": (9.0, 6.8, 3.8, rng.choice(np.array([-1.0, 1.0])) * rng.uniform(0.5, 0.65), 4.2, 0.25),
+        "forecourt": (6.2, 5.4, 5.5, rng.uniform(-0.25, 0.25), 4.6, 0.31),
     }[kind]
     near_edge = near + float(rng.uniform(-0.4, 0.6))
     far_edge = near_edge + road
     front = far_edge + walk + float(rng.uniform(0, 0.6))
     camera = Camera(
-        height + float(rng.uniform(-0.3, 0.5)),
+        height + float(rng.uniform(-0.2, 0.3)),
         pitch + float(rng.uniform(-0.02, 0.03)),
         float(yaw),
-        float(rng.uniform(720, 820)),
+        float(rng.uniform(800, 880)),
     )
     gap_left = float(np.tan(yaw) * front + rng.uniform(-9, 5))
     gap = (gap_left, gap_left + 6.5) if kind in ("street", "square") and rng.random() < 0.7 else None

@@ -109,15 +109,15 @@ def gait(distance: Times, speed: Times) -> Pose:
 
 
 def brawl(rng: np.random.Generator, t: Times, kicks: bool) -> Pose:
-    """Punches with alternating arms three or four times a second, ducking, blocking; perhaps kicks."""
-    rate = rng.uniform(1.7, 2.3)
+    """Punches with alternating arms four or five times a second, ducking, blocking; perhaps kicks."""
+    rate = rng.uniform(2.0, 2.7)
     beat = 2 * np.pi * rate * t + rng.uniform(0, 6) + 1.2 * wander(rng, t, 0.8)
     left, right = np.maximum(np.sin(beat), 0) ** 2, np.maximum(-np.sin(beat), 0) ** 2
     recoil = wander(rng, t, 1.6)
     kick = np.maximum(np.sin(2 * np.pi * 0.45 * t + rng.uniform(0, 6)) - 0.75, 0) * 4 * float(kicks)
     return pose(
         len(t),
-        lean=0.18 + 0.24 * recoil,
+        lean=0.2 + 0.32 * recoil,
         roll=0.10 * wander(rng, t, 1.3),
         twist=0.7 * (right - left),
         hip_l=0.35 + 0.25 * wander(rng, t, 1.8),

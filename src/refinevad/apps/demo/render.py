@@ -78,7 +78,7 @@ class Sensor:
         self._gain = stage.gain
         self._brighter, self._darker = _grain(stage.light.noise)
         self._offsets = rng.integers(0, 16, (shot.frames, 2)).tolist()
-        shake = float(rng.choice(np.array([0.0, 0.25, 0.9])))
+        shake = float(rng.choice(np.array([0.0, 0.25, 0.5])))
         drift = np.stack([wander(rng, stage.times, 0.7), wander(rng, stage.times, 0.9)], axis=1)
         jolt = rng.normal(0, 0.25, drift.shape)
         self.offsets = np.clip(np.round(SUPERSAMPLE * (shake * (drift + jolt))), -2 * MARGIN, 2 * MARGIN).astype(int)
