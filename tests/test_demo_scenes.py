@@ -1,17 +1,20 @@
 """The rendered demo set: what is promised of it holds in the files themselves."""
 
 import csv
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from jaxtyping import UInt8
 
 from refinevad.apps.demo.camera import CANVAS_HEIGHT, CANVAS_WIDTH, FRAME_HEIGHT, FRAME_WIDTH, Camera
-from refinevad.apps.demo.demo_set import DemoSet, DemoSize, plan_demo_set, render_demo_set
+from refinevad.apps.demo.demo_set import CAMERAS, DemoSet, DemoSize, plan_demo_set, render_demo_set
 from refinevad.apps.demo.everyday import HAPPENINGS
 from refinevad.apps.demo.incidents import INCIDENTS
 from refinevad.apps.demo.layout import LIGHTS, make_layout
@@ -20,10 +23,10 @@ from refinevad.apps.demo.pose import gait, lie, pose
 from refinevad.apps.demo.render import Shot, draw_frames, render_shot, stage_shot
 from refinevad.apps.demo.vehicles import Drive, Vehicle, pick_body
 
-TINY = DemoSize(train=(1, 0), val=(0, 0), test=(0, 1), seconds=(0.4, 0.5))
+TINY = DemoSize(train=(1, 0), val=(0, 0), test=(0, 1), seconds=(0.2, 0.3))
 
 
-def _shot(category: str, rate: Fraction = Fraction(15), frames: int = 9) -> Shot:
+def _shot(category: str, rate: Fraction = Fraction(15), frames: int = 6) -> Shot:
     event = None if category == "normal" else (0.2, 0.5)
     return Shot(f"val/{category}/x.mp4", (3, 1, 4), 5, 2, "dusk", rate, frames, category, event, (("hug", 0.3),), 2)
 
@@ -56,17 +59,18 @@ def test_set_has_its_files_and_truth_lies_inside_the_videos(tiny_set: DemoSet) -
         assert row["category"] in INCIDENTS
 
 
-def test_a_second_call_keeps_finished_videos_and_another_seed_drops_them(tmp_path: Path) -> None:
+def test_a_second_call_keeps_finished_videos_and_another_seed_drops_them(tiny_set: DemoSet, tmp_path: Path) -> None:
     size = DemoSize(train=(1, 0), val=(0, 0), test=(0, 0), seconds=(0.2, 0.3))
-    render_demo_set(tmp_path, 1, progress=False, size=size, workers=1)
+    shutil.copytree(tiny_set.data, tmp_path, dirs_exist_ok=True)
     video = tmp_path / "train/normal/normal_001.mp4"
     video.write_bytes(b"kept")
     (tmp_path / "unseen/camera.mp4").unlink()
-    render_demo_set(tmp_path, 1, progress=False, size=size, workers=1)
+    render_demo_set(tmp_path, 1, progress=False, size=TINY, workers=1)
     assert video.read_bytes() == b"kept"
     assert (tmp_path / "unseen/camera.mp4").stat().st_size > 1000
     render_demo_set(tmp_path, 2, progress=False, size=size, workers=1)
     assert video.read_bytes() != b"kept"
+    assert not list(tmp_path.glob("test/*/*.mp4"))
 
 
 @pytest.mark.parametrize("rate", [Fraction(15), Fraction(25), Fraction(30000, 1001)])
@@ -167,7 +171,7 @@ def test_a_car_heading_along_x_has_its_front_there() -> None:
 
 @pytest.mark.parametrize("category", list(INCIDENTS))
 def test_every_camera_has_room_for_every_incident(category: str) -> None:
-    for number in range(12):
+    for number in range(CAMERAS):
         layout = make_layout(0, number)
         assert len(layout.stages) >= 8
         assert layout.camera.in_frame(layout.stages, 0.1).all()
@@ -180,11 +184,19 @@ def test_clothes_differ() -> None:
     assert len({dress(rng).top for _ in range(30)}) > 5
 
 
+def _calm(light: str) -> Shot:
+    return Shot("a.mp4", (3, 1, 4), 5, 1, light, Fraction(3), 6, "normal", None, (), 0)
+
+
+@cache
+def _calm_frames(light: str) -> tuple[UInt8[np.ndarray, "row column 3"], ...]:
+    return tuple(draw_frames(_calm(light)))
+
+
 @pytest.mark.parametrize("name", list(HAPPENINGS))
 def test_every_happening_shows(name: str) -> None:
     light = "night" if name in ("steam", "hug", "give_way") else "sun"
-    calm = Shot("a.mp4", (3, 1, 4), 5, 1, light, Fraction(3), 8, "normal", None, (), 0)
-    busy = replace(calm, happenings=((name, 1.0),))
-    pairs = zip(draw_frames(calm), draw_frames(busy), strict=True)
+    busy = replace(_calm(light), happenings=((name, 1.0),))
+    pairs = zip(_calm_frames(light), draw_frames(busy), strict=True)
     changed = [int((np.abs(a.astype(int) - b) > 30).any(axis=2).sum()) for a, b in pairs]
     assert max(changed) > 12
