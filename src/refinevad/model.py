@@ -51,7 +51,7 @@ _AT_LEAST = {
 
 @dataclass(frozen=True)
 class RefineVADConfig:
-    """Every choice of the architecture. Defaults follow the tables in docs/results.md.
+    """Every choice of the architecture. Recipes state their own; these defaults are starting points, not measured ones.
 
     Attributes:
         channels: D, numbers a segment.

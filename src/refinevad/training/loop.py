@@ -47,7 +47,7 @@ _AT_LEAST = {
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How a model is trained. Defaults follow docs/results.md.
+    """How a model is trained. Recipes state their own; these defaults are starting points, not measured ones.
 
     Attributes:
         lambda_mil: weight of L_MIL (the paper's 1).
