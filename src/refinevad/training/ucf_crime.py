@@ -21,23 +21,9 @@ from jaxtyping import Float
 from refinevad.encoders.captions import CaptionEncoder, CaptionsByVideo, read_captions
 from refinevad.errors import InputError
 from refinevad.timeline import FIELD_SEGMENT_FRAMES, SegmentRule, Timeline
+from refinevad.training.benchmarks import UCF_CRIME
 
 RATE_HZ = 30.0  # every video of the benchmark was re-encoded at this rate
-CATEGORIES = (
-    "Abuse",
-    "Arrest",
-    "Arson",
-    "Assault",
-    "Burglary",
-    "Explosion",
-    "Fighting",
-    "RoadAccidents",
-    "Robbery",
-    "Shooting",
-    "Shoplifting",
-    "Stealing",
-    "Vandalism",
-)
 
 
 @dataclass(frozen=True)
@@ -113,7 +99,7 @@ def _label(folder: str, where: str) -> tuple[str, ...]:
     """Labels of a folder of the benchmark: its category, or none for the normal ones."""
     if "normal" in folder.lower():
         return ()
-    if folder not in CATEGORIES:
+    if folder not in UCF_CRIME.categories:
         raise InputError(f"{where}: {folder!r} is no category of UCF-Crime")
     return (folder,)
 
