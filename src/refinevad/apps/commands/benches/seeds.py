@@ -1,0 +1,44 @@
+"""What tables over seeds share: their options, their runs, their output."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from refinevad.training.dataset import FeatureIndex
+    from refinevad.training.recipe import Recipe
+    from refinevad.training.study import SeedRow
+
+
+def declare_seeds(parser: argparse.ArgumentParser) -> None:
+    """Declare the recipe, its seeds and where the runs go."""
+    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="recipe (.toml)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="seeds (default 0 1 2)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for runs and the table")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that extract missing features")
+    parser.add_argument("--json", metavar="FILE", help="write all seeds' figures as JSON; - for stdout")
+
+
+def make_rows(recipe: "Recipe", index: "FeatureIndex", seeds: list[int], out: Path) -> "list[SeedRow]":
+    """Train and evaluate every seed in a folder of its own; finished ones are read back."""
+    from refinevad.apps.terminal import note
+    from refinevad.training.study import run_seed
+
+    rows = []
+    for seed in seeds:
+        row, _ = run_seed(recipe.with_seed(seed), index, out / f"seed{seed}")
+        note(f"{out.name} seed {seed}: validation {row.validation:.4f}, AUC {row.metrics['auc']:.4f}")
+        rows.append(row)
+    return rows
+
+
+def give_table(args: argparse.Namespace, table: str, rows: "Mapping[str, Sequence[SeedRow]]") -> None:
+    """Write table.md, and the table or all seeds' figures to stdout."""
+    from refinevad.apps.terminal import give_json
+    from refinevad.files import atomic_write
+
+    with atomic_write(args.out / "table.md") as partial:
+        partial.write_text(table + "\n", encoding="utf-8")
+    if not give_json({name: [vars(row) for row in seeds] for name, seeds in rows.items()}, args.json):
+        print(table)
