@@ -1,0 +1,26 @@
+"""Heads by the names people type."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from refinevad.errors import InputError
+from refinevad.peers.base import Head, HeadConfig
+from refinevad.peers.sultani import Sultani, SultaniConfig
+from refinevad.peers.transformer_mil import TransformerMIL, TransformerMILConfig
+
+HEADS: Mapping[str, tuple[type[HeadConfig], type[Head[Any]]]] = {
+    "sultani": (SultaniConfig, Sultani),
+    "transformer_mil": (TransformerMILConfig, TransformerMIL),
+}
+
+
+def open_head(name: str, channels: int, categories: tuple[str, ...], **options: object) -> Head[Any]:
+    """A fresh head with its paper's defaults, and `options` of its config instead where given.
+
+    Raises:
+        InputError: a name that is no head, or an option that the head does not have.
+    """
+    if name not in HEADS:
+        raise InputError(f"unknown head '{name}'; known: {', '.join(HEADS)}")
+    config, head = HEADS[name]
+    return head(config.from_dict({"channels": channels, "categories": categories, **options}))
