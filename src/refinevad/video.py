@@ -1,18 +1,18 @@
-"""file, stream or device -> clips: decoded, turned upright, scaled, cut into segments, with presentation times."""
+"""file -> clips: decoded and cut into segments (clips.py), with presentation times."""
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import UInt8
 
+from refinevad.clips import ClipCutter
 from refinevad.errors import InputError
 from refinevad.frames import Clip, FrameNeeds
-from refinevad.timeline import Segmenter, SegmentRule, Timeline
+from refinevad.timeline import SegmentRule, Timeline
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -165,18 +165,6 @@ class FrameReader:
             return []
 
 
-@dataclass
-class _Gathering:
-    """One segment while its frames arrive."""
-
-    start_s: float
-    rgb: list[UInt8[np.ndarray, "_ _ 3"]] = field(default_factory=list)
-    rgb_times: list[float] = field(default_factory=list)
-    gray: list[UInt8[np.ndarray, "_ _"]] = field(default_factory=list)
-    gray_times: list[float] = field(default_factory=list)
-    lead: bool = False
-
-
 class ClipReader:
     """Iterates over a video's clips; afterwards `timeline` tells where each lies, `damaged` what was skipped."""
 
@@ -187,7 +175,6 @@ class ClipReader:
         self.frames = 0
         self._bounds: list[int] = []
         self._times: list[float] = []
-        self._gray_size: tuple[int, int] | None = None
 
     @property
     def damaged(self) -> int:
@@ -202,29 +189,19 @@ class ClipReader:
         )
 
     def __iter__(self) -> Iterator[Clip]:
-        segmenter = Segmenter(self.rule)
-        current: _Gathering | None = None
-        last: tuple[VideoFrame, float] | None = None
-        next_gray = -np.inf
+        cutter = ClipCutter(self.needs, self.rule, self.info.rate_hz)
         for frame, time_s in self.reader:
-            opens, start_s, phase = segmenter.push(time_s)
-            if opens:
-                if current is not None and last is not None:
-                    yield self._clip(current, last, start_s)
-                current = self._open(start_s, current)
-            assert current is not None
-            if phase >= (2 * len(current.rgb) + 1) / (2 * max(self.needs.rgb_frames, 1)) - 1e-9 > 0:
-                self._take_rgb(current, frame, time_s)
-            # half a nominal frame of slack: a rate that equals the source's takes every frame despite jitter
-            if self.needs.gray_long_side is not None and time_s >= next_gray - 0.5 / self.info.rate_hz:
-                current.gray.append(self._gray(frame))
-                current.gray_times.append(time_s)
-                next_gray = time_s + 1.0 / self.needs.gray_hz
-            self.frames += 1
-            last = (frame, time_s)
-        if current is None or last is None:
+            clip = cutter.push(frame, time_s)
+            if clip is not None:
+                yield clip
+            if cutter.opened == self.frames:
+                self._bounds.append(self.frames)
+                self._times.append(time_s)
+            self.frames = cutter.frames
+        last = cutter.close()
+        if last is None:
             raise InputError(f"no frame could be decoded: {self.info.path}; copy or convert it again")
-        yield self._clip(current, last, last[1] + 1.0 / self.info.rate_hz)
+        yield last
         self._warn()
 
     def _warn(self) -> None:
@@ -236,62 +213,3 @@ class ClipReader:
         if stated_s - end_s > max(_MISSING_S, _MISSING_SHARE * stated_s):
             sentence = f"pictures end at {end_s:.1f} s of the {stated_s:.1f} s that {path} states; was it cut short?"
             warnings.warn(sentence, DamagedVideoWarning, stacklevel=3)
-
-    def _open(self, start_s: float, before: _Gathering | None) -> _Gathering:
-        self._bounds.append(self.frames)
-        self._times.append(start_s)
-        gathering = _Gathering(start_s)
-        if before is not None and before.gray:
-            gathering.gray.append(before.gray[-1])
-            gathering.gray_times.append(before.gray_times[-1])
-            gathering.lead = True
-        return gathering
-
-    def _take_rgb(self, current: _Gathering, frame: "VideoFrame", time_s: float) -> None:
-        if len(current.rgb) < self.needs.rgb_frames:
-            current.rgb.append(self._rgb(frame))
-            current.rgb_times.append(time_s)
-
-    def _rgb(self, frame: "VideoFrame") -> UInt8[np.ndarray, "height width 3"]:
-        width, height = self.needs.rgb_size or (frame.width, frame.height)
-        quarter_turns = _quarter_turns(frame)
-        if self.needs.rgb_size is not None and quarter_turns % 2:
-            width, height = height, width
-        pixels = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
-        return np.ascontiguousarray(np.rot90(pixels, quarter_turns))
-
-    def _gray(self, frame: "VideoFrame") -> UInt8[np.ndarray, "height width"]:
-        scale = (self.needs.gray_long_side or 0) / max(frame.width, frame.height)
-        if self._gray_size is None:  # a stream that changes size keeps the first one's grey size
-            self._gray_size = (
-                max(2, round(frame.width * scale / 2) * 2),
-                max(2, round(frame.height * scale / 2) * 2),
-            )
-        width, height = self._gray_size
-        pixels = frame.reformat(width=width, height=height, format="gray").to_ndarray()
-        return np.ascontiguousarray(np.rot90(pixels, _quarter_turns(frame)))
-
-    def _clip(self, current: _Gathering, last: tuple["VideoFrame", float], end_s: float) -> Clip:
-        if not current.rgb and self.needs.rgb_frames:  # fewer frames than asked: the last one stands in
-            self._take_rgb(current, *last)
-        empty_rgb, empty_gray = np.zeros((0, 2, 2, 3), np.uint8), np.zeros((0, 2, 2), np.uint8)
-        if self._changed_size(current.rgb):
-            current.rgb, current.rgb_times = current.rgb[-1:], current.rgb_times[-1:]
-        return Clip(
-            rgb=np.stack(current.rgb) if current.rgb else empty_rgb,
-            rgb_times=np.array(current.rgb_times, dtype=np.float64),
-            gray=np.stack(current.gray) if current.gray else empty_gray,
-            gray_times=np.array(current.gray_times, dtype=np.float64),
-            start_s=current.start_s,
-            end_s=end_s,
-            lead=current.lead,
-        )
-
-    @staticmethod
-    def _changed_size(pictures: list[UInt8[np.ndarray, "_ _ 3"]]) -> bool:
-        return len({picture.shape for picture in pictures}) > 1
-
-
-def _quarter_turns(frame: "VideoFrame") -> int:
-    """Counter-clockwise quarter turns that bring a frame upright (`rotation` is counter-clockwise degrees)."""
-    return round(getattr(frame, "rotation", 0) / 90) % 4

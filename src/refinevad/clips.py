@@ -1,0 +1,133 @@
+"""frames -> clips: cut into segments by presentation time, turned upright, scaled; file and live stream alike."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import UInt8
+
+from refinevad.frames import Clip, FrameNeeds
+from refinevad.timeline import Segmenter, SegmentRule
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+
+@dataclass
+class _Gathering:
+    """One segment while its frames arrive."""
+
+    start_s: float
+    rgb: list[UInt8[np.ndarray, "_ _ 3"]] = field(default_factory=list)
+    rgb_times: list[float] = field(default_factory=list)
+    gray: list[UInt8[np.ndarray, "_ _"]] = field(default_factory=list)
+    gray_times: list[float] = field(default_factory=list)
+    lead: bool = False
+
+
+class ClipCutter:
+    """Takes frames one by one and gives a clip whenever a segment is full; holds one segment's pixels at most.
+
+    Times must rise strictly. A segment is full when the first frame of the next one comes.
+
+    Args:
+        rate_hz: nominal frames a second: the last frame lasts 1 / rate_hz, and grey frames are picked with half of
+            that as slack.
+
+    Attributes:
+        frames: how many were taken.
+        opened: index of the first frame of the segment that is being gathered.
+    """
+
+    def __init__(self, needs: FrameNeeds, rule: SegmentRule, rate_hz: float) -> None:
+        self.needs, self.rate_hz = needs, rate_hz
+        self.frames = self.opened = 0
+        self._segmenter = Segmenter(rule)
+        self._current: _Gathering | None = None
+        self._last: tuple[VideoFrame, float] | None = None
+        self._next_gray = -np.inf
+        self._gray_size: tuple[int, int] | None = None
+
+    def push(self, frame: "VideoFrame", time_s: float) -> Clip | None:
+        """Take a frame shown at `time_s`; return the segment that it ends, if it ends one."""
+        clip = None
+        opens, start_s, phase = self._segmenter.push(time_s)
+        if opens:
+            clip = self._clip(start_s)
+            self._current = self._open(start_s)
+        current = self._current
+        assert current is not None
+        if phase >= (2 * len(current.rgb) + 1) / (2 * max(self.needs.rgb_frames, 1)) - 1e-9 > 0:
+            self._take_rgb(current, frame, time_s)
+        # half a nominal frame of slack: a rate that equals the source's takes every frame despite jitter
+        if self.needs.gray_long_side is not None and time_s >= self._next_gray - 0.5 / self.rate_hz:
+            current.gray.append(self._gray(frame))
+            current.gray_times.append(time_s)
+            self._next_gray = time_s + 1.0 / self.needs.gray_hz
+        self.frames += 1
+        self._last = (frame, time_s)
+        return clip
+
+    def close(self) -> Clip | None:
+        """The segment that is being gathered, ended one nominal frame after its last one; None before any frame."""
+        clip = self._clip(self._last[1] + 1.0 / self.rate_hz) if self._last is not None else None
+        self._current = None
+        return clip
+
+    def _open(self, start_s: float) -> _Gathering:
+        before = self._current
+        self.opened = self.frames
+        gathering = _Gathering(start_s)
+        if before is not None and before.gray:
+            gathering.gray.append(before.gray[-1])
+            gathering.gray_times.append(before.gray_times[-1])
+            gathering.lead = True
+        return gathering
+
+    def _clip(self, end_s: float) -> Clip | None:
+        current, last = self._current, self._last
+        if current is None or last is None:
+            return None
+        if not current.rgb and self.needs.rgb_frames:  # fewer frames than asked: the last one stands in
+            self._take_rgb(current, *last)
+        empty_rgb, empty_gray = np.zeros((0, 2, 2, 3), np.uint8), np.zeros((0, 2, 2), np.uint8)
+        if len({picture.shape for picture in current.rgb}) > 1:  # the stream changed its size inside the segment
+            current.rgb, current.rgb_times = current.rgb[-1:], current.rgb_times[-1:]
+        return Clip(
+            rgb=np.stack(current.rgb) if current.rgb else empty_rgb,
+            rgb_times=np.array(current.rgb_times, dtype=np.float64),
+            gray=np.stack(current.gray) if current.gray else empty_gray,
+            gray_times=np.array(current.gray_times, dtype=np.float64),
+            start_s=current.start_s,
+            end_s=end_s,
+            lead=current.lead,
+        )
+
+    def _take_rgb(self, current: _Gathering, frame: "VideoFrame", time_s: float) -> None:
+        if len(current.rgb) < self.needs.rgb_frames:
+            current.rgb.append(self._rgb(frame))
+            current.rgb_times.append(time_s)
+
+    def _rgb(self, frame: "VideoFrame") -> UInt8[np.ndarray, "height width 3"]:
+        width, height = self.needs.rgb_size or (frame.width, frame.height)
+        quarter_turns = _quarter_turns(frame)
+        if self.needs.rgb_size is not None and quarter_turns % 2:
+            width, height = height, width
+        pixels = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+        return np.ascontiguousarray(np.rot90(pixels, quarter_turns))
+
+    def _gray(self, frame: "VideoFrame") -> UInt8[np.ndarray, "height width"]:
+        scale = (self.needs.gray_long_side or 0) / max(frame.width, frame.height)
+        if self._gray_size is None:  # a stream that changes size keeps the first one's grey size
+            self._gray_size = (
+                max(2, round(frame.width * scale / 2) * 2),
+                max(2, round(frame.height * scale / 2) * 2),
+            )
+        width, height = self._gray_size
+        pixels = frame.reformat(width=width, height=height, format="gray").to_ndarray()
+        return np.ascontiguousarray(np.rot90(pixels, _quarter_turns(frame)))
+
+
+def _quarter_turns(frame: "VideoFrame") -> int:
+    """Counter-clockwise quarter turns that bring a frame upright (`rotation` is counter-clockwise degrees)."""
+    return round(getattr(frame, "rotation", 0) / 90) % 4
