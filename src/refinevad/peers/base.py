@@ -13,7 +13,7 @@ from refinevad.options import check_options
 
 _AT_LEAST = {
     "channels": 1,
-    "width": 1,
+    "width": 0,
     "hidden": 1,
     "bottleneck": 1,
     "layers": 0,
@@ -24,9 +24,9 @@ _AT_LEAST = {
     "memory": 1,
     "window": 1,
     "prompts": 0,
-    "normal_stages": 1,
+    "text_channels": 0,
+    "margin": 0,
 }
-_MOST_EXCLUSIVE = {"dropout": 1, "attention_dropout": 1, "feature_dropout": 1}
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,11 @@ class HeadConfig:
         check_options("head", type(self), vars(self), _AT_LEAST)
         if not self.categories or not all(isinstance(name, str) for name in self.categories):
             raise InputError(f"a head needs the names of its anomaly categories: got {self.categories}")
-        for name, bound in _MOST_EXCLUSIVE.items():
-            if not getattr(self, name, 0) < bound:
-                raise InputError(f"head option {name} must be below {bound}: got {getattr(self, name)}")
+        values = vars(self)
+        if not values.get("dropout", 0) < 1:
+            raise InputError(f"head option dropout must be below 1: got {values['dropout']}")
+        if "heads" in values and (values["width"] < 1 or values["width"] % values["heads"]):
+            raise InputError(f"width {values['width']} does not divide into {values['heads']} heads")
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "categories": list(self.categories)}

@@ -5,11 +5,19 @@ from typing import Any
 
 from refinevad.errors import InputError
 from refinevad.peers.base import Head, HeadConfig
+from refinevad.peers.bn_wvad import BNWVAD, BNWVADConfig
+from refinevad.peers.rtfm import RTFM, RTFMConfig
 from refinevad.peers.sultani import Sultani, SultaniConfig
 from refinevad.peers.transformer_mil import TransformerMIL, TransformerMILConfig
+from refinevad.peers.ur_dmu import URDMU, URDMUConfig
+from refinevad.peers.vadclip import VadCLIP, VadCLIPConfig
 
 HEADS: Mapping[str, tuple[type[HeadConfig], type[Head[Any]]]] = {
     "sultani": (SultaniConfig, Sultani),
+    "rtfm": (RTFMConfig, RTFM),
+    "ur_dmu": (URDMUConfig, URDMU),
+    "bn_wvad": (BNWVADConfig, BNWVAD),
+    "vadclip": (VadCLIPConfig, VadCLIP),
     "transformer_mil": (TransformerMILConfig, TransformerMIL),
 }
 

@@ -1,6 +1,7 @@
 """Which segments speak for a video, and means over them: the top-k rules that the heads share."""
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -41,3 +42,19 @@ def smoothness(scores: Float[Tensor, "video segment"], mask: Bool[Tensor, "video
     both = mask[:, 1:] & mask[:, :-1]
     step = torch.where(both, scores[:, 1:] - scores[:, :-1], torch.zeros_like(scores[:, 1:]))
     return step.square().sum(1)
+
+
+def pairwise_hinge(
+    anomalous: Float[Tensor, "anomalous"], normal: Float[Tensor, "normal"], margin: float
+) -> Float[Tensor, ""]:
+    """Mean over all pairs of max(0, margin - anomalous + normal); 0 where a batch has only one kind."""
+    if not len(anomalous) or not len(normal):
+        return anomalous.sum() * 0 + normal.sum() * 0
+    return torch.relu(margin - anomalous[:, None] + normal[None, :]).mean()
+
+
+def cross_entropy_of(
+    probability: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"], counted: Bool[Tensor, "*shape"]
+) -> Float[Tensor, ""]:
+    """Mean binary cross-entropy of the counted probabilities; 0 where none is."""
+    return mean_of(F.binary_cross_entropy(probability, target, reduction="none"), counted)

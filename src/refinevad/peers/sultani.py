@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from refinevad.peers.base import Head, HeadConfig, HeadOutput, is_anomalous
-from refinevad.peers.selection import mean_of, smoothness
+from refinevad.peers.selection import mean_of, pairwise_hinge, smoothness
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,10 @@ class Sultani(Head[HeadOutput]):
         """`ranking` (hinge on the largest scores), `sparsity` and `smoothness` of anomalous videos."""
         scores, anomalous = output.scores, is_anomalous(labels)
         largest = scores.masked_fill(~mask, 0.0).amax(1)  # scores are at least 0
-        hinge = torch.relu(1 - largest[:, None] + largest[None, :])
         of_32 = self.config.bag / mask.sum(1)
         sparse = torch.where(mask, scores, torch.zeros_like(scores)).sum(1) * of_32
         return {
-            "ranking": mean_of(hinge, anomalous[:, None] & ~anomalous[None, :]),
+            "ranking": pairwise_hinge(largest[anomalous], largest[~anomalous], 1.0),
             "sparsity": self.config.sparsity * mean_of(sparse, anomalous),
             "smoothness": self.config.smoothness * mean_of(smoothness(scores, mask) * of_32, anomalous),
         }

@@ -11,7 +11,6 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from refinevad.errors import InputError
 from refinevad.peers.attention import TransformerBlock, sinusoids
 from refinevad.peers.base import Head, HeadConfig, HeadOutput, is_anomalous
 from refinevad.peers.selection import bag_k, mean_over, top_segments
@@ -26,11 +25,6 @@ class TransformerMILConfig(HeadConfig):
     heads: int = 4
     dropout: float = 0.1
     k_divisor: int = 16
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.width % self.heads:
-            raise InputError(f"width {self.width} does not divide into {self.heads} heads")
 
 
 class TransformerMIL(Head[HeadOutput]):
