@@ -293,6 +293,27 @@ def test_one_bad_video_is_told_and_the_others_finish(
     assert capsys.readouterr().err.count("left out: ") == 3
 
 
+def test_a_test_video_that_cannot_be_read_is_told_by_evaluate(
+    data: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    videos = tmp_path / "videos"
+    shutil.copytree(data, videos)
+    (videos / "train/fall/bad.mp4").write_text("text" * 100)
+    arguments = ("evaluate", run, "--data", videos, "--features", tmp_path / "features", "--workers", 1)
+    assert call(*arguments) == 0  # every test video was judged
+    (videos / "test/fall/broken.mp4").write_text("text" * 100)
+    capsys.readouterr()
+    assert call(*arguments, "--json", "-") == 1
+    out, err = capsys.readouterr()
+    assert list(json.loads(out)["failed"]) == ["test/fall/broken.mp4"]
+    assert "left out: " in err
+    assert "test/fall/broken.mp4" in err
+    assert json.loads(out)["frames"] == 80
+    page = tmp_path / "explained.html"
+    assert call("explain", run, *arguments[2:], "--out", page) == 1
+    assert page.exists()
+
+
 def test_all_bad_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("normal/a.mp4", "fall/b.mp4"):
         (tmp_path / "videos" / "train" / name).parent.mkdir(parents=True)

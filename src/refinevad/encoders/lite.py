@@ -23,6 +23,7 @@ from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
 from refinevad.encoders.efficientnet import MIDDLE_DIM, PIXEL_MEAN, PIXEL_SCALE, POOLED_DIM, VARIANTS, EfficientNet
 
 RGB_FRAMES = 2
+NAMES = {"efficientnet-lite0": "lite", "efficientnet-lite2": "lite2"}  # of the encoder on each network
 GRAY_LONG_SIDE = 160
 GRAY_HZ = 12.5  # sources of 25 and 30 frames a second both give every second frame
 CHANGE_CELLS = 10  # of 14 x 14: a person in a corner counts as much as one in front
@@ -43,7 +44,7 @@ class LiteEncoder(Encoder):
     def __init__(self, variant: str = "efficientnet-lite0", threads: int | None = None) -> None:
         self.variant = variant
         self.threads = threads
-        self.name = "lite"
+        self.name = NAMES.get(variant, "lite")
         self.parts = _ranges(
             {
                 "motion_mean": motion.DESCRIPTORS,

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Render, extract, train, evaluate, detect, report."""
     from dataclasses import replace
 
-    from refinevad.apps.commands.evaluate import evaluate_folder, figures_table, report_of
+    from refinevad.apps.commands.evaluate import evaluate_opened, figures_table, open_run, report_of
     from refinevad.apps.demo.demo_set import render_demo_set
     from refinevad.apps.report import write_demo_report, write_detection
     from refinevad.apps.report.annotate import write_annotated
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     items = split_items(recipe, done.index, None)
     with progress_bar(recipe.train.epochs, "train", "epoch") as bar:
         train_run(recipe, done.index, items, run_folder, lambda *_: bar.update() and None)
-    _, result = evaluate_folder(run_folder, data, args.out / "features", "strict", 2)
+    result = evaluate_opened(open_run(run_folder, data, args.out / "features", 2), "strict")
     unseen = rendered.unseen
     note(f"detecting in {unseen}, which no step before has seen")
     detection = Detector.open(run_folder).detect(unseen)

@@ -48,11 +48,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate and print; the figures are also stored in RUN/metrics.json."""
+    """Evaluate and print; the figures are also stored in RUN/metrics.json. Exit 1 when some test video was left out."""
     from refinevad.apps.terminal import give_json
     from refinevad.checkpoint import METRICS, read_json, write_json
 
-    recipe, result = evaluate_folder(args.run_folder, args.data, args.features, args.protocol, args.workers)
+    opened = open_run(args.run_folder, args.data, args.features, args.workers)
+    result = evaluate_opened(opened, args.protocol)
     stored = args.run_folder / METRICS
     content = {
         **(read_json(stored) if stored.exists() else {}),
@@ -63,30 +64,32 @@ def run(args: argparse.Namespace) -> int:
     if args.report is not None:
         from refinevad.apps.report.evaluation_report import write_evaluation_report
 
-        write_evaluation_report(args.report, report_of(result, recipe, args.run_folder))
-    if not give_json({**result.metrics, "controls": result.controls, "by_category": result.by_category}, args.json):
+        write_evaluation_report(args.report, report_of(result, opened.recipe, args.run_folder))
+    told = {"controls": result.controls, "by_category": result.by_category, "failed": opened.failed}
+    if not give_json({**result.metrics, **told}, args.json):
         print(figures_table(result))
-    return 0
+    return 1 if opened.failed else 0
 
 
-def evaluate_folder(
-    run_folder: Path, data: Path, features: Path | None, protocol: str, workers: int
-) -> tuple["Recipe", "Result"]:
-    """Evaluate a run folder, or the folds inside it, on the test videos of a data set or recipe."""
+def evaluate_opened(opened: "OpenedRun", protocol: str) -> "Result":
+    """Evaluate an opened run, or the folds inside it, on the test videos that could be read."""
     from refinevad.training.evaluation import evaluate_folds
 
-    opened = open_run(run_folder, data, features, workers)
     counted: Protocol = "legacy" if protocol == "legacy" else "strict"
-    return opened.recipe, evaluate_folds(opened.parts, opened.index, Path(opened.index.source), counted)
+    return evaluate_folds(opened.parts, opened.index, Path(opened.index.source), counted)
 
 
 @dataclass(frozen=True)
 class OpenedRun:
-    """A run, or the folds inside it, each with the items and splits it was trained on, and their features."""
+    """A run, or the folds inside it, each with the items and splits it was trained on, and their features.
+
+    `failed`: test videos that could not be read, with one sentence each.
+    """
 
     recipe: "Recipe"
     index: "FeatureIndex"
     parts: list[tuple["Checkpoint", list["Item"]]]
+    failed: dict[str, str]
 
 
 def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) -> OpenedRun:
@@ -122,7 +125,17 @@ def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) 
         fold = int(folders[place].name.removeprefix("fold")) if folders else checkpoint.training.get("fold")
         seeded = recipe.with_seed(int(checkpoint.training["options"]["seed"]))
         parts.append((checkpoint, split_items(seeded, done.index, fold)))
-    return OpenedRun(recipe, done.index, parts)
+    return OpenedRun(recipe, done.index, parts, _untested(recipe, done.failed))
+
+
+def _untested(recipe: "Recipe", failed: dict[str, str]) -> dict[str, str]:
+    """The failed videos that would have been judged: those of the test split, and of any fold."""
+    from refinevad.training.dataset import read_dataset
+
+    if not failed:
+        return {}
+    judged = {item.path for item in read_dataset(recipe.data) if item.split == "test" or item.fold is not None}
+    return {path: sentence for path, sentence in failed.items() if path in judged}
 
 
 def figures_table(result: "Result") -> str:

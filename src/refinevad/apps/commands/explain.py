@@ -53,4 +53,4 @@ def run(args: argparse.Namespace) -> int:
     write_explanation(args.out, opened.recipe.data.name, explained, list(figures.values()), provenance)
     if not give_json({name: dict(figure.numbers) for name, figure in figures.items()}, args.json):
         print("\n".join(f"{figure.title}: {figure.told}" for figure in figures.values()))
-    return 0
+    return 1 if opened.failed else 0
