@@ -1,0 +1,1 @@
+"""Live cameras and the service: configuration, storage, and where events go."""

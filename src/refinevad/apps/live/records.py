@@ -1,0 +1,113 @@
+"""What storage hands out: plain records. Times are Unix seconds (UTC), intervals half-open, scores in [0, 1]."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+EventState = Literal["new", "open", "ended", "closed-by-restart"]
+Verdict = Literal["confirmed", "dismissed", "relabelled"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class CameraRecord:
+    """A camera that has been seen; `source` has its credentials masked. Removed ones keep their history."""
+
+    id: int
+    name: str
+    source: str
+    model: str
+    added: float
+    removed: float | None = None
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One scored segment of a camera: [time, time + length_s)."""
+
+    time: float
+    length_s: float
+    score: float
+    categories: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class ScoreCurve:
+    """Stored scores of one camera as they were, in order of time; segments need not touch: a camera may be away."""
+
+    time: Float[np.ndarray, "segment"]
+    length_s: Float[np.ndarray, "segment"]
+    score: Float[np.ndarray, "segment"]
+    category_names: tuple[str, ...]
+    categories: Float[np.ndarray, "segment category"]
+
+
+@dataclass(frozen=True)
+class ScoreBuckets:
+    """A stretch of time in equal buckets: where each begins, its highest and mean score (NaN: nothing), how many."""
+
+    start: Float[np.ndarray, "bucket"]
+    width_s: float
+    highest: Float[np.ndarray, "bucket"]
+    mean: Float[np.ndarray, "bucket"]
+    count: Int[np.ndarray, "bucket"]
+
+
+@dataclass(frozen=True)
+class EventRecord:
+    """A stored event. `clip` and `snapshot` are paths relative to the media folder, with forward slashes.
+
+    `end` is how far the event has come while it is open. `reason` says why a restart closed it.
+    """
+
+    id: str
+    camera: str
+    start: float
+    end: float
+    peak: float
+    peak_time: float
+    category: str
+    probabilities: Mapping[str, float]
+    state: EventState
+    model: str = ""
+    clip: str | None = None
+    snapshot: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Review:
+    """A person's verdict on an event. All are kept; the latest counts. `category` is set where it was relabelled."""
+
+    event: str
+    verdict: Verdict
+    time: float
+    reviewer: str = ""
+    category: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ReviewedEvent:
+    """An event with the review that counts, if there is one."""
+
+    event: EventRecord
+    review: Review | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """An uploaded file's analysis. `file` is its generated name, `name` what the person called it."""
+
+    id: str
+    name: str
+    file: str
+    state: JobState
+    created: float
+    updated: float
+    progress: float = 0.0
+    result: Mapping[str, Any] | None = field(default=None)
+    error: str | None = None

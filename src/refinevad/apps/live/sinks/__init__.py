@@ -1,0 +1,1 @@
+"""Where events go: stdout, a folder, a webhook, MQTT, the database."""

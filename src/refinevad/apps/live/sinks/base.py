@@ -1,0 +1,130 @@
+"""What every sink is handed, and what it promises.
+
+An envelope is plain JSON. It is written to the outbox first and handed to each sink at least once: a receiver that
+minds doubles keeps the `id`s it has seen. Of one event a sink gets `new`, `update`..., `end` in that order.
+"""
+
+import uuid
+from typing import Literal, Protocol, TypedDict, runtime_checkable
+
+from refinevad.apps.live.clock import iso
+from refinevad.errors import RefineVADError
+from refinevad.events import Event
+
+SCHEMA_VERSION = 1
+Kind = Literal["new", "update", "end"]
+
+
+class EventFacts(TypedDict):
+    """An event as it stood: times in UTC ISO 8601; `end` is how far it has come while it is open."""
+
+    start: str
+    end: str
+    peak: float
+    peak_time: str
+    category: str
+    probabilities: dict[str, float]
+
+
+class Envelope(TypedDict):
+    """One change of one event.
+
+    `id` is the envelope's own, the same at each attempt. `before` is null for `new`. `time` is when the change was
+    noticed. `clip` and `snapshot` are paths relative to the media folder, null until they are there. `reason` is set
+    where something else than the score ended the event, such as a restart.
+    """
+
+    schema_version: int
+    id: str
+    time: str
+    kind: Kind
+    camera: str
+    event_id: str
+    before: EventFacts | None
+    after: EventFacts
+    model: str
+    clip: str | None
+    snapshot: str | None
+    reason: str | None
+
+
+class DeliveryError(RefineVADError):
+    """Not acknowledged; worth another attempt, after `retry_after_s` where the receiver or a rate limit says so."""
+
+    def __init__(self, sentence: str, retry_after_s: float | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_after_s = retry_after_s
+
+
+class RefusedError(RefineVADError):
+    """The receiver will never take this envelope: another attempt is no use."""
+
+
+class Sink(Protocol):
+    """A place events go."""
+
+    name: str
+
+    def deliver(self, envelope: Envelope) -> None:
+        """Return once the receiver has acknowledged it.
+
+        Raises:
+            DeliveryError: try again later.
+            RefusedError: never.
+        """
+
+    def close(self) -> None:
+        """Let go of connections. Nothing is delivered afterwards."""
+
+
+@runtime_checkable
+class ScoreSink(Protocol):
+    """A sink that also shows the running score and whether a camera is there. Best effort: not kept in the outbox."""
+
+    def show_score(self, camera: str, score: float) -> None:
+        """The newest segment's score; may be dropped."""
+
+    def show_camera(self, camera: str, online: bool) -> None:
+        """Whether the camera delivers pictures."""
+
+
+def event_facts(event: Event, origin: float) -> EventFacts:
+    """An event in stream seconds as facts in wall time; `origin` is the Unix second of the stream's second 0."""
+    return {
+        "start": iso(origin + event.start_s),
+        "end": iso(origin + event.end_s),
+        "peak": round(event.peak, 6),
+        "peak_time": iso(origin + event.peak_s),
+        "category": event.category,
+        "probabilities": {name: round(share, 6) for name, share in event.probabilities.items()},
+    }
+
+
+def make_envelope(
+    kind: Kind,
+    camera: str,
+    event_id: str,
+    before: EventFacts | None,
+    after: EventFacts,
+    *,
+    model: str,
+    time: float,
+    clip: str | None = None,
+    snapshot: str | None = None,
+    reason: str | None = None,
+) -> Envelope:
+    """A new envelope under its own id; `time` in Unix seconds."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "id": uuid.uuid4().hex,
+        "time": iso(time),
+        "kind": kind,
+        "camera": camera,
+        "event_id": event_id,
+        "before": before,
+        "after": after,
+        "model": model,
+        "clip": clip,
+        "snapshot": snapshot,
+        "reason": reason,
+    }

@@ -1,0 +1,119 @@
+"""The tables. Times are Unix seconds in double precision, so that both databases compare and bucket them alike.
+
+A change here needs a migration in migrations/versions; tests/test_database.py holds the two against each other.
+"""
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Column,
+    Double,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+cameras = Table(
+    "cameras",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("source", Text, nullable=False),  # credentials masked
+    Column("model", Text, nullable=False),
+    Column("added", Double, nullable=False),
+    Column("removed", Double),
+)
+
+# a model's category names, in order: what the packed numbers of `scores` belong to
+models = Table(
+    "models",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("categories", JSON, nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),  # of run and categories
+)
+
+# 135,000 rows a day and camera at 0.64 s; the key orders them, and SQLite keeps no other copy of it
+scores = Table(
+    "scores",
+    metadata,
+    Column("camera_id", Integer, ForeignKey("cameras.id"), primary_key=True),
+    Column("time", Double, primary_key=True),
+    Column("length_s", Float, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("model_id", Integer, ForeignKey("models.id"), nullable=False),
+    Column("categories", LargeBinary, nullable=False),  # float16, little-endian, one a category
+    sqlite_with_rowid=False,
+)
+Index(None, scores.c.time)  # retention goes by time alone
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("camera_id", Integer, ForeignKey("cameras.id"), nullable=False),
+    Column("start", Double, nullable=False),
+    Column("end", Double, nullable=False),
+    Column("peak", Float, nullable=False),
+    Column("peak_time", Double, nullable=False),
+    Column("category", String(100), nullable=False),
+    Column("probabilities", JSON, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("clip", Text),
+    Column("snapshot", Text),
+    Column("reason", Text),
+    Column("model", Text, nullable=False),
+    CheckConstraint("state IN ('new', 'open', 'ended', 'closed-by-restart')", name="state"),
+)
+Index(None, events.c.camera_id, events.c.start)
+Index(None, events.c.start)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", Integer, primary_key=True),  # rises with each review: the largest is the latest, whatever the clock
+    Column("event_id", String(64), ForeignKey("events.id", ondelete="CASCADE"), nullable=False),
+    Column("verdict", String(20), nullable=False),
+    Column("category", String(100)),
+    Column("reviewer", String(100), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("time", Double, nullable=False),
+    CheckConstraint("verdict IN ('confirmed', 'dismissed', 'relabelled')", name="verdict"),
+    CheckConstraint("verdict <> 'relabelled' OR category IS NOT NULL", name="relabelled"),
+)
+Index(None, reviews.c.event_id, reviews.c.id)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("progress", Float, nullable=False),
+    Column("result", JSON),
+    Column("error", Text),
+    Column("created", Double, nullable=False),
+    Column("updated", Double, nullable=False),
+    CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
+)
+Index(None, jobs.c.created)
+
+__all__ = ["cameras", "events", "jobs", "metadata", "models", "reviews", "scores"]
