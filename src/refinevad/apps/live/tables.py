@@ -62,7 +62,6 @@ scores = Table(
     Column("categories", LargeBinary, nullable=False),  # float16, little-endian, one a category
     sqlite_with_rowid=False,
 )
-Index(None, scores.c.time)  # retention goes by time alone
 
 events = Table(
     "events",

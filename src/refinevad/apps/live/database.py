@@ -1,0 +1,152 @@
+"""The database: SQLite in WAL mode by default, PostgreSQL by URL; brought to the newest schema when it is opened."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from refinevad.apps.live.secret import Secret
+from refinevad.errors import InputError, RefineVADError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK_WAIT_MS = 10_000
+_MIGRATION_LOCK = 0x5EF1_4EAD  # any number of our own: PostgreSQL's name for "one of us is migrating"
+_POSTGRES = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+
+
+class StorageError(RefineVADError):
+    """The database cannot be reached, is locked or full. What was not written may be tried again."""
+
+
+class Database:
+    """Connections to one database, and transactions on it. Safe to share between threads."""
+
+    def __init__(self, url: Secret) -> None:
+        """Raises InputError where the URL is none, or of a database that is not supported."""
+        self.url = _check(url.reveal())
+        self.sqlite = self.url.get_backend_name() == "sqlite"
+        try:
+            if self.sqlite:
+                Path(self.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+                self.engine = create_engine(self.url)
+                _prepare_sqlite(self.engine)
+            else:
+                self.engine = create_engine(self.url, pool_pre_ping=True, pool_timeout=10, connect_args=_POSTGRES)
+        except ModuleNotFoundError as error:
+            raise InputError("PostgreSQL needs psycopg; pip install 'refinevad[postgres]'") from error
+        except OSError as error:
+            raise InputError(f"storage {self.shown} cannot be made: {error.strerror}") from error
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password."""
+        return self.url.render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads. Raises StorageError."""
+        with self._translated(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction: all of it is stored or nothing. Raises StorageError."""
+        with self._translated(), self.engine.connect() as connection:
+            connection = connection.execution_options(refinevad_write=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+            reason = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
+            raise StorageError(f"storage {self.shown}: {reason}") from error
+
+    def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
+        """An INSERT with this database's ON CONFLICT."""
+        return sqlite.insert(table) if self.sqlite else postgresql.insert(table)
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; of several processes one does it and the others wait.
+
+        Raises:
+            InputError: the database was made by a newer refinevad, or it is no database of ours.
+            StorageError: it cannot be reached.
+        """
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        config.set_main_option("path_separator", "os")
+        try:
+            with self.write() as connection:
+                if not self.sqlite:
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        except CommandError as error:
+            raise InputError(
+                f"storage {self.shown} was made by a newer refinevad ({error}); update this one or name another storage"
+            ) from error
+        except DatabaseError as error:
+            reason = str(error.orig).split("\n")[0]
+            raise InputError(f"storage {self.shown} is no database of refinevad: {reason}") from error
+
+    def reclaim(self) -> None:
+        """Give pages of deleted rows back to the file system; PostgreSQL does so by itself."""
+        if self.sqlite:
+            with self._translated(), self.engine.connect() as connection:
+                raw = connection.connection.dbapi_connection
+                assert raw is not None
+                raw.execute("PRAGMA incremental_vacuum").fetchall()
+
+    def bytes_on_disk(self) -> int:
+        """Size of the database. Raises StorageError."""
+        with self.read() as connection:
+            if self.sqlite:
+                pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+                return int(pages) * int(connection.execute(text("PRAGMA page_size")).scalar_one())
+            return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+
+
+def _check(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise InputError("storage is no URL; write sqlite:///file.db or postgresql+psycopg://user@host/name") from None
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise InputError(f"storage '{url.drivername}' is not supported; use sqlite:/// or postgresql+psycopg://")
+    if url.drivername == "sqlite" and (not url.database or url.database == ":memory:"):
+        raise InputError("storage in memory would be lost; name a file, sqlite:///file.db")
+    return url
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """WAL: readers never wait for the writer. Writers take the lock when they begin, so that none fails half-way."""
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions of its own
+        connection.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT_MS}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts only before the first table is made
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the last moments, never the file
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("refinevad_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,1 @@
+"""One step a file: r<number>_<what>.py."""
