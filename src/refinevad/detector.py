@@ -16,6 +16,7 @@ from refinevad.extraction import extract
 from refinevad.features import Features, Provenance, require_same_signature
 from refinevad.scores import score
 from refinevad.timeline import SegmentRule, Timeline
+from refinevad.windows import WHOLE, WindowRule
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,12 @@ class Detection:
 
 
 class Detector:
-    """A trained run, ready for videos."""
+    """A trained run, ready for videos, which it scores under a window rule."""
 
-    def __init__(self, checkpoint: Checkpoint, run: str, encoder: EncoderChoice | None = None) -> None:
-        self.checkpoint, self.run = checkpoint, run
+    def __init__(
+        self, checkpoint: Checkpoint, run: str, encoder: EncoderChoice | None = None, window: WindowRule = WHOLE
+    ) -> None:
+        self.checkpoint, self.run, self.window = checkpoint, run, window
         self.rule = SegmentRule(**checkpoint.signature["rule"])
         self.encoder = encoder or open_encoder(checkpoint.encoder)
         require_same_signature(
@@ -52,9 +55,9 @@ class Detector:
         )
 
     @classmethod
-    def open(cls, run: Path) -> "Detector":
+    def open(cls, run: Path, window: WindowRule = WHOLE) -> "Detector":
         """Raises InputError where `run` is no finished run, or its encoder is not to be had here."""
-        return cls(Checkpoint.load(run), str(run))
+        return cls(Checkpoint.load(run), str(run), window=window)
 
     def detect(self, path: Path, progress: Callable[[int], None] | None = None) -> Detection:
         """Analyse one video. Raises InputError where it cannot be read."""
@@ -64,7 +67,7 @@ class Detector:
     def detect_features(self, features: Features, name: str) -> Detection:
         """Events of features already extracted. Raises InputError where they are of another encoder or rule."""
         require_same_signature(self.checkpoint.signature, features.provenance, name)
-        scored = score(self.checkpoint.model, features.values)
+        scored = score(self.checkpoint.model, features.values, features.timeline.time_bounds, self.window)
         calibration, categories = self.checkpoint.calibration, self.checkpoint.model.config.categories
         events = find_events(
             scored.segments, scored.categories, categories, features.timeline, EventRule.of(calibration)

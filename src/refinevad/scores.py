@@ -1,5 +1,6 @@
-"""features -> scores: a model's segment scores for a video of any length, by one window rule."""
+"""features -> scores: a model's segment scores of a recording or a stream, by one window rule (windows.py)."""
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,10 +8,9 @@ import torch
 from jaxtyping import Float
 
 from refinevad.model import RefineVAD
-from refinevad.tokens import merge_runs
+from refinevad.tokens import merge_runs, opens_run
+from refinevad.windows import WHOLE, Window, Windowing, WindowRule, windows
 
-WINDOW_SEGMENTS = 4096  # 44 minutes of 0.64 s segments are scored at once; longer videos in overlapping windows
-OVERLAP_SEGMENTS = 512
 SMOOTHING_LEAST, SMOOTHING_MOST = 2.0, 40.0  # segments a relative Gaussian is held to
 
 
@@ -38,80 +38,172 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class _Raw:
-    """Logits before smoothing, of segments or of tokens; `video` is the whole video's evidence."""
+class WindowScores:
+    """What a window says of its segments, before the sigmoid, so that windows can be blended.
 
-    logits: Float[np.ndarray, "segment"]
-    shares: Float[np.ndarray, "segment category"]
-    shift_ratio: Float[np.ndarray, "segment"]
+    Attributes:
+        rows: each segment's logit, shift ratio r_t, and logits of its share among the categories.
+        presence: probability that a category occurs in the window.
+    """
+
+    rows: Float[np.ndarray, "segment row"]
     presence: Float[np.ndarray, "category"]
-    video: float
-
-
-def windows(segments: int, window: int = WINDOW_SEGMENTS, overlap: int = OVERLAP_SEGMENTS) -> list[tuple[int, int]]:
-    """Half-open stretches that cover `segments`; one where a window holds the video, else overlapping."""
-    if segments <= window:
-        return [(0, segments)]
-    step = window - overlap
-    count = -(-(segments - window) // step)
-    return [*((i * step, i * step + window) for i in range(count)), (segments - window, segments)]
 
 
 def score(
     model: RefineVAD,
     values: Float[np.ndarray, "segment channel"],
-    window: int = WINDOW_SEGMENTS,
-    overlap: int = OVERLAP_SEGMENTS,
+    time_bounds: Float[np.ndarray, "bound"] | None = None,
+    rule: WindowRule = WHOLE,
 ) -> Scores:
-    """Score one video's segments; a longer one than `window` in windows, blended linearly where they overlap."""
+    """Score one video's segments under a window rule; one in seconds needs the segments' borders in seconds."""
+    tokens = opens_run(values) if model.config.merge_runs else None
+    bounds = np.arange(len(values) + 1.0) if time_bounds is None else time_bounds
+    blend, rows = Blend(), []
+    presence = np.zeros(len(model.config.categories))
+    for window in windows(bounds, rule, tokens):
+        scored = score_window(model, values[window.start : window.end])
+        rows.append(blend.add(window, scored.rows[window.zone - window.start :]))
+        presence = np.maximum(presence, scored.presence)
+    whole = np.concatenate([*rows, blend.rest(len(model.config.categories) + 2)])
+    segments, categories = as_scores(whole)
+    return Scores(segments, categories, presence, whole[:, 1])
+
+
+def score_window(model: RefineVAD, values: Float[np.ndarray, "segment channel"]) -> WindowScores:
+    """One pass over the segments of a window, and all that is done to a video's curve, inside the window."""
     config = model.config
     if config.merge_runs:
         tokens = merge_runs(values)
         if not len(tokens.values):  # nothing to go by: undecided everywhere
-            raw = _undecided(len(values), len(config.categories))
+            count = len(config.categories)
+            rows, presence, video = np.zeros((len(values), count + 2)), np.zeros(count), 0.0
         else:
-            part = _logits(model, tokens.values, window, overlap)
-            raw = _Raw(
-                tokens.expand(part.logits, 0.0),
-                tokens.expand(part.shares, part.shares.mean(0)),
-                tokens.expand(part.shift_ratio, 0.0),
-                part.presence,
-                part.video,
-            )
+            merged, presence, video = _pass(model, tokens.values)
+            empty = np.concatenate([[0.0, 0.0], merged[:, 2:].mean(0)])
+            rows = tokens.expand(merged, empty)
     else:
-        raw = _logits(model, values, window, overlap)
-    logits, shares = raw.logits, raw.shares
-    if config.relative_smoothing and len(values):
+        rows, presence, video = _pass(model, values)
+    if config.relative_smoothing:
         sigma = float(np.clip(config.relative_smoothing * len(values), SMOOTHING_LEAST, SMOOTHING_MOST))
-        logits, shares = gaussian(logits[:, None], sigma)[:, 0], gaussian(shares, sigma)
-    scores = 1.0 / (1.0 + np.exp(-(logits + config.video_weight * raw.video)))
-    shares = np.exp(shares - shares.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
-    return Scores(scores, scores[:, None] * shares, raw.presence, raw.shift_ratio)
+        smooth = [0, *range(2, rows.shape[1])]
+        rows[:, smooth] = gaussian(rows[:, smooth], sigma)
+    rows[:, 0] += config.video_weight * video
+    return WindowScores(rows, presence)
 
 
 @torch.inference_mode()
-def _logits(model: RefineVAD, values: Float[np.ndarray, "segment channel"], window: int, overlap: int) -> _Raw:
-    segments, categories = len(values), len(model.config.categories)
+def _pass(
+    model: RefineVAD, values: Float[np.ndarray, "token channel"]
+) -> tuple[Float[np.ndarray, "token row"], Float[np.ndarray, "category"], float]:
+    """Rows as in WindowScores, presence, and the video's evidence."""
     device = next(model.parameters()).device
-    total, weight = np.zeros((segments, categories + 2)), np.zeros((segments, 1))
-    presence, video = np.zeros(categories), 0.0
-    for start, end in windows(segments, window, overlap):
-        x = torch.from_numpy(np.ascontiguousarray(values[start:end], dtype=np.float32))[None].to(device)
-        output = model(x, torch.ones(1, end - start, dtype=torch.bool, device=device))
-        piece = torch.cat([output.logits[..., None], output.shift_ratio[..., None], output.share_logits], dim=-1)[0]
-        blend = _blend(end - start, overlap, start > 0, end < segments)[:, None]
-        total[start:end] += blend * piece.double().cpu().numpy()
-        weight[start:end] += blend
-        presence = np.maximum(presence, output.presence[0].double().cpu().numpy())
-        video += float(output.video_evidence[0]) * float(blend.sum())
-    video /= float(weight.sum())
-    total /= weight
-    return _Raw(total[:, 0], total[:, 2:], total[:, 1], presence, video)
+    x = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))[None].to(device)
+    output = model(x, torch.ones(1, len(values), dtype=torch.bool, device=device))
+    rows = torch.cat([output.logits[..., None], output.shift_ratio[..., None], output.share_logits], dim=-1)[0]
+    return rows.double().cpu().numpy(), output.presence[0].double().cpu().numpy(), float(output.video_evidence[0])
 
 
-def _undecided(segments: int, categories: int) -> _Raw:
-    return _Raw(np.zeros(segments), np.zeros((segments, categories)), np.zeros(segments), np.zeros(categories), 0.0)
+def as_scores(
+    rows: Float[np.ndarray, "segment row"],
+) -> tuple[Float[np.ndarray, "segment"], Float[np.ndarray, "segment category"]]:
+    """(anomaly score, score of each category) of blended rows."""
+    scores = 1.0 / (1.0 + np.exp(-rows[:, 0]))
+    shares = rows[:, 2:]
+    shares = np.exp(shares - shares.max(axis=1, keepdims=True))
+    return scores, scores[:, None] * shares / shares.sum(axis=1, keepdims=True)
+
+
+class Blend:
+    """Weighted mean of windows' rows where they overlap; what is final comes out in order."""
+
+    def __init__(self) -> None:
+        self._total: Float[np.ndarray, "open row"] | None = None
+        self._weight: Float[np.ndarray, "open 1"] | None = None
+
+    def add(self, window: Window, rows: Float[np.ndarray, "zone row"]) -> Float[np.ndarray, "final row"]:
+        """Take the rows of a window's zone; return those of segments that are now final."""
+        weight = window.weights[:, None]
+        total = weight * rows
+        if self._total is not None and self._weight is not None:
+            total[: len(self._total)] += self._total
+            weight[: len(self._weight)] += self._weight
+        final = window.final - window.zone
+        self._total, self._weight = total[final:], weight[final:]
+        return np.asarray(total[:final] / weight[:final])
+
+    def rest(self, width: int) -> Float[np.ndarray, "open row"]:
+        """The rows no later window has a say in, when there is none."""
+        total, weight = self._total, self._weight
+        self._total = self._weight = None
+        return np.zeros((0, width)) if total is None or weight is None else np.asarray(total / weight)
+
+
+@dataclass(frozen=True)
+class SegmentScores:
+    """Final scores of consecutive segments of a stream, in [0, 1], with their times in seconds."""
+
+    start_s: Float[np.ndarray, "segment"]
+    end_s: Float[np.ndarray, "segment"]
+    scores: Float[np.ndarray, "segment"]
+    categories: Float[np.ndarray, "segment category"]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @classmethod
+    def none(cls, categories: int) -> "SegmentScores":
+        return cls(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros((0, categories)))
+
+
+class StreamScorer:
+    """`score`, segment by segment: the same numbers, each when its window closes. Holds one window at most."""
+
+    def __init__(self, model: RefineVAD, rule: WindowRule) -> None:
+        self.model = model
+        self._windowing, self._blend = Windowing(rule), Blend()
+        self._values: deque[Float[np.ndarray, channel]] = deque()
+        self._first = 0  # segment of _values[0]
+        self._open: deque[tuple[float, float]] = deque()  # times of segments without a final score
+
+    @property
+    def held(self) -> int:
+        """Segments in memory."""
+        return len(self._values)
+
+    def push(self, values: Float[np.ndarray, "channel"], start_s: float, end_s: float) -> SegmentScores:
+        """Take a segment; return those whose scores became final."""
+        token = True
+        if self.model.config.merge_runs and self._values:
+            token = bool(opens_run(np.stack([self._values[-1], values]))[1])
+        self._values.append(values)
+        self._open.append((start_s, end_s))
+        window = self._windowing.push(start_s, end_s, token)
+        rows = self._score(window) if window is not None else self._nothing
+        while self._first < self._windowing.first:
+            self._values.popleft()
+            self._first += 1
+        return self._finish(rows)
+
+    def flush(self) -> SegmentScores:
+        """The rest, when the stream ends."""
+        window = self._windowing.flush()
+        rows = self._score(window) if window is not None else self._nothing
+        return self._finish(np.concatenate([rows, self._blend.rest(rows.shape[1])]))
+
+    @property
+    def _nothing(self) -> Float[np.ndarray, "none row"]:
+        return np.zeros((0, len(self.model.config.categories) + 2))
+
+    def _score(self, window: Window) -> Float[np.ndarray, "final row"]:
+        values = np.stack([self._values[place - self._first] for place in range(window.start, window.end)])
+        rows = score_window(self.model, values).rows
+        return self._blend.add(window, rows[window.zone - window.start :])
+
+    def _finish(self, rows: Float[np.ndarray, "final row"]) -> SegmentScores:
+        times = np.array([self._open.popleft() for _ in range(len(rows))]).reshape(-1, 2)
+        scores, categories = as_scores(rows)
+        return SegmentScores(times[:, 0], times[:, 1], scores, categories)
 
 
 def gaussian(values: Float[np.ndarray, "segment channel"], sigma: float) -> Float[np.ndarray, "segment channel"]:
@@ -121,10 +213,3 @@ def gaussian(values: Float[np.ndarray, "segment channel"], sigma: float) -> Floa
     kernel /= kernel.sum()
     padded = np.pad(values, ((reach, reach), (0, 0)), mode="edge")
     return np.stack([np.convolve(column, kernel, "valid") for column in padded.T], axis=1)
-
-
-def _blend(length: int, overlap: int, fade_in: bool, fade_out: bool) -> Float[np.ndarray, "segment"]:
-    ramp = (np.arange(length) + 1.0) / (overlap + 1.0)
-    rising = np.minimum(ramp, 1.0) if fade_in else np.ones(length)
-    falling = np.minimum(ramp, 1.0)[::-1] if fade_out else np.ones(length)
-    return np.minimum(rising, falling)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 _EQUAL = 1e-6
 
@@ -30,9 +30,15 @@ def merge_runs(values: Float[np.ndarray, "segment channel"]) -> Tokens:
     """Merge maximal runs of equal segments and leave empty ones out."""
     if not len(values):
         return Tokens(values, np.zeros(0, dtype=np.int64))
-    opens = np.ones(len(values), dtype=bool)
-    opens[1:] = np.abs(np.diff(values, axis=0)).max(axis=1, initial=0.0) > _EQUAL
+    opens = opens_run(values)
     first = np.flatnonzero(opens)
     kept = values[first].any(axis=1)
     token = np.where(kept, np.cumsum(kept) - 1, -1)
     return Tokens(values[first[kept]], token[np.cumsum(opens) - 1])
+
+
+def opens_run(values: Float[np.ndarray, "segment channel"]) -> Bool[np.ndarray, "segment"]:
+    """Whether a segment differs from the one before it; the first one does."""
+    opens = np.ones(len(values), dtype=bool)
+    opens[1:] = np.abs(np.diff(values, axis=0)).max(axis=1, initial=0.0) > _EQUAL
+    return opens

@@ -10,12 +10,13 @@ from jaxtyping import Bool, Float, Int
 from refinevad.checkpoint import Checkpoint
 from refinevad.features import Features, require_same_signature
 from refinevad.model import RefineVAD
-from refinevad.scores import Scores, score, windows
+from refinevad.scores import Scores, score
 from refinevad.timeline import Timeline
 from refinevad.tokens import merge_runs
 from refinevad.training.controls import MOTION_PART
 from refinevad.training.dataset import Item
 from refinevad.training.truth import Truth
+from refinevad.windows import windows
 
 NORMAL = "normal"
 FRAME_DIFFERENCE, FEATURE_STEP = "frame difference", "feature step"
@@ -141,11 +142,12 @@ def step_length(values: Float[np.ndarray, "segment channel"]) -> Float[np.ndarra
 def embed(model: RefineVAD, values: Float[np.ndarray, "segment channel"]) -> Float[np.ndarray, "width"]:
     """CORE's pooled vector of one video; of one longer than a window, the windows' mean by length."""
     total, length = np.zeros(model.config.width), 0
-    for start, end in windows(len(values)):
-        x = torch.from_numpy(np.ascontiguousarray(values[start:end], dtype=np.float32))[None]
-        output = model(x, torch.ones(1, end - start, dtype=torch.bool))
-        total += (end - start) * output.embedding[0].double().numpy()
-        length += end - start
+    for window in windows(np.arange(len(values) + 1.0)):
+        held = window.end - window.start
+        x = torch.from_numpy(np.ascontiguousarray(values[window.start : window.end], dtype=np.float32))[None]
+        output = model(x, torch.ones(1, held, dtype=torch.bool))
+        total += held * output.embedding[0].double().numpy()
+        length += held
     return total / length
 
 

@@ -1,0 +1,235 @@
+"""The chain of detector.py, incremental: push frames or segments, get scores and event updates. No I/O of its own.
+
+Under the same window rule it gives what `Detector` gives, however the input is chunked. What it does with input that is
+not as it should be:
+
+- a frame that is not later than the one before it (late, twice) is dropped and counted in `counts.late`;
+- one that lies more than `RESTART_S` before it is a source that began again: counted in `counts.restarts`, then a gap;
+- a source that pauses makes no empty segment: the segment before lasts until the next frame, as in a recording of it;
+- `gap()`, for a caller who knows that pictures are missing: the open segment ends one nominal frame after its last one,
+  what waits is scored as it stands, open events end, and nothing before is in any window after.
+
+Memory is bounded by the window: one segment's pixels, a window's vectors, and the scores that still wait.
+"""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from refinevad.checkpoint import Checkpoint
+from refinevad.clips import ClipCutter
+from refinevad.encoders.choice import EncoderChoice
+from refinevad.errors import InputError
+from refinevad.events import EventRule
+from refinevad.features import Provenance, require_same_signature
+from refinevad.frames import Clip
+from refinevad.scores import SegmentScores, StreamScorer
+from refinevad.timeline import SegmentRule
+from refinevad.tracking import EventTracker, EventUpdate
+from refinevad.windows import WindowRule
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+RESTART_S = 5.0  # network cameras deliver a frame late by less; a clock that jumps back further was set anew
+
+
+@dataclass(frozen=True)
+class StreamOutput:
+    """What one push brought.
+
+    Attributes:
+        segments: scores that became final, with their times.
+        updates: what they change in the events.
+        arrived: the clock when the last frame of each of these segments was pushed.
+        at: the clock when this output was made; `at - arrived` is how long each score took.
+    """
+
+    segments: SegmentScores
+    updates: tuple[EventUpdate, ...]
+    arrived: Float[np.ndarray, "segment"]
+    at: float
+
+
+@dataclass
+class StreamCounts:
+    """What came, and what became of it.
+
+    Attributes:
+        frames: used; segments: made or pushed; late: frames or segments dropped because they do not advance;
+        gaps: told by the caller; restarts: found by a time stamp that jumped back.
+    """
+
+    frames: int = 0
+    segments: int = 0
+    late: int = 0
+    gaps: int = 0
+    restarts: int = 0
+
+
+class StreamingDetector:
+    """One stream's detector. Push frames, or segments of features, not both.
+
+    Checkpoint and encoder can be shared by streams of one thread.
+
+    Args:
+        rule: window and delay; the window must be finite.
+        encoder: for frames; without one only segments can be pushed.
+        rate_hz: the source's nominal frames a second (see `ClipCutter`).
+        clock: seconds on any scale that rises, for `StreamOutput.arrived` and `at` alone.
+
+    Raises:
+        InputError: an unbounded window, or an encoder that is not the model's.
+    """
+
+    _last_s: float  # of the newest frame, or the end of the newest segment
+    _last_arrival: float
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        rule: WindowRule,
+        encoder: EncoderChoice | None = None,
+        rate_hz: float = 25.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not math.isfinite(rule.window_s):
+            raise InputError("a stream needs a window in seconds: give its length")
+        if not rate_hz > 0:
+            raise InputError(f"a stream needs a nominal rate above 0 frames a second: got {rate_hz}")
+        self.segment_rule = SegmentRule(**checkpoint.signature["rule"])
+        if encoder is not None:
+            found = Provenance(encoder.identity.as_dict(), self.segment_rule.as_dict())
+            require_same_signature(checkpoint.signature, found, f"encoder '{encoder.spec}'")
+        self.checkpoint, self.rule, self.encoder, self.rate_hz = checkpoint, rule, encoder, rate_hz
+        self.counts = StreamCounts()
+        self._clock = clock
+        self._tracker = EventTracker(self.categories, EventRule.of(checkpoint.calibration))
+        self._begin()
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return self.checkpoint.model.config.categories
+
+    @property
+    def held_segments(self) -> int:
+        """Segments in memory."""
+        return self._scorer.held
+
+    def push_frame(self, image: "UInt8[np.ndarray, 'height width 3'] | VideoFrame", time_s: float) -> StreamOutput:
+        """Take a frame, as RGB or as PyAV decoded it, shown at `time_s` on the source's clock.
+
+        Raises:
+            InputError: a time that is no number, no encoder, one that needs captions, or one that gives NaN.
+        """
+        if not math.isfinite(time_s):
+            raise InputError(f"a frame's time is a number of seconds: got {time_s}")
+        output = self._nothing()
+        if time_s <= self._last_s:
+            if self._last_s - time_s <= RESTART_S:
+                self.counts.late += 1
+                return output
+            self.counts.restarts += 1
+            output = self.flush()
+        clip = self._open_cutter().push(_as_frame(image), time_s)
+        if clip is not None:
+            output = _joined(output, self._clip(clip))
+        self.counts.frames += 1
+        self._last_s, self._last_arrival = time_s, self._clock()
+        return output
+
+    def push_segment(self, features: Float[np.ndarray, "channel"], start_s: float, end_s: float) -> StreamOutput:
+        """Take a segment's vector. It must end after the one before it; where it overlaps that one it begins later.
+
+        Raises:
+            InputError: a segment that does not last, or a vector that the model cannot take.
+        """
+        if not (math.isfinite(start_s) and math.isfinite(end_s) and start_s < end_s):
+            raise InputError(f"a segment must last: got {start_s} to {end_s} seconds")
+        output = self._nothing()
+        if start_s < self._last_s - RESTART_S:
+            self.counts.restarts += 1
+            output = self.flush()
+        elif end_s <= self._last_s:
+            self.counts.late += 1
+            return output
+        self._last_arrival = self._clock()
+        return _joined(output, self._segment(features, max(start_s, self._last_s), end_s))
+
+    def gap(self) -> StreamOutput:
+        """Pictures are missing from here on; the next push begins a new window."""
+        self.counts.gaps += 1
+        return self.flush()
+
+    def flush(self) -> StreamOutput:
+        """The stream ended: the last segment, the scores that wait, and the end of open events."""
+        last = self._cutter.close() if self._cutter is not None else None
+        output = self._nothing() if last is None else self._clip(last)
+        rest = self._output(self._scorer.flush())
+        updates = tuple(self._tracker.flush())
+        self._begin()
+        output = _joined(output, rest)
+        return StreamOutput(output.segments, output.updates + updates, output.arrived, self._clock())
+
+    def _begin(self) -> None:
+        self._scorer = StreamScorer(self.checkpoint.model, self.rule)
+        self._cutter: ClipCutter | None = None
+        self._arrivals: deque[float] = deque()  # of segments without a final score
+        self._last_s, self._last_arrival = -math.inf, math.nan
+
+    def _open_cutter(self) -> ClipCutter:
+        if self._cutter is None:
+            if self.encoder is None:
+                raise InputError("this stream was opened without an encoder: push segments of features")
+            if self.encoder.text is not None:
+                raise InputError(f"encoder '{self.encoder.spec}' needs captions, which frames do not have")
+            self._cutter = ClipCutter(self.encoder.needs, self.segment_rule, self.rate_hz)
+        return self._cutter
+
+    def _clip(self, clip: Clip) -> StreamOutput:
+        assert self.encoder is not None
+        return self._segment(self.encoder.encode_clips([clip])[0], clip.start_s, clip.end_s)
+
+    def _segment(self, features: Float[np.ndarray, "channel"], start_s: float, end_s: float) -> StreamOutput:
+        channels = self.checkpoint.model.config.channels
+        if features.shape != (channels,):
+            raise InputError(f"the model takes {channels} numbers a segment: got {features.shape}")
+        if not np.isfinite(features).all():
+            raise InputError(f"NaN or infinite values in the segment from {start_s:.2f} s; check the encoder's weights")
+        self.counts.segments += 1
+        self._arrivals.append(self._last_arrival)
+        self._last_s = end_s
+        return self._output(self._scorer.push(features, start_s, end_s))
+
+    def _output(self, segments: SegmentScores) -> StreamOutput:
+        arrived = np.array([self._arrivals.popleft() for _ in range(len(segments))], dtype=np.float64)
+        return StreamOutput(segments, tuple(self._tracker.push(segments)), arrived, self._clock())
+
+    def _nothing(self) -> StreamOutput:
+        return StreamOutput(SegmentScores.none(len(self.categories)), (), np.zeros(0), self._clock())
+
+
+def _as_frame(image: "UInt8[np.ndarray, 'height width 3'] | VideoFrame") -> "VideoFrame":
+    if not isinstance(image, np.ndarray):
+        return image
+    from av.video.frame import VideoFrame
+
+    return VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+
+
+def _joined(first: StreamOutput, second: StreamOutput) -> StreamOutput:
+    a, b = first.segments, second.segments
+    segments = SegmentScores(
+        np.concatenate([a.start_s, b.start_s]),
+        np.concatenate([a.end_s, b.end_s]),
+        np.concatenate([a.scores, b.scores]),
+        np.concatenate([a.categories, b.categories]),
+    )
+    arrived = np.concatenate([first.arrived, second.arrived])
+    return StreamOutput(segments, first.updates + second.updates, arrived, second.at)

@@ -1,0 +1,97 @@
+"""Events as they come are those of the whole curve, whatever the pieces; each is told of once, in order."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refinevad.events import Event, EventRule, find_events
+from refinevad.scores import SegmentScores
+from refinevad.timeline import Timeline
+from refinevad.tracking import EventTracker, EventUpdate
+
+NAMES = ("a", "b")
+
+
+def pieces(scores: np.ndarray, shares: np.ndarray, bounds: np.ndarray, cuts: list[int]) -> list[SegmentScores]:
+    edges = [0, *sorted(cuts), len(scores)]
+    return [SegmentScores(bounds[:-1][a:b], bounds[1:][a:b], scores[a:b], shares[a:b]) for a, b in pairwise(edges)]
+
+
+def follow(updates: list[EventUpdate]) -> list[Event]:
+    """What a reader who keeps one row an event ends with; every update must fit what was told before."""
+    rows: dict[int, Event] = {}
+    ended: dict[int, Event] = {}
+    for update in updates:
+        assert update.event not in ended
+        if update.kind == "new":
+            assert update.event == len(rows) + 1
+            assert update.before is None
+        else:
+            assert update.before == rows[update.event]
+        if update.kind == "update":
+            assert update.before != update.after
+        rows[update.event] = update.after
+        if update.kind == "end":
+            ended[update.event] = update.after
+    assert set(ended) == set(rows)
+    return [ended[number] for number in sorted(ended)]
+
+
+def assert_same(found: list[Event], expected: list[Event]) -> None:
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert (one.start_s, one.end_s, one.peak, one.peak_s, one.category) == (
+            *(other.start_s, other.end_s, other.peak, other.peak_s, other.category),
+        )
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-12)
+
+
+@given(st.data(), st.integers(0, 60), st.integers(0, 2**32 - 1))
+def test_updates_assemble_to_the_events_of_the_whole_curve(data: st.DataObject, segments: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    scores = generator.choice([0.1, 0.3, 0.4, 0.5, 0.6, 0.9], segments)  # thresholds themselves among them
+    shares = scores[:, None] * generator.dirichlet([1.0, 1.0], segments).reshape(-1, 2)
+    bounds = np.concatenate([[0.0], np.cumsum(generator.choice([0.25, 0.5, 0.75], segments))])
+    rule = EventRule(
+        0.5, data.draw(st.sampled_from([0.3, 0.4, 0.5, 0.7])), *data.draw(st.sampled_from([(0.5, 2), (1.5, 1)]))
+    )
+    tracker, updates = EventTracker(NAMES, rule), []
+    for piece in pieces(scores, shares, bounds, data.draw(st.lists(st.integers(0, segments), max_size=9))):
+        told = tracker.push(piece)
+        kinds = [(update.kind, update.event) for update in told]
+        assert len(set(kinds)) == len(kinds)
+        updates += told
+    updates += tracker.flush()
+    timeline = Timeline(np.arange(segments + 1), bounds)
+    assert_same(follow(updates), find_events(scores, shares, NAMES, timeline, rule))
+
+
+def test_one_event_by_hand() -> None:
+    """Above 0.5 from 2 to 4 s and from 5 to 6 s, below everything between: one event, ended 2 s later."""
+    curve = np.array([0.1, 0.1, 0.8, 0.7, 0.1, 0.9, 0.1, 0.1, 0.1])
+    tracker = EventTracker(NAMES, EventRule(0.5, 0.3, 1.5, 2.0))
+    told: dict[int, list[tuple[str, int, float]]] = {}
+    for second, score in enumerate(curve):
+        share = np.array([[score, 0.0]])
+        one = SegmentScores(np.array([float(second)]), np.array([second + 1.0]), np.array([score]), share)
+        told[second] = [(u.kind, u.event, u.after.end_s) for u in tracker.push(one)]
+    nothing: list[tuple[str, int, float]] = []
+    assert told == {
+        **dict.fromkeys((0, 1, 2, 4, 6, 8), nothing),  # at 2 it has not lasted 1.5 s
+        3: [("new", 1, 4.0)],
+        5: [("update", 1, 6.0)],
+        7: [("end", 1, 6.0)],  # what begins at 8 s is 2 s behind 6 s: too late to be merged
+    }
+    assert tracker.flush() == []
+
+
+def test_a_run_that_never_passes_the_upper_threshold_keeps_an_event_open_but_does_not_lengthen_it() -> None:
+    curve = np.array([0.8, 0.8, 0.1, 0.4, 0.4, 0.4, 0.4, 0.1])
+    tracker, bounds = EventTracker(NAMES, EventRule(0.5, 0.3, 0.5, 2.0)), np.arange(9.0)
+    single = pieces(curve, curve[:, None] * [0.5, 0.5], bounds, list(range(1, 8)))
+    told = [[(u.kind, u.after.end_s) for u in tracker.push(piece)] for piece in single]
+    # from 3 s a run is under way that would be merged, should it pass 0.5
+    assert told == [[("new", 1.0)], [("update", 2.0)], [], [], [], [], [], [("end", 2.0)]]
