@@ -17,6 +17,7 @@ from refinevad.errors import InputError
 
 # no ; and no line end, which mean something in videos.csv
 _CATEGORY = re.compile(r"\w(?:[\w .&/'()-]{0,98}[\w)])?")
+EVENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # also a file's name
 _OPEN: tuple[EventState, ...] = ("new", "open")
 # a state is never taken back: what is delivered late or twice changes nothing. An end that was still on its way when a
 # restart closed the event is nevertheless its true end.
@@ -33,9 +34,11 @@ class EventLog:
         """Store an event or its newer state; an older state than the stored one is ignored. None erases no file.
 
         Raises:
-            InputError: the camera is not known, or a path leads out of the media folder.
+            InputError: the camera is not known, the id is no plain name, or a path leads out of the media folder.
             StorageError: nothing was stored.
         """
+        if not EVENT_ID.fullmatch(event.id):
+            raise InputError(f"event id {event.id!r}: use at most 64 letters, digits, - and _")
         for path in (event.clip, event.snapshot):
             _check_inside(path)
         values: dict[str, Any] = {
@@ -113,6 +116,21 @@ class EventLog:
         query = _with_review().where(*conditions).order_by(events.start.desc(), events.id).limit(limit).offset(skip)
         with self._database.read() as connection:
             return [_reviewed(row) for row in connection.execute(query)]
+
+    def ended_before(self, time: float, reviewed: bool) -> list[EventRecord]:
+        """Events that are over and ended before `time`, oldest first."""
+        events = tables.events.c
+        given = _LATEST.c.id.is_not(None) if reviewed else _LATEST.c.id.is_(None)
+        query = _with_review().where(events.end < time, events.state.not_in(_OPEN), given).order_by(events.end)
+        with self._database.read() as connection:
+            return [_reviewed(row).event for row in connection.execute(query)]
+
+    def with_files(self) -> list[ReviewedEvent]:
+        """Events that have a clip or a snapshot, oldest first."""
+        events = tables.events.c
+        query = _with_review().where(events.clip.is_not(None) | events.snapshot.is_not(None))
+        with self._database.read() as connection:
+            return [_reviewed(row) for row in connection.execute(query.order_by(events.start, events.id))]
 
     def close_open(self, reason: str) -> list[EventRecord]:
         """Close what a stopped process left open, as `closed-by-restart`; return the events as they are now."""

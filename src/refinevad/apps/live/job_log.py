@@ -65,6 +65,12 @@ class JobLog:
         with self._database.write() as connection:
             return connection.execute(statement.values(**values)).rowcount
 
+    def unfinished(self) -> list[Job]:
+        """Jobs queued or running, oldest first."""
+        query = select(tables.jobs).where(tables.jobs.c.state.in_(("queued", "running")))
+        with self._database.read() as connection:
+            return [Job(**row._mapping) for row in connection.execute(query.order_by(tables.jobs.c.created))]
+
     def finished_before(self, time: float) -> list[Job]:
         """Jobs not touched since, the oldest first."""
         columns = tables.jobs.c

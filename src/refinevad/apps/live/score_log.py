@@ -65,10 +65,13 @@ class ScoreLog:
             found = connection.execute(select(models.id, models.categories).where(models.id.in_(used))).all()
         names_of = {row.id: tuple(row.categories) for row in found}
         names = tuple(dict.fromkeys(name for number in used for name in names_of[number]))
-        columns = {number: [names.index(name) for name in own] for number, own in names_of.items()}
         categories = np.full((len(rows), len(names)), np.nan)
-        for i, row in enumerate(rows):
-            categories[i, columns[row.model_id]] = np.frombuffer(row.categories, dtype=_PACKED)
+        model = np.array([row.model_id for row in rows], dtype=np.int64)
+        for number in used:
+            own = np.flatnonzero(model == number)
+            packed = np.frombuffer(b"".join(row.categories for row in rows if row.model_id == number), dtype=_PACKED)
+            columns = np.array([names.index(name) for name in names_of[number]], dtype=np.int64)
+            categories[np.ix_(own, columns)] = packed.reshape(len(own), len(columns))
         return ScoreCurve(
             np.array([row.time for row in rows], dtype=np.float64),
             np.array([row.length_s for row in rows], dtype=np.float64),

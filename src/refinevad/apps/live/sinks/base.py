@@ -13,6 +13,7 @@ from refinevad.events import Event
 
 SCHEMA_VERSION = 1
 Kind = Literal["new", "update", "end"]
+RESTART = "restart"  # the `reason` of an end that is told after the process was stopped in mid-event
 
 
 class EventFacts(TypedDict):

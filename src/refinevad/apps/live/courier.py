@@ -1,0 +1,157 @@
+"""Carries envelopes from the outbox to one sink, at the sink's pace, and keeps trying.
+
+After a failure the whole sink rests: 1 s, 2 s, 4 s ... up to a minute, each cut by up to a half at random, so that
+many couriers do not return together; a receiver that says when (Retry-After, a rate limit) is believed, up to an hour.
+The envelope that failed goes behind those of other events, so that one bad event does not hold the rest up. All
+durations are monotonic.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Iterable
+
+from refinevad.apps.live.clock import Clock
+from refinevad.apps.live.outbox import Entry, Outbox, OutboxError
+from refinevad.apps.live.sinks.base import DeliveryError, Envelope, RefusedError, ScoreSink, Sink
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_ASKED_S = 1.0, 60.0, 3600.0
+IDLE_S = 1.0  # an idle courier looks again by itself, should a wake-up be missed
+
+
+def backoff_s(failures: int, chance: float) -> float:
+    """Pause after so many failures in a row; `chance` in [0, 1) takes up to half of it away."""
+    longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(failures - 1, 30))
+    return longest * (1.0 - 0.5 * chance)
+
+
+class Courier:
+    """Delivers one sink's envelopes. `step` does one piece of work; `start` runs steps on a thread."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        outbox: Outbox,
+        clock: Clock,
+        tell: Callable[[str], None] = lambda sentence: None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`tell` is given a sentence at the first of several failures and at each refusal."""
+        self.sink, self._outbox, self._clock, self._tell, self._chance = sink, outbox, clock, tell, chance
+        self.delivered = self.failed = self.refused = 0
+        self._failures = 0  # in a row
+        self._resting_until = clock.monotonic()
+        self._behind: dict[int, int] = {}  # entry -> attempts: those that failed come after the others
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def step(self) -> float | None:
+        """Deliver one envelope if it is time; seconds until the next step is due, None: nothing waits."""
+        rest = self._resting_until - self._clock.monotonic()
+        if rest > 0:
+            return rest
+        entries = self._outbox.heads(self.sink.name)
+        if not entries:
+            self._behind.clear()
+            return None
+        entry = min(entries, key=lambda entry: (self._behind.get(entry.number, 0), entry.number))
+        try:
+            self.sink.deliver(entry.envelope)
+        except RefusedError as error:
+            self.refused += 1
+            self._tell(f"{self.sink.name}: {error}; dropped")
+            self._outbox.refuse(entry)
+        except DeliveryError as error:
+            return self._rest(entry, error)
+        else:
+            self.delivered += 1
+            self._outbox.acknowledge(entry)
+        self._behind.pop(entry.number, None)
+        self._failures = 0
+        return 0.0
+
+    def _rest(self, entry: Entry, error: DeliveryError) -> float:
+        if error.retry_after_s is not None:  # asked to wait: not a failure of the receiver
+            pause = min(max(error.retry_after_s, 0.0), LONGEST_ASKED_S)
+        else:
+            self.failed += 1
+            self._failures += 1
+            self._behind[entry.number] = self._behind.get(entry.number, 0) + 1
+            pause = backoff_s(self._failures, self._chance())
+            if self._failures == 1:
+                self._tell(f"{self.sink.name}: {error}; kept and tried again")
+        self._resting_until = self._clock.monotonic() + pause
+        return pause
+
+    def start(self) -> None:
+        """Run on a thread until `stop`."""
+        self._thread = threading.Thread(target=self._run, name=f"courier {self.sink.name}", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something new waits."""
+        self._wake.set()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End the thread and close the sink; what is not delivered stays in the outbox."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+        self.sink.close()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                due = self.step()
+            except OutboxError as error:
+                self._tell(str(error))
+                due = LONGEST_PAUSE_S
+            if due is None:
+                self._wake.wait(IDLE_S)
+                self._wake.clear()
+            elif due > 0:
+                self._stop.wait(due)
+
+
+class Dispatch:
+    """Every sink with its courier: `send` writes an envelope to disk and returns; delivery happens behind."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        sinks: list[Sink],
+        clock: Clock,
+        tell: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self.outbox = outbox
+        self.couriers = {sink.name: Courier(sink, outbox, clock, tell) for sink in sinks}
+        outbox.keep_sinks(self.couriers)
+
+    def start(self) -> None:
+        for courier in self.couriers.values():
+            courier.start()
+
+    def send(self, envelope: Envelope, sinks: Iterable[str]) -> None:
+        """Put an envelope on its way to the sinks named. Raises OutboxError where it could not be written."""
+        names = [name for name in sinks if name in self.couriers]
+        self.outbox.put(envelope, names)
+        for name in names:
+            self.couriers[name].wake()
+
+    def show_score(self, camera: str, score: float) -> None:
+        """Hand the newest score to the sinks that show it; best effort."""
+        for courier in self.couriers.values():
+            if isinstance(courier.sink, ScoreSink):
+                courier.sink.show_score(camera, score)
+
+    def show_camera(self, camera: str, online: bool) -> None:
+        """Hand a camera's availability to the sinks that show it; best effort."""
+        for courier in self.couriers.values():
+            if isinstance(courier.sink, ScoreSink):
+                courier.sink.show_camera(camera, online)
+
+    def stop(self) -> None:
+        """Stop delivering; what waits is delivered after the next start."""
+        for courier in self.couriers.values():
+            courier.stop()
+        self.outbox.close()

@@ -1,0 +1,49 @@
+"""Events into storage, by way of the outbox like any other sink: a database that is away loses none."""
+
+from refinevad.apps.live.clock import unix
+from refinevad.apps.live.database import StorageError
+from refinevad.apps.live.records import EventRecord, EventState
+from refinevad.apps.live.sinks.base import RESTART, DeliveryError, Envelope, Kind, RefusedError
+from refinevad.apps.live.store import Store
+from refinevad.errors import InputError
+
+_STATES: dict[Kind, EventState] = {"new": "new", "update": "open", "end": "ended"}
+
+
+def event_record(envelope: Envelope) -> EventRecord:
+    """The event as this envelope leaves it."""
+    after = envelope["after"]
+    restarted = envelope["kind"] == "end" and envelope["reason"] == RESTART
+    return EventRecord(
+        id=envelope["event_id"],
+        camera=envelope["camera"],
+        start=unix(after["start"]),
+        end=unix(after["end"]),
+        peak=after["peak"],
+        peak_time=unix(after["peak_time"]),
+        category=after["category"],
+        probabilities=after["probabilities"],
+        state="closed-by-restart" if restarted else _STATES[envelope["kind"]],
+        model=envelope["model"],
+        clip=envelope["clip"],
+        snapshot=envelope["snapshot"],
+        reason=envelope["reason"],
+    )
+
+
+class DatabaseSink:
+    """The store's event log."""
+
+    def __init__(self, name: str, store: Store) -> None:
+        self.name, self._store = name, store
+
+    def deliver(self, envelope: Envelope) -> None:
+        try:
+            self._store.events.upsert(event_record(envelope))
+        except StorageError as error:
+            raise DeliveryError(str(error)) from error
+        except InputError as error:
+            raise RefusedError(str(error)) from error
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,50 @@
+"""Home Assistant's MQTT discovery: the messages by which a camera's sensors appear there by themselves.
+
+https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery
+"""
+
+import hashlib
+import json
+import re
+
+import refinevad
+
+
+def topic_name(camera: str) -> str:
+    """A camera's level in topics: letters, digits, - and _; two names that would fall together stay apart."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", camera)
+    return plain if plain == camera else f"{plain}_{hashlib.sha256(camera.encode()).hexdigest()[:6]}"
+
+
+def announcements(camera: str, prefix: str, discovery_prefix: str) -> dict[str, str]:
+    """Topic -> payload, to be retained: a binary sensor that is on during an event, and the score."""
+    name = topic_name(camera)
+    topic, node = f"{prefix}/{name}", re.sub(r"[^A-Za-z0-9_-]+", "_", prefix)
+    shared = {
+        "availability": [{"topic": f"{prefix}/status"}, {"topic": f"{topic}/availability"}],
+        "availability_mode": "all",
+        "device": {"identifiers": [f"{node}_{name}"], "name": camera, "manufacturer": "refinevad"},
+        "origin": {"name": "refinevad", "sw_version": refinevad.__version__},
+    }
+    alert = {
+        "name": "Alert",
+        "unique_id": f"{node}_{name}_alert",
+        "device_class": "problem",
+        "state_topic": f"{topic}/alert",
+        "payload_on": "ON",
+        "payload_off": "OFF",
+        "json_attributes_topic": f"{topic}/attributes",
+        **shared,
+    }
+    score = {
+        "name": "Anomaly score",
+        "unique_id": f"{node}_{name}_score",
+        "state_topic": f"{topic}/score",
+        "state_class": "measurement",
+        "suggested_display_precision": 2,
+        **shared,
+    }
+    return {
+        f"{discovery_prefix}/binary_sensor/{node}_{name}/alert/config": json.dumps(alert, ensure_ascii=False),
+        f"{discovery_prefix}/sensor/{node}_{name}/score/config": json.dumps(score, ensure_ascii=False),
+    }
