@@ -23,7 +23,7 @@ from refinevad.apps.demo.pose import gait, lie, pose
 from refinevad.apps.demo.render import Shot, draw_frames, render_shot, stage_shot
 from refinevad.apps.demo.vehicles import Drive, Vehicle, pick_body
 
-TINY = DemoSize(train=(1, 0), val=(0, 0), test=(0, 1), seconds=(0.2, 0.3))
+TINY = DemoSize(train=(1, 0), val=(0, 0), test=(0, 1), seconds=(0.2, 0.3), unseen=0.4)
 
 
 def _shot(category: str, rate: Fraction = Fraction(15), frames: int = 6) -> Shot:
@@ -60,7 +60,7 @@ def test_set_has_its_files_and_truth_lies_inside_the_videos(tiny_set: DemoSet) -
 
 
 def test_a_second_call_keeps_finished_videos_and_another_seed_drops_them(tiny_set: DemoSet, tmp_path: Path) -> None:
-    size = DemoSize(train=(1, 0), val=(0, 0), test=(0, 0), seconds=(0.2, 0.3))
+    size = DemoSize(train=(1, 0), val=(0, 0), test=(0, 0), seconds=(0.2, 0.3), unseen=0.4)
     shutil.copytree(tiny_set.data, tmp_path, dirs_exist_ok=True)
     video = tmp_path / "train/normal/normal_001.mp4"
     video.write_bytes(b"kept")
@@ -100,7 +100,7 @@ def test_plan_is_a_function_of_the_seed_with_every_category_in_every_split() -> 
     assert len({shot.seed for shot in plan}) == len(plan)
     for split in ("train", "val", "test"):
         assert {shot.category for shot in plan if shot.path.startswith(split)} == {"normal", *INCIDENTS}
-    assert sum(shot.frames for shot in plan) <= 25_000
+    assert sum(shot.frames for shot in plan) <= 30_000
     for shot in plan:
         assert (shot.event is None) == (shot.category == "normal")
         if shot.event:
@@ -182,6 +182,41 @@ def test_every_camera_has_room_for_every_incident(category: str) -> None:
 def test_clothes_differ() -> None:
     rng = np.random.default_rng(0)
     assert len({dress(rng).top for _ in range(30)}) > 5
+
+
+@pytest.mark.parametrize("category", list(INCIDENTS))
+def test_until_it_happens_a_video_equals_its_likeness_pixel_for_pixel(category: str) -> None:
+    """So that nothing before the event, and no cast or prop, can tell an incident's video from a normal one."""
+    incident = Shot("a.mp4", (3, 1, 4), 5, 2, "sun", Fraction(5), 20, category, (3.0, 4.0), (("tie_shoes", 3.0),), 2)
+    calm = replace(incident, category="normal", event=None, likeness=(category, 3.0, 4.0))
+    pairs = zip(draw_frames(incident), draw_frames(calm), strict=True)
+    changed = [int((np.abs(a.astype(int) - b) > 30).any(axis=2).sum()) for a, b in pairs]
+    lead = 1.7 if category == "road_accident" else 0.3  # a driver who brakes in time does so before the crash
+    assert max(changed[: int((3.0 - lead) * 5)]) == 0
+    assert max(changed[15:]) > 100
+    assert stage_shot(calm).truth is None
+
+
+def test_normal_videos_set_up_every_incident_as_often_and_some_nothing() -> None:
+    plan = plan_demo_set(4, DemoSize())
+    for split in ("train", "val", "test"):
+        normal = [shot for shot in plan if shot.path.startswith(split) and shot.category == "normal"]
+        scenes = [shot.likeness[0] if shot.likeness else "" for shot in normal]
+        assert {scenes.count(name) for name in (*INCIDENTS, "")} == {len(normal) // 5}
+        casts = [shot.passers for shot in plan if shot.path.startswith(split) and shot.category != "normal"]
+        assert abs(np.mean(casts) - np.mean([shot.passers for shot in normal])) < 0.6
+
+
+def test_the_unseen_video_is_long_quiet_first_and_from_a_camera_of_its_own() -> None:
+    *others, unseen = plan_demo_set(4, DemoSize())
+    assert unseen.event is not None
+    seconds = unseen.frames / float(unseen.rate)
+    assert seconds == pytest.approx(26.0, abs=0.1)
+    assert unseen.event[0] > 8.0
+    assert unseen.event[1] < seconds - 5.0
+    trained = {shot.camera for shot in others if not shot.path.startswith("test")}
+    assert unseen.camera not in trained
+    assert {shot.camera for shot in others if shot.path.startswith("test")} - trained
 
 
 def _calm(light: str) -> Shot:

@@ -356,6 +356,17 @@ def test_demo_page_holds_both_parts(tmp_path: Path) -> None:
     sections = [attrs["class"] for attrs in outline.all("section")]
     assert sections == ["detection", "evaluation"]
     assert outline.all("video")[0]["src"] == "../clip.mp4"
+    assert "really" not in " ".join(outline.text)
+
+
+def test_what_really_happens_stands_beside_what_was_found(tmp_path: Path) -> None:
+    found, page = detection([0.1, 0.9], (event(0.5, 1.0),)), tmp_path / "report.html"
+    write_demo_report(page, evaluation(), found, tmp_path / "clip.mp4", {}, truth=[(0.6, 0.9, "brawl")])
+    html = page.read_text()
+    assert "brawl, 00:00.6–00:00.9" in " ".join(Outline(html).text)
+    data = re.search(r'id="detection-data">(.*?)</script>', html)
+    assert data is not None
+    assert json.loads(data[1])["truth"] == [[0.6, 0.9]]
 
 
 def test_keyframe_is_the_frame_at_the_peak(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.detector import Detector
     from refinevad.training.experiment import make_features, split_items, train_run
     from refinevad.training.recipe import DEFAULT_INPUTS, DEFAULT_MODEL, as_recipe
+    from refinevad.video import probe
 
     run_folder = args.out / "run"
     rendered = render_demo_set(args.out / "videos", args.seed)
@@ -56,11 +57,16 @@ def run(args: argparse.Namespace) -> int:
     result = evaluate_opened(open_run(run_folder, data, args.out / "features", 2), "strict")
     unseen = rendered.unseen
     note(f"detecting in {unseen}, which no step before has seen")
-    detection = Detector.open(run_folder).detect(unseen)
+    info = probe(unseen)
+    with progress_bar(round(info.duration_s * info.rate_hz), "detect", "frame") as bar:
+        detection = Detector.open(run_folder).detect(unseen, bar.update)
     write_detection(detection, args.out / "unseen", unseen)
-    write_annotated(detection, unseen, args.out / "unseen" / f"{unseen.stem}.annotated.mp4")
+    with progress_bar(detection.frames, "annotate", "frame") as bar:
+        annotated = args.out / "unseen" / f"{unseen.stem}.annotated.mp4"
+        write_annotated(detection, unseen, annotated, lambda _: bar.update() and None)
     report = args.out / "report.html"
-    write_demo_report(report, report_of(result, recipe, run_folder), detection, unseen)
+    truth = [(*rendered.unseen_event, rendered.unseen_category)]
+    write_demo_report(report, report_of(result, recipe, run_folder), detection, unseen, truth=truth)
     if not give_json({**result.metrics, "controls": result.controls, "report": str(report)}, args.json):
         print(figures_table(result))
         print(f"{unseen.name}: {verdict(detection)}")

@@ -21,7 +21,7 @@ from refinevad.apps.demo.render import Shot, render_shot
 from refinevad.files import atomic_write
 
 RATES = (Fraction(25), Fraction(25), Fraction(15), Fraction(15), Fraction(15), Fraction(30000, 1001))
-TRAINING_CAMERAS, FIRST_TEST_CAMERA, CAMERAS = 6, 2, 7  # four of the five places of test are known, the last is new
+TRAINING_CAMERAS, FIRST_TEST_CAMERA, CAMERAS = 10, 6, 12  # of the six places of test the last two are new
 CAMERA_LIGHTS = (
     ("sun", "overcast"),
     ("overcast", "sun"),
@@ -32,18 +32,19 @@ CAMERA_LIGHTS = (
     ("sun", "overcast"),
 )
 SECOND_LIGHT = 0.25  # share of the videos by the rarer light
-UNSEEN_CAMERA = 6  # an avenue in the sun that no training video shows
+UNSEEN_CAMERA, UNSEEN_LIGHT = 10, "sun"  # an avenue that no training video shows
 MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
 class DemoSize:
-    """Videos a split (normal, of each incident) and their length in seconds."""
+    """Videos a split (normal, of each incident), their length and that of the unseen video in seconds."""
 
-    train: tuple[int, int] = (28, 9)
-    val: tuple[int, int] = (6, 2)
-    test: tuple[int, int] = (8, 3)
+    train: tuple[int, int] = (50, 10)
+    val: tuple[int, int] = (10, 2)
+    test: tuple[int, int] = (15, 3)
     seconds: tuple[float, float] = (8.0, 11.0)
+    unseen: float = 26.0
 
 
 @dataclass(frozen=True)
@@ -57,28 +58,49 @@ class DemoSet:
 
 
 def _shot(seed: int, split: int, index: int, path: str, category: str, size: DemoSize) -> Shot:
-    """Draw the free choices of one video from its own random stream."""
+    """Draw the free choices of one video from its own random stream.
+
+    Four normal videos of five set up an incident without its happening, each in turn, so that people near the camera,
+    a parked car or onlookers are as common in them as in the others; the fifth shows an ordinary street. Categories
+    take turns on the cameras too.
+    """
     key = (seed, split, sorted(INCIDENTS).index(category) if category in INCIDENTS else 9, index)
     rng = np.random.default_rng([*key, 1])
-    if split >= 2:
-        camera = FIRST_TEST_CAMERA + int(rng.integers(CAMERAS - FIRST_TEST_CAMERA))
-    else:
-        camera = int(rng.integers(TRAINING_CAMERAS))
+    scenes = (*INCIDENTS, "")
+    scene, turn = (category, index) if category in INCIDENTS else (scenes[index % 5], index // 5)
+    place = turn + 3 * scenes.index(scene)
+    camera = FIRST_TEST_CAMERA + place % (CAMERAS - FIRST_TEST_CAMERA) if split >= 2 else place % TRAINING_CAMERAS
     light = CAMERA_LIGHTS[camera % len(CAMERA_LIGHTS)][int(rng.random() < SECOND_LIGHT)]
     rate = RATES[int(rng.integers(len(RATES)))]
     frames = int(rng.uniform(*size.seconds) * rate)
     seconds = frames / float(rate)
-    event = None
-    if category in INCIDENTS:
-        start = float(rng.uniform(0.22, 0.42)) * seconds
-        lasts = float(rng.uniform(0.45, 0.55)) * seconds
-        stays = category == "road_accident" or (category in ("fire", "fall") and rng.random() < 0.5)
-        event = (round(start, 2), round(seconds, 3) if stays else round(min(start + lasts, 0.93 * seconds), 2))
-    names = rng.permutation(np.array(sorted(HAPPENINGS)))[
-        : int(rng.integers(1, 3) if event is None else rng.integers(0, 2))
-    ]
+    start = float(rng.uniform(0.25, 0.45)) * seconds
+    lasts = float(rng.uniform(0.40, 0.50)) * seconds
+    stays = scene == "road_accident" or (scene in ("fire", "fall") and rng.random() < 0.5)
+    span = (round(start, 2), round(seconds, 3) if stays else round(min(start + lasts, 0.93 * seconds), 2))
+    names = rng.permutation(np.array(sorted(HAPPENINGS)))[: int(rng.integers(0, 2) if scene else 2)]
     happenings = tuple((str(name), round(float(rng.uniform(0.15, 0.75)) * seconds, 2)) for name in names)
-    return Shot(path, key, seed, camera, light, rate, frames, category, event, happenings, int(rng.integers(1, 4)))
+    passers = int(rng.integers(1, 4))
+    shot = Shot(path, key, seed, camera, light, rate, frames, category, None, happenings, passers)
+    if category in INCIDENTS:
+        return replace(shot, event=span)
+    return replace(shot, likeness=(scene, *span)) if scene else shot
+
+
+def _unseen_shot(seed: int, size: DemoSize) -> Shot:
+    """A longer video on a camera of its own: a quiet beginning, a fight in the middle, and what comes after it."""
+    shot = _shot(seed, 3, 0, "unseen/camera.mp4", "fight", size)
+    rate = Fraction(25)
+    return replace(
+        shot,
+        camera=UNSEEN_CAMERA,
+        light=UNSEEN_LIGHT,
+        rate=rate,
+        frames=int(size.unseen * rate),
+        event=(round(0.42 * size.unseen, 2), round(0.70 * size.unseen, 2)),
+        happenings=(),
+        passers=4,
+    )
 
 
 def plan_demo_set(seed: int, size: DemoSize) -> list[Shot]:
@@ -89,9 +111,7 @@ def plan_demo_set(seed: int, size: DemoSize) -> list[Shot]:
             for index in range(count):
                 path = f"{name}/{category}/{category}_{index + 1:03d}.mp4"
                 shots.append(_shot(seed, split, index, path, category, size))
-    unseen = _shot(seed, 3, 0, "unseen/camera.mp4", "fight", size)
-    shots.append(replace(unseen, camera=UNSEEN_CAMERA, light=CAMERA_LIGHTS[UNSEEN_CAMERA % len(CAMERA_LIGHTS)][0]))
-    return shots
+    return [*shots, _unseen_shot(seed, size)]
 
 
 def _source_digest() -> str:

@@ -263,8 +263,10 @@ class Debris:
         times: Times,
         rng: np.random.Generator,
     ) -> None:
-        count = 60
-        velocity = rng.normal(0, 1, (count, 3)) * np.array([2.6, 1.2, 1.8]) + np.array([0, 3.0, 0])
+        count = 45
+        # all to the camera's side: painted over the frame, what landed behind the wrecks would lie on them
+        spread = rng.normal(0, 1, (count, 3)) * np.array([2.6, 1.2, 1.4])
+        velocity = np.column_stack([spread[:, 0], 3.0 + spread[:, 1], -1.6 - np.abs(spread[:, 2])])
         age = np.maximum(times - start, 0)[:, None]
         landing = (velocity[:, 1] + np.sqrt(velocity[:, 1] ** 2 + 19.62 * at[1])) / 9.81
         flying = np.minimum(age, landing + 0.15)
@@ -273,7 +275,7 @@ class Debris:
         pixels, depth = camera.project(np.stack([x, y, z], axis=2))
         self._at = pixels / SUPERSAMPLE - MARGIN
         self._radius = np.maximum(
-            rng.uniform(0.06, 0.17, count) * camera.focal / SUPERSAMPLE / np.maximum(depth, 2), 0.6
+            rng.uniform(0.03, 0.09, count) * camera.focal / SUPERSAMPLE / np.maximum(depth, 2), 0.6
         )
         self._ink = [(40, 40, 42), (150, 150, 150), (205, 210, 210), (50, 60, 130)]
         self._started = (times >= start).tolist()

@@ -22,7 +22,7 @@ def _free_line(stage: Stage) -> float:
     rng, layout = stage.rng, stage.layout
     z = 0.0
     for _ in range(12):
-        low, high = layout.walks[-1 if rng.random() < 0.65 else 0]
+        low, high = layout.walks[-1 if rng.random() < 0.5 else 0]
         z = float(rng.uniform(low, high))
         busy = [*(b for _, b in stage.taken), *(b for _, b in layout.benches)]
         if all(abs(z - b) > 0.8 for b in busy):
@@ -71,7 +71,7 @@ def _meeting(
 ) -> None:
     """Two people come up to one another, greet for some seconds, and part."""
     times, rng = stage.times, stage.rng
-    x, z = stage.spot(near=False)
+    x, z = stage.spot()
     leave = when + rng.uniform(2.0, 4.0)
     angle = spin * between(times, when, leave, 1.0) * 0.9 + rng.uniform(-0.3, 0.3)
     for side in (-1.0, 1.0):
@@ -104,7 +104,7 @@ def greet(stage: Stage, when: float) -> None:
 
 def tie_shoes(stage: Stage, when: float) -> None:
     """A walker kneels down, sees to a shoe and walks on."""
-    at, way = stage.spot(near=False), _way(stage)
+    at, way = stage.spot(), _way(stage)
     leave = when + stage.rng.uniform(2.5, 4.5)
     path = stroll(stage, at, (way, 0.0), pause(stage, when, leave, 1.35), when)
     stage.person(act(follow(*path, stage.step), poses.crouch(stage.times), between(stage.times, when, leave, 0.7)))

@@ -178,7 +178,7 @@ def make_layout(seed: int, number: int) -> Layout:
         "street": (9.8, 6.4, 3.6, rng.uniform(-0.3, 0.3), 4.2, 0.26),
         "square": (11.4, 6.4, 3.4, rng.uniform(-0.35, 0.35), 4.5, 0.27),
         "avenue": (9.0, 6.8, 3.8, rng.choice(np.array([-1.0, 1.0])) * rng.uniform(0.5, 0.65), 4.2, 0.25),
-        "forecourt": (6.2, 5.4, 5.5, rng.uniform(-0.25, 0.25), 4.6, 0.31),
+        "forecourt": (6.2, 5.4, 5.5, rng.uniform(-0.25, 0.25), 4.6, 0.29),
     }[kind]
     near_edge = near + float(rng.uniform(-0.4, 0.6))
     far_edge = near_edge + road
@@ -187,7 +187,7 @@ def make_layout(seed: int, number: int) -> Layout:
         height + float(rng.uniform(-0.2, 0.3)),
         pitch + float(rng.uniform(-0.02, 0.03)),
         float(yaw),
-        float(rng.uniform(800, 880)),
+        float(rng.uniform(800, 880)) * (1.2 if kind == "forecourt" else 1.0),  # that one looks on from farther away
     )
     gap_left = float(np.tan(yaw) * front + rng.uniform(-9, 5))
     gap = (gap_left, gap_left + 6.5) if kind in ("street", "square") and rng.random() < 0.7 else None

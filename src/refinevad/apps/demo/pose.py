@@ -185,6 +185,27 @@ def handshake(t: Times) -> Pose:
     )
 
 
+def talk(rng: np.random.Generator, t: Times) -> Pose:
+    """Standing and talking: the hands speak along now and then."""
+    left, right = (np.clip(wander(rng, t, 0.5) + 0.2, 0, 1) for _ in range(2))
+    beat = wander(rng, t, 1.2)
+    return mix(
+        stand(rng, t),
+        pose(
+            len(t),
+            lean=0.05,
+            twist=0.15 * beat,
+            shoulder_l=0.45 * left,
+            shoulder_r=0.45 * right,
+            elbow_l=(1.2 + 0.35 * beat) * left,
+            elbow_r=(1.3 - 0.35 * beat) * right,
+            spread_l=0.12,
+            spread_r=0.12,
+        ),
+        np.full_like(t, 0.8),
+    )
+
+
 def wave(rng: np.random.Generator, t: Times) -> Pose:
     """Both arms up, waving: a witness who shouts."""
     beat = np.sin(2 * np.pi * 1.5 * t + rng.uniform(0, 6))

@@ -40,17 +40,22 @@ class Shot:
     event: tuple[float, float] | None
     happenings: tuple[tuple[str, float], ...]
     passers: int
+    likeness: tuple[str, float, float] | None = None  # of a normal video: the incident that is set up and fails to come
 
 
 def stage_shot(shot: Shot) -> Stage:
-    """Set the stage: incident first, then happenings, passers-by and traffic around it."""
+    """Set the stage: the incident or its likeness first, then happenings, passers-by and traffic around it."""
     rng = np.random.default_rng(list(shot.seed))
     times = np.arange(shot.frames) / float(shot.rate)
     light = LIGHTS[shot.light]
     stage = Stage(make_layout(shot.town, shot.camera), light, times, rng, gain=np.ones(shot.frames))
     stage.furnish()
     if shot.event is not None:
-        stage.truth = INCIDENTS[shot.category](stage, *shot.event)
+        stage.truth = INCIDENTS[shot.category](stage, *shot.event, True)
+    elif shot.likeness is not None:
+        name, start, end = shot.likeness
+        INCIDENTS[name](stage, start, end, False)
+    stage.rng = np.random.default_rng([*shot.seed, 2])  # whatever the scene drew, the rest of the street is the same
     for name, when in shot.happenings:
         HAPPENINGS[name](stage, when)
     for _ in range(shot.passers):

@@ -76,14 +76,14 @@ class Stage:
             self.overlays.append(Beam(self.layout.camera, added.front, drive.heading))
         return added
 
-    def spot(self, near: bool, apart: float = 2.6) -> tuple[float, float]:
+    def spot(self, near: bool = False, apart: float = 2.6) -> tuple[float, float]:
         """A free ground spot well inside the frame, at least `apart` metres from the taken ones where possible.
 
-        It lies in the nearer or in the farther half of such spots: an incident shows large, its likenesses small.
+        With `near` it lies in the nearer half of such spots, else anywhere among them.
         """
         spots = self.layout.stages
-        spots = spots[np.argsort(np.hypot(*spots.T), kind="stable")]
-        spots = spots[: (len(spots) + 1) // 2] if near else spots[len(spots) // 2 :]
+        if near:
+            spots = spots[np.argsort(np.hypot(*spots.T), kind="stable")][: (len(spots) + 1) // 2]
         for x, z in spots[self.rng.permutation(len(spots))]:
             if all(np.hypot(x - a, z - b) >= apart for a, b in self.taken) and not self._blocked(float(x), float(z)):
                 break

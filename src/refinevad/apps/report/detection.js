@@ -67,7 +67,7 @@
 
   function readColours() {
     const style = getComputedStyle(document.documentElement);
-    for (const name of ["ink", "muted", "line", "grid", "curve", "curve-fill", "event", "event-rgb", "event-fill", "card"])
+    for (const name of ["ink", "muted", "line", "grid", "curve", "curve-fill", "event", "event-rgb", "event-fill", "truth", "truth-fill", "card"])
       colours[name] = style.getPropertyValue("--" + name).trim();
   }
   const font = (size) => `${size}px ${getComputedStyle(document.body).fontFamily}`;
@@ -86,6 +86,13 @@
     ctx.beginPath();
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
+    for (const [start, end] of data.truth) {
+      const left = u.valToPos(start, "x", true), width = Math.max(u.valToPos(end, "x", true) - left, 2 * ratio);
+      ctx.fillStyle = colours["truth-fill"];
+      ctx.fillRect(left, bbox.top, width, bbox.height);
+      ctx.fillStyle = colours.truth;
+      ctx.fillRect(left, bbox.top + bbox.height - 4 * ratio, width, 4 * ratio);
+    }
     for (const event of data.events) {
       const left = u.valToPos(event.start, "x", true), right = u.valToPos(event.end, "x", true);
       ctx.fillStyle = colours["event-fill"];

@@ -1,7 +1,7 @@
 """The report of one video: verdict, player, score curve, category strip and a card for each event."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 import numpy as np
@@ -13,11 +13,17 @@ from refinevad.detector import Detection
 from refinevad.events import Event
 
 SCRIPTS = ("detection.js",)
+Truth = tuple[float, float, str]  # start and end in seconds, category
 _SHOWN_CATEGORIES = 4  # probability bars on an event's card
 
 
 def detection_section(
-    detection: Detection, keyframes: Mapping[int, bytes], video_href: str | None, *, heading: str = "h1"
+    detection: Detection,
+    keyframes: Mapping[int, bytes],
+    video_href: str | None,
+    *,
+    heading: str = "h1",
+    truth: Sequence[Truth] = (),
 ) -> str:
     """HTML of one detection; `detection.js` and uPlot bring it to life.
 
@@ -26,6 +32,7 @@ def detection_section(
         keyframes: JPEG by the event's place in `detection.events`.
         video_href: path of the video relative to the page, not yet quoted; None: no player.
         heading: element of the title, `h1` alone on a page and `h2` inside a larger one.
+        truth: what really happens, where that is known.
     """
     alarm = " alarm" if detection.events else ""
     peak = float(np.max(detection.scores)) if len(detection.scores) else 0.0
@@ -41,12 +48,13 @@ def detection_section(
                 "Highest score": f"{peak:.2f}",
                 "Threshold": f"{detection.threshold:.2f}",
                 "Events": str(len(detection.events)),
+                "What really happens": "; ".join(f"{name}, {clock(a)}–{clock(b)}" for a, b, name in truth),
             }
         ),
         _stage(video_href),
-        _timeline(),
+        _timeline(bool(truth)),
         _events(detection, keyframes),
-        embedded_json("detection-data", _drawing(detection)),
+        embedded_json("detection-data", _drawing(detection) | {"truth": [[float(a), float(b)] for a, b, _ in truth]}),
         "</section>",
     ]
     return "\n".join(parts)
@@ -66,7 +74,8 @@ def _stage(video_href: str | None) -> str:
     )
 
 
-def _timeline() -> str:
+def _timeline(truth: bool) -> str:
+    known = '<span><i class="truth"></i>what really happens</span>' if truth else ""
     return (
         '<figure class="timeline card"><header><span class="readout"></span><span class="tools">'
         '<button class="tool previous" type="button">‹ Event</button>'
@@ -74,7 +83,8 @@ def _timeline() -> str:
         '<button class="tool whole" type="button" disabled>Whole video</button></span></header>'
         '<div class="plot" tabindex="0" role="slider" aria-label="Time in the score curve"></div>'
         '<div class="strip" aria-hidden="true"></div>'
-        '<figcaption class="legend"><span><i class="event"></i>event</span><span><i class="dash"></i>threshold'
+        '<figcaption class="legend"><span><i class="event"></i>event</span>'
+        f'{known}<span><i class="dash"></i>threshold'
         '</span><span><i class="dots"></i>an event ends below</span><span class="heat"><i class="heat"></i>'
         'score of a category, 0 to 1</span><span class="keys">Drag to zoom · <kbd>←</kbd> <kbd>→</kbd> one second '
         "(<kbd>Shift</kbd> ten) · <kbd>N</kbd> <kbd>P</kbd> events · <kbd>Space</kbd> play</span></figcaption>"

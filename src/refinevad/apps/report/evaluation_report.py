@@ -1,9 +1,9 @@
 """The pages about a data set: the evaluation alone, or with the detection in one unseen video below it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from refinevad.apps.report.detection_section import SCRIPTS, detection_section
+from refinevad.apps.report.detection_section import SCRIPTS, Truth, detection_section
 from refinevad.apps.report.evaluation_section import EVALUATION_SCRIPTS, Evaluation, evaluation_section
 from refinevad.apps.report.page import page
 from refinevad.apps.report.writer import event_keyframes, provenance, relative_href, write_text
@@ -26,6 +26,7 @@ def write_demo_report(
     detection: Detection,
     video_path: Path | None,
     keyframes: Mapping[int, bytes] | None = None,
+    truth: Sequence[Truth] = (),
 ) -> None:
     """Write one self-contained HTML file: the detection in an unseen video, then the evaluation of the same model.
 
@@ -35,6 +36,7 @@ def write_demo_report(
         detection: in the unseen video.
         video_path: that video, linked relative to the page.
         keyframes: JPEG by the event's place in `detection.events`; None: taken from `video_path`.
+        truth: what really happens in that video.
 
     Raises:
         InputError: the file cannot be written, or the video cannot be opened for keyframes.
@@ -42,7 +44,7 @@ def write_demo_report(
     pictures = event_keyframes(detection, video_path, keyframes)
     body = "\n".join(
         [
-            detection_section(detection, pictures, relative_href(video_path, path.parent)),
+            detection_section(detection, pictures, relative_href(video_path, path.parent), truth=truth),
             '<hr class="between">',
             evaluation_section(evaluation, heading="h1"),
         ]
