@@ -1,0 +1,298 @@
+"""Real servers for tests, started and ended by them: RTSP, MQTT, PostgreSQL, HTTP. Missing ones skip by name.
+
+Fixtures: `rtsp` and `mosquitto` (factories), `postgres_url` (a fresh database), `postgres` (the server), `receiver`.
+"""
+
+import getpass
+import os
+import pwd
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+PATIENCE_S = 30.0  # a loaded machine is slow; nothing is asserted about time
+DEBIAN_PYTHON = Path("/usr/bin/python3")
+
+
+def free_port() -> int:
+    """A TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], what: str = "the condition") -> None:
+    """Look again and again until it holds. Raises AssertionError when patience ends."""
+    until = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < until, f"{what} did not come"
+        time.sleep(0.02)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass
+class Program:
+    """A server process on a port that stays the same when it is killed and started again."""
+
+    command: Sequence[str]
+    port: int
+    user: int | None = None
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        assert self.process is None, "already started"
+        quiet = subprocess.DEVNULL
+        self.process = subprocess.Popen(self.command, stdout=quiet, stderr=quiet, stdin=quiet, user=self.user, cwd="/")
+        process = self.process
+        wait_until(lambda: listens(self.port) or process.poll() is not None, f"{self.command[0]} on {self.port}")
+        assert process.poll() is None, f"{self.command[0]} ended with {process.returncode}"
+
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """End it, at once by default."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(PATIENCE_S)
+            self.process = None
+
+    def pause(self) -> None:
+        """Stall: connections stay open and nothing comes."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+
+# -- MQTT -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Program]:
+    """A broker without persistence, running; it forgets what was retained when it is killed."""
+    binary = _find("mosquitto", ("/usr/sbin",))
+    port = free_port()
+    settings = tmp_path / "mosquitto.conf"
+    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser {getpass.getuser()}\n")
+    broker = Program((binary, "-c", str(settings)), port)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+# -- PostgreSQL -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Program]:
+    """A PostgreSQL server, running. It refuses to be root: then it runs as the user postgres or nobody."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    binary = _find("postgres", [str(path) for path in folders[::-1]])
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    user = _unprivileged()
+    data = Path(tempfile.mkdtemp(prefix="refinevad-postgres-"))
+    if user is not None:
+        os.chown(data, user, -1)
+    initdb = [str(Path(binary).with_name("initdb")), "-D", str(data), "-U", "refinevad", "-A", "trust", "--no-sync"]
+    subprocess.run([*initdb, "-E", "UTF8", "--locale=C"], check=True, user=user, cwd="/", capture_output=True)
+    port = free_port()
+    settings = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", f"port={port}")
+    server = Program((binary, "-D", str(data), *(word for s in settings for word in ("-c", s))), port, user)
+    server.start()
+    yield server
+    server.kill(signal.SIGQUIT)
+    shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres: Program) -> Iterator[str]:
+    """URL of a fresh, empty database."""
+    import psycopg
+
+    if postgres.process is None:
+        postgres.start()
+    name = f"test_{os.getpid()}_{time.monotonic_ns()}"
+
+    def admin(statement: str) -> bool:
+        try:
+            with psycopg.connect(_postgres_address(postgres, "postgres"), autocommit=True) as connection:
+                connection.execute(statement.encode())
+        except psycopg.OperationalError:  # it listens before it serves
+            return False
+        return True
+
+    wait_until(lambda: admin(f"CREATE DATABASE {name}"), "PostgreSQL")
+    yield f"postgresql+psycopg://refinevad@127.0.0.1:{postgres.port}/{name}"
+    if postgres.process is not None:
+        admin(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _postgres_address(server: Program, database: str) -> str:
+    return f"host=127.0.0.1 port={server.port} user=refinevad dbname={database}"
+
+
+def _unprivileged() -> int | None:
+    if os.getuid() != 0:
+        return None
+    known = {entry.pw_name: entry.pw_uid for entry in pwd.getpwall()}
+    return known.get("postgres", known.get("nobody"))
+
+
+# -- HTTP -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request as it came."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Receiver:
+    """An HTTP endpoint. It answers with `answers` (status, headers) in turn, then with 204; it can be down."""
+
+    port: int = field(default_factory=free_port)
+    requests: list[Received] = field(default_factory=list)
+    answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    _server: ThreadingHTTPServer | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hook"
+
+    def start(self) -> None:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.requests.append(Received(self.path, dict(self.headers), body))
+                status, headers = receiver.answers.pop(0) if receiver.answers else (204, {})
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """An HTTP endpoint, running."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    endpoint = Receiver()
+    endpoint.start()
+    yield endpoint
+    endpoint.stop()
+
+
+# -- RTSP -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class RtspServer(Program):
+    """Serves one stream."""
+
+    @property
+    def url(self) -> str:
+        return f"rtsp://127.0.0.1:{self.port}/stream"
+
+
+@pytest.fixture
+def rtsp(tmp_path: Path) -> Iterator[Callable[..., RtspServer]]:
+    """Start an RTSP server: rtsp() serves a test pattern (160 x 120, 25 a second), rtsp([mp4, ...]) H.264 in a loop.
+
+    Options: `spoiled` numbers of access units whose content is overwritten, `login` (user, password).
+    """
+    _require_gstreamer()
+    started: list[RtspServer] = []
+
+    def start(
+        videos: Sequence[Path] = (), spoiled: Collection[int] = (), login: tuple[str, str] | None = None
+    ) -> RtspServer:
+        port, what = free_port(), "pattern"
+        if videos:
+            what = str(write_access_units(tmp_path / f"units-{port}", videos, spoiled))
+        script = str(Path(__file__).with_name("rtsp_server.py"))
+        server = RtspServer((str(DEBIAN_PYTHON), script, str(port), what, *(login or ())), port)
+        server.start()
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+def write_access_units(path: Path, videos: Sequence[Path], spoiled: Collection[int] = ()) -> Path:
+    """H.264 files in a row as rtsp_server.py reads them: length, then (pts, dts, size, bytes) of each, in ns."""
+    import av
+    from av.bitstream import BitStreamFilterContext
+
+    units: list[tuple[int, int, bytes]] = []
+    offset = 0
+    for video in videos:
+        with av.open(str(video)) as container:
+            stream = container.streams.video[0]
+            frame_ns = round(Fraction(10**9) / (stream.average_rate or 25))
+            annex_b, end = BitStreamFilterContext("h264_mp4toannexb", stream), 0
+            for packet in container.demux(stream):
+                for out in annex_b.filter(packet if packet.size else None):
+                    scale = Fraction(out.time_base) * 10**9
+                    pts, dts = round((out.pts or 0) * scale), round((out.dts or 0) * scale)
+                    units.append((offset + pts, offset + dts, bytes(out)))
+                    end = max(end, pts + frame_ns)
+        offset += end
+    with path.open("wb") as file:
+        file.write(struct.pack(">q", offset))
+        for number, (pts, dts, payload) in enumerate(units):
+            if number in spoiled:
+                payload = payload[:8] + b"\xff" * (len(payload) - 8)
+            file.write(struct.pack(">qqI", pts, dts, len(payload)) + payload)
+    return path
+
+
+def _require_gstreamer() -> None:
+    check = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+    known = DEBIAN_PYTHON.exists() and not subprocess.run([DEBIAN_PYTHON, "-c", check], capture_output=True).returncode
+    if not known:
+        pytest.skip(
+            "no RTSP server (Debian: gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good and -ugly)"
+        )
+
+
+def _find(name: str, folders: Sequence[str]) -> str:
+    binary = shutil.which(name, path=os.pathsep.join([*folders, os.environ.get("PATH", "")]))
+    if binary is None:
+        pytest.skip(f"{name} is not installed (Debian: {'postgresql' if name == 'postgres' else name})")
+    return binary
