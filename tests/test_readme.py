@@ -11,7 +11,7 @@ from refinevad.apps.demo.demo_set import DemoSize, render_demo_set
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SMALL = DemoSize(train=(2, 1), val=(1, 1), test=(1, 1), seconds=(1.2, 1.6))
+SMALL = DemoSize(train=(2, 1), val=(1, 1), test=(1, 1), seconds=(1.2, 1.6), unseen=1.6)
 
 
 def _commands(program: str) -> list[str]:
