@@ -38,7 +38,7 @@ def rule_at(calibration: Calibration, threshold: float | None = None) -> EventRu
 
 def alert_rates(curve: ScoreCurve, rules: Iterable[EventRule]) -> list[AlertRate]:
     """Alert rate of each rule. No event reaches across a time without scores: there the camera was away."""
-    stretches = list(_stretches(curve))
+    stretches = list(stretches(curve))
     hours = sum(float(timeline.time_bounds[-1] - timeline.time_bounds[0]) for _, timeline in stretches) / 3600
     return [
         AlertRate(rule.threshold, sum(len(find_runs(curve.score[part], line, rule)) for part, line in stretches), hours)
@@ -46,7 +46,7 @@ def alert_rates(curve: ScoreCurve, rules: Iterable[EventRule]) -> list[AlertRate
     ]
 
 
-def _stretches(curve: ScoreCurve) -> Iterator[tuple[slice, Timeline]]:
+def stretches(curve: ScoreCurve) -> Iterator[tuple[slice, Timeline]]:
     """Parts whose segments follow each other; less than half a segment between them counts as following."""
     if not len(curve.time):
         return
