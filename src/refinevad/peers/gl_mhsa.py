@@ -7,6 +7,7 @@ of 3 segments with ReLU brings the features to the block's width.
 """
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -37,11 +38,11 @@ class GlobalLocalBlock(nn.Module):
         videos, segments, width = h.shape
         parts = self.project(self.norm(h)).view(videos, segments, 4, self.heads, width // self.heads)
         query, key, value, local_value = parts.permute(2, 0, 3, 1, 4)
-        hidden = ~mask[:, None, None, :]
-        likeness = query @ key.mT / (width // self.heads) ** 0.5
-        seen = likeness.masked_fill(hidden, float("-inf")).softmax(-1) @ value
-        near = self.nearness(segments).expand(videos, -1, -1, -1).masked_fill(hidden, float("-inf"))
-        local = near.softmax(-1) @ local_value
+        seen = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
+        # the softmax over distances: its weights are the same in every video, only which segments are real differs
+        real = mask[:, None, :, None].to(h.dtype)
+        near = self.nearness(segments).exp()
+        local = near @ (local_value * real) / (near @ real).clamp_min(1e-6)
         both = torch.cat([seen, local], dim=-1).transpose(1, 2).reshape(videos, segments, 2 * width)
         h = h + self.dropout(self.out(both))
         encoded: Tensor = h + self.feed_forward(h)
