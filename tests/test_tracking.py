@@ -56,7 +56,7 @@ def test_updates_assemble_to_the_events_of_the_whole_curve(data: st.DataObject, 
     shares = scores[:, None] * generator.dirichlet([1.0, 1.0], segments).reshape(-1, 2)
     bounds = np.concatenate([[0.0], np.cumsum(generator.choice([0.25, 0.5, 0.75], segments))])
     rule = EventRule(
-        0.5, data.draw(st.sampled_from([0.3, 0.4, 0.5, 0.7])), *data.draw(st.sampled_from([(0.5, 2), (1.5, 1)]))
+        0.5, data.draw(st.sampled_from([0.3, 0.4, 0.5, 0.7])), *data.draw(st.sampled_from([(0.5, 2.0), (1.5, 1.0)]))
     )
     tracker, updates = EventTracker(NAMES, rule), []
     for piece in pieces(scores, shares, bounds, data.draw(st.lists(st.integers(0, segments), max_size=9))):

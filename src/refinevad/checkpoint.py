@@ -21,6 +21,7 @@ import refinevad
 from refinevad.errors import InputError
 from refinevad.files import atomic_write
 from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.windows import WHOLE, WindowRule
 
 WEIGHTS, CONFIG, CALIBRATION, METRICS = "model.safetensors", "config.json", "calibration.json", "metrics.json"
 
@@ -59,6 +60,13 @@ class Checkpoint:
     signature: Mapping[str, Any]
     calibration: Calibration
     training: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def window(self) -> WindowRule:
+        """The window rule it was trained under."""
+        options = self.training.get("options", {})
+        window_s = options.get("window_s", 0.0)
+        return WindowRule(window_s, options["delay_s"]) if window_s else WHOLE
 
     def save(self, folder: Path) -> None:
         """Write the RUN folder; each file whole or not at all, the weights last."""

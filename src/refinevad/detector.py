@@ -16,7 +16,7 @@ from refinevad.extraction import extract
 from refinevad.features import Features, Provenance, require_same_signature
 from refinevad.scores import score
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.windows import WHOLE, WindowRule
+from refinevad.windows import WindowRule
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Detection:
 
 
 class Detector:
-    """A trained run, ready for videos, which it scores under a window rule."""
+    """A trained run, ready for videos, which it scores under a window rule: its own, where none is given."""
 
     def __init__(
-        self, checkpoint: Checkpoint, run: str, encoder: EncoderChoice | None = None, window: WindowRule = WHOLE
+        self, checkpoint: Checkpoint, run: str, encoder: EncoderChoice | None = None, window: WindowRule | None = None
     ) -> None:
-        self.checkpoint, self.run, self.window = checkpoint, run, window
+        self.checkpoint, self.run, self.window = checkpoint, run, window or checkpoint.window
         self.rule = SegmentRule(**checkpoint.signature["rule"])
         self.encoder = encoder or open_encoder(checkpoint.encoder)
         require_same_signature(
@@ -55,7 +55,7 @@ class Detector:
         )
 
     @classmethod
-    def open(cls, run: Path, window: WindowRule = WHOLE) -> "Detector":
+    def open(cls, run: Path, window: WindowRule | None = None) -> "Detector":
         """Raises InputError where `run` is no finished run, or its encoder is not to be had here."""
         return cls(Checkpoint.load(run), str(run), window=window)
 

@@ -86,7 +86,7 @@ def judge(checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Feat
     judged = []
     for item, video in zip(items, features, strict=True):
         require_same_signature(checkpoint.signature, video.provenance, item.path)
-        scored = score(checkpoint.model, video.values)
+        scored = score(checkpoint.model, video.values, video.timeline.time_bounds, checkpoint.window)
         events = find_events(
             scored.segments,
             scored.categories,

@@ -36,6 +36,8 @@ from refinevad.training.featurize import Featurized, featurize, featurize_ucf_ca
 from refinevad.training.loop import Trainer
 from refinevad.training.recipe import Recipe
 from refinevad.training.ucf_crime import read_test_videos, read_training_videos
+from refinevad.training.windowed import WindowedBag
+from refinevad.windows import WHOLE, WindowRule, windows
 
 EpochReport = Callable[[int, dict[str, float]], None]
 
@@ -111,7 +113,10 @@ def train_run(
     first = features["train"][0]
     prompts = embed_prompts(recipe, categories, features["train"])
     config = recipe.config(first.values.shape[1], categories, first.provenance.parts, prompts.owner if prompts else ())
-    bags = {split: make_bags(config, chosen[split], features[split]) for split in chosen}
+    rule = recipe.train.rule
+    if rule.bounded and processes.count > 1:
+        raise InputError("training under a window rule runs in one process: start it with one")
+    bags = {split: make_bags(config, chosen[split], features[split], rule) for split in chosen}
     usable = bags["val"] if {bag.anomalous for bag in bags["val"]} == {True, False} else []
     trainer = Trainer(config, recipe.train, bags["train"], usable, folder, device, prompts, processes)
     trained = trainer.run(report)
@@ -123,7 +128,7 @@ def train_run(
         encoder=index.encoder,
         signature=first.provenance.signature,
         calibration=processes.from_first(
-            lambda: calibrate([_curve(trained.model, f) for f in normal], recipe.alerts_per_hour)
+            lambda: calibrate([_curve(trained.model, f, rule) for f in normal], recipe.alerts_per_hour)
         ),
         training={
             "options": asdict(recipe.train),
@@ -141,13 +146,19 @@ def train_run(
     return checkpoint
 
 
-def make_bags(config: RefineVADConfig, items: Sequence[Item], features: Sequence[Features]) -> list[Bag]:
+def make_bags(
+    config: RefineVADConfig, items: Sequence[Item], features: Sequence[Features], rule: WindowRule = WHOLE
+) -> list[Bag]:
     """Bags for a model: tokens where it merges runs. Videos without any token teach nothing and are left out."""
-    bags = []
+    bags: list[Bag] = []
     for item, video in zip(items, features, strict=True):
         values = merge_runs(video.values).values if config.merge_runs else video.values
-        if len(values):
-            bags.append(Bag(values, label_vector(item.labels, config.categories)))
+        labels = label_vector(item.labels, config.categories)
+        if len(values) and rule.bounded:
+            seen = tuple(windows(video.timeline.time_bounds, rule))
+            bags.append(WindowedBag(values, labels, video.values, seen, config.merge_runs))
+        elif len(values):
+            bags.append(Bag(values, labels))
     return bags
 
 
@@ -177,5 +188,5 @@ def embed_prompts(recipe: Recipe, categories: Sequence[str], training: Sequence[
     )
 
 
-def _curve(model: RefineVAD, features: Features) -> tuple[Float[np.ndarray, "segment"], Timeline]:
-    return score(model, features.values).segments, features.timeline
+def _curve(model: RefineVAD, features: Features, rule: WindowRule) -> tuple[Float[np.ndarray, "segment"], Timeline]:
+    return score(model, features.values, features.timeline.time_bounds, rule).segments, features.timeline

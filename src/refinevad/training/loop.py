@@ -23,6 +23,8 @@ from refinevad.training.losses import category_loss, gmm_loss, inheritance_loss,
 from refinevad.training.metrics import Runs, roc_auc
 from refinevad.training.precision import Precision, autocast, check_precision, in_float32, loss_scaler
 from refinevad.training.resume import load_state, save_state
+from refinevad.training.windowed import make_batch, pass_through
+from refinevad.windows import WHOLE, WindowRule
 
 HISTORY = "history.jsonl"
 _AT_LEAST = {
@@ -32,6 +34,8 @@ _AT_LEAST = {
     "learning_rate": 0,
     "weight_decay": 0,
     "limit": 1,
+    "window_s": 0,
+    "delay_s": 0,
     "lambda_mil": 0,
     "lambda_gmm": 0,
     "lambda_inherit": 0,
@@ -58,6 +62,8 @@ class TrainOptions:
         k_divisor: top-k takes floor(T / k_divisor) + 1 segments.
         batch: videos a step, half normal, half anomalous.
         limit, shortening: longest bag in training, and how longer ones are brought there.
+        window_s, delay_s: the window rule under which the model is trained, calibrated and used, in seconds; a
+            window of 0: whole videos.
         averaging: decay a step of the weights' exponential average that is validated and kept; 0: none.
         keep: the epoch that validates best, or the last one, where validation cannot tell epochs apart.
         patience: epochs without a better validation before it stops.
@@ -72,6 +78,8 @@ class TrainOptions:
     weight_decay: float = 1e-2
     limit: int = 256
     shortening: Shortening = "pool"
+    window_s: float = 0.0
+    delay_s: float = 0.0
     lambda_mil: float = 1.0
     lambda_gmm: float = 0.1
     lambda_category: float = 0.2
@@ -90,6 +98,12 @@ class TrainOptions:
         check_options("training", type(self), vars(self), _AT_LEAST)
         if not self.averaging < 1:
             raise InputError(f"training option averaging must be below 1: got {self.averaging}")
+        _ = self.rule
+
+    @property
+    def rule(self) -> WindowRule:
+        """The window rule of training. Raises InputError for lengths no window can have."""
+        return WindowRule(self.window_s, self.delay_s) if self.window_s else WHOLE
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainOptions":
@@ -144,8 +158,8 @@ def validate(model: RefineVAD, bags: Sequence[Bag], options: TrainOptions, devic
     model.eval()
     scores, truth = [], []
     for start in range(0, len(bags), options.batch):
-        batch = collate(bags[start : start + options.batch], options.limit, options.shortening).to(device)
-        output = model(batch.values, batch.mask)
+        batch = make_batch(bags[start : start + options.batch], options.limit, options.shortening).to(device)
+        output = pass_through(model, batch)
         scores.append(top_k_mean(output.logits, batch.mask, options.k_divisor).cpu())
         truth.append(batch.labels.cpu().sum(-1) > 0)
     logits, anomalous = torch.cat(scores), torch.cat(truth)
@@ -227,8 +241,9 @@ class Trainer:
         torch.manual_seed(self.options.seed * 100_003 + self.epoch + 1 + self.processes.rank * 15_485_863)
         sums: dict[str, float] = {}
         batches = list(balanced_batches(self.training, self.options.batch, self.options.seed, self.epoch))
+        draw = np.random.default_rng([self.options.seed, self.epoch, 1])  # beside the order's own
         for indices in batches:
-            batch = collate([self.training[i] for i in indices], self.options.limit, self.options.shortening)
+            batch = make_batch([self.training[i] for i in indices], self.options.limit, self.options.shortening, draw)
             for name, value in self._step(batch.to(self.device)).items():
                 sums[name] = sums.get(name, 0.0) + value / len(batches)
         return sums | {"learning_rate": float(self.schedule.get_last_lr()[0])}
@@ -236,7 +251,7 @@ class Trainer:
     def _step(self, batch: Batch) -> dict[str, float]:
         share = self.processes.share(batch)
         with autocast(self.options.precision, self.device):
-            output = self.model(share.values, share.mask, share.labels)
+            output = pass_through(self.model, share)
         terms = self.processes.of_whole_batch(losses(in_float32(output), share, self.options), share, batch)
         total = torch.stack(list(terms.values())).sum()
         figures = self.processes.sum(torch.stack([total, *terms.values()]).detach()).tolist()

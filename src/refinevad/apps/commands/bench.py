@@ -11,7 +11,7 @@ example:
 
 A finished seed is not run again. The table goes to stdout and to DIR/table.md; --json writes every seed's figures.
 """
-TABLES = ("recipe", "ablation")
+TABLES = ("recipe", "ablation", "delay")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -25,6 +25,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold", type=float, metavar="S", help="use this threshold in place of the calibrated one"
     )
+    parser.add_argument(
+        "--window", type=float, metavar="S", help="score as a live stream is: the model sees S seconds at a time"
+    )
+    parser.add_argument(
+        "--delay", type=float, metavar="S", help="with --window: a score waits at most S seconds (default: the window)"
+    )
     parser.add_argument("--json", metavar="FILE", help="write a summary of all videos as JSON; - for stdout")
 
 
@@ -38,8 +44,12 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.detector import Detector
     from refinevad.errors import InputError
     from refinevad.video import probe
+    from refinevad.windows import WindowRule
 
-    detector = Detector.open(args.model)
+    if args.delay is not None and args.window is None:
+        raise InputError("--delay needs --window: give the window's length in seconds too")
+    window = None if args.window is None else WindowRule.of(args.window, args.delay)
+    detector = Detector.open(args.model, window)
     if args.threshold is not None:
         if not 0 <= args.threshold <= 1:
             raise InputError(f"--threshold must lie in [0, 1]: got {args.threshold}")

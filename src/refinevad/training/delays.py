@@ -1,0 +1,69 @@
+"""What waiting is worth: frame AUC of one run under window rules of different delays, on the same test videos."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refinevad.checkpoint import Checkpoint
+from refinevad.errors import InputError
+from refinevad.features import Features, require_same_signature
+from refinevad.scores import score
+from refinevad.training.dataset import FeatureIndex, Item, categories_of
+from refinevad.training.evaluation import read_truth
+from refinevad.training.predictions import VideoPrediction
+from refinevad.training.protocol import evaluate_predictions
+from refinevad.training.truth import Truth
+from refinevad.windows import WindowRule
+
+
+@dataclass(frozen=True)
+class Held:
+    """Test videos with their temporal truth, read once for every run and rule."""
+
+    index: FeatureIndex
+    items: Sequence[Item]
+    features: Sequence[Features]
+    truth: Truth
+
+    @classmethod
+    def read(cls, index: FeatureIndex, items: Sequence[Item]) -> "Held":
+        """Raises InputError where there are no test videos or no temporal truth."""
+        tested = [item for item in items if item.split == "test"]
+        if not tested:
+            raise InputError(f"the data set {index.source} has no test videos; put some under test/<category>/")
+        features = index.load(tested)
+        categories = categories_of([item for item in items if item.split == "train"])
+        return cls(index, tested, features, read_truth(Path(index.source), tested, features, categories))
+
+
+def figures_under(checkpoint: Checkpoint, held: Held, rule: WindowRule) -> dict[str, Any]:
+    """The fixed figures of a run under a rule. Raises InputError for features that are not the run's."""
+    predictions = {}
+    for item, video in zip(held.items, held.features, strict=True):
+        require_same_signature(checkpoint.signature, video.provenance, item.path)
+        scored = score(checkpoint.model, video.values, video.timeline.time_bounds, rule)
+        probabilities = np.concatenate([1 - scored.segments[:, None], scored.categories], axis=1)
+        predictions[item.path] = VideoPrediction(scored.segments, probabilities)
+    return evaluate_predictions(predictions, held.truth, "strict")
+
+
+def delay_table(rows: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], figures: Sequence[str]) -> str:
+    """One row a model and figure, one column a delay: mean and deviation over seeds."""
+    columns = list(next(iter(rows.values())))
+    lines = ["| model | figure | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
+    for name, by_delay in rows.items():
+        for figure in figures:
+            cells = [_cell([seed.get(figure) for seed in seeds]) for seeds in by_delay.values()]
+            lines.append(f"| {name} | {figure} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
+        return "-"
+    deviation = float(np.std(known, ddof=1)) if len(known) > 1 else 0.0
+    return f"{np.mean(known):.4f} ± {deviation:.4f}"
