@@ -26,7 +26,7 @@ OPTIONS = {
     "direct", "direct_dropout", "head_weight", "centre_head", "prompt_owner", "prompt_weight", "input_clip",
 }  # fmt: skip
 # those that act on finished logits, in scores.py, and are tested there
-WITHOUT_ORACLE = {"merge_runs", "relative_smoothing", "video_weight"}
+WITHOUT_ORACLE = {"merge_runs", "empty", "relative_smoothing", "video_weight"}
 
 VARIANCE_FLOOR = 1e-6
 FIXED_RATIO = 0.5

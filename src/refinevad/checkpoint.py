@@ -18,9 +18,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 import refinevad
+from refinevad.contender import Contender, open_config, open_model
 from refinevad.errors import InputError
 from refinevad.files import atomic_write
-from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.model import RefineVAD
 from refinevad.windows import WHOLE, WindowRule
 
 WEIGHTS, CONFIG, CALIBRATION, METRICS = "model.safetensors", "config.json", "calibration.json", "metrics.json"
@@ -55,7 +56,7 @@ class Checkpoint:
         training: options, seed and data of the run, for the record.
     """
 
-    model: RefineVAD
+    model: RefineVAD | Contender
     encoder: str
     signature: Mapping[str, Any]
     calibration: Calibration
@@ -99,12 +100,19 @@ class Checkpoint:
                 raise InputError(f"{folder} is no finished run ({name} is missing); train it with refinevad train")
         config, calibration = read_json(folder / CONFIG), read_json(folder / CALIBRATION)
         try:
-            model = RefineVAD(RefineVADConfig.from_dict(config["model"]))
+            model = open_model(open_config(config["model"]))
             model.load_state_dict(load_file(folder / WEIGHTS))
             model.eval()
             return cls(model, config["encoder"], config["signature"], Calibration(**calibration), config["training"])
         except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
             raise InputError(f"run {folder} is damaged or of another version ({error}); train it again") from error
+
+    @property
+    def refinevad(self) -> RefineVAD:
+        """The model, where MoTAR and CORE are asked for. Raises InputError for a run of another head."""
+        if isinstance(self.model, Contender):
+            raise InputError(f"this run is of the head {self.model.config.head}; only RefineVAD has MoTAR and CORE")
+        return self.model
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -31,6 +31,7 @@ Gate = Literal["hard", "soft", "fixed", "none"]
 Topology = Literal["segments", "broadcast", "single", "film", "none"]
 Weights = Literal["soft", "hard"]
 Positions = Literal["relative", "none"]
+Empty = Literal["zero", "mean"]
 
 VARIANCE_FLOOR = 1e-6  # log of a motionless video's variance stays finite
 FIXED_RATIO = 0.5  # `fixed`: TSM's constant shift, and where an untrained gate starts
@@ -77,11 +78,13 @@ class RefineVADConfig:
         prompt_owner: category of each written prompt (C: normal life); none: no prompts.
         prompt_weight: share of the prompts' prior in the score.
         input_clip: standardised inputs are clipped to +- this; 0: not.
-        merge_runs: equal neighbouring segments become one, empty ones are left out and score 0 as logits; for
-            features that are constant over stretches, as captions are.
+        merge_runs: equal neighbouring segments become one, empty ones are left out; for features that are constant
+            over stretches, as captions are.
+        empty: what the segments left out score as logits: 0, or the mean of the video's tokens.
         relative_smoothing: standard deviation of a Gaussian over the final logits, as a share of the video's length,
             held to [2, 40] segments; 0: none.
-        video_weight: share of the whole video's evidence in each segment's score.
+        video_weight: share in each segment's score of the whole video's evidence: the direct path's, without it the
+            mean logit.
     """
 
     channels: int
@@ -109,6 +112,7 @@ class RefineVADConfig:
     prompt_weight: float = 1.0
     input_clip: float = 0.0
     merge_runs: bool = False
+    empty: Empty = "zero"
     relative_smoothing: float = 0.0
     video_weight: float = 0.0
 

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from refinevad.model import RefineVAD
+from refinevad.contender import Contender
+from refinevad.model import Output, RefineVAD
 from refinevad.tokens import merge_runs, opens_run
 from refinevad.windows import WHOLE, Window, Windowing, WindowRule, windows
 
@@ -51,7 +52,7 @@ class WindowScores:
 
 
 def score(
-    model: RefineVAD,
+    model: RefineVAD | Contender,
     values: Float[np.ndarray, "segment channel"],
     time_bounds: Float[np.ndarray, "bound"] | None = None,
     rule: WindowRule = WHOLE,
@@ -70,7 +71,7 @@ def score(
     return Scores(segments, categories, presence, whole[:, 1])
 
 
-def score_window(model: RefineVAD, values: Float[np.ndarray, "segment channel"]) -> WindowScores:
+def score_window(model: RefineVAD | Contender, values: Float[np.ndarray, "segment channel"]) -> WindowScores:
     """One pass over the segments of a window, and all that is done to a video's curve, inside the window."""
     config = model.config
     if config.merge_runs:
@@ -80,7 +81,8 @@ def score_window(model: RefineVAD, values: Float[np.ndarray, "segment channel"])
             rows, presence, video = np.zeros((len(values), count + 2)), np.zeros(count), 0.0
         else:
             merged, presence, video = _pass(model, tokens.values)
-            empty = np.concatenate([[0.0, 0.0], merged[:, 2:].mean(0)])
+            logit = 0.0 if config.empty == "zero" else merged[:, 0].mean()
+            empty = np.concatenate([[logit, 0.0], merged[:, 2:].mean(0)])
             rows = tokens.expand(merged, empty)
     else:
         rows, presence, video = _pass(model, values)
@@ -94,14 +96,16 @@ def score_window(model: RefineVAD, values: Float[np.ndarray, "segment channel"])
 
 @torch.inference_mode()
 def _pass(
-    model: RefineVAD, values: Float[np.ndarray, "token channel"]
+    model: RefineVAD | Contender, values: Float[np.ndarray, "token channel"]
 ) -> tuple[Float[np.ndarray, "token row"], Float[np.ndarray, "category"], float]:
     """Rows as in WindowScores, presence, and the video's evidence."""
     device = next(model.parameters()).device
     x = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))[None].to(device)
     output = model(x, torch.ones(1, len(values), dtype=torch.bool, device=device))
     rows = torch.cat([output.logits[..., None], output.shift_ratio[..., None], output.share_logits], dim=-1)[0]
-    return rows.double().cpu().numpy(), output.presence[0].double().cpu().numpy(), float(output.video_evidence[0])
+    own = isinstance(output, Output) and model.config.direct
+    video = output.video_evidence[0] if own else output.logits.mean()
+    return rows.double().cpu().numpy(), output.presence[0].double().cpu().numpy(), float(video)
 
 
 def as_scores(
@@ -159,7 +163,7 @@ class SegmentScores:
 class StreamScorer:
     """`score`, segment by segment: the same numbers, each when its window closes. Holds one window at most."""
 
-    def __init__(self, model: RefineVAD, rule: WindowRule) -> None:
+    def __init__(self, model: RefineVAD | Contender, rule: WindowRule) -> None:
         self.model = model
         self._windowing, self._blend = Windowing(rule), Blend()
         self._values: deque[Float[np.ndarray, channel]] = deque()

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from refinevad.errors import InputError
 from refinevad.options import check_options
 
+ConfigT = TypeVar("ConfigT", bound="HeadConfig")
 _AT_LEAST = {
     "channels": 1,
     "width": 0,
@@ -56,7 +57,7 @@ class HeadConfig:
         return {**asdict(self), "categories": list(self.categories)}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
+    def from_dict(cls: type[ConfigT], values: dict[str, Any]) -> ConfigT:
         """Raises InputError for a name this head does not know, or a value of another kind."""
         check_options("head", cls, values, _AT_LEAST)
         return cls(**{**values, "categories": tuple(values["categories"])})

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +19,24 @@ _T95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8
 
 @dataclass(frozen=True)
 class Variant:
-    """Options laid over a recipe; `prompts` false takes its prompts away."""
+    """Options laid over a recipe; `prompts` false takes its prompts away, `head` puts a published head in its place."""
 
     name: str
     model: dict[str, Any]
     train: dict[str, Any]
     prompts: bool = True
+    head: dict[str, Any] = field(default_factory=dict)
 
     def of(self, recipe: Recipe) -> Recipe:
         """The recipe with this variant's options."""
         model = {**recipe.model, **self.model}
         train = replace(recipe.train, **self.train)
-        return replace(recipe, model=model, train=train, prompts=recipe.prompts if self.prompts else {})
+        prompts = recipe.prompts if self.prompts else {}
+        return replace(recipe, model=model, head={**recipe.head, **self.head}, train=train, prompts=prompts)
 
 
 def read_variant(path: Path) -> Variant:
-    """Read a variant file: [model] and [train] as in a recipe, and `prompts = false`.
+    """Read a variant file: [model], [head] and [train] as in a recipe, and `prompts = false`.
 
     Raises:
         InputError: not TOML, or another table.
@@ -43,10 +45,16 @@ def read_variant(path: Path) -> Variant:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"variant {path} cannot be read: {error}") from error
-    unknown = sorted(set(content) - {"model", "train", "prompts"})
+    unknown = sorted(set(content) - {"model", "head", "train", "prompts"})
     if unknown:
-        raise InputError(f"variant {path}: unknown {', '.join(unknown)}; it has [model], [train] and prompts")
-    return Variant(path.stem, content.get("model", {}), content.get("train", {}), content.get("prompts", True))
+        raise InputError(f"variant {path}: unknown {', '.join(unknown)}; it has [model], [head], [train] and prompts")
+    return Variant(
+        path.stem,
+        content.get("model", {}),
+        content.get("train", {}),
+        content.get("prompts", True),
+        content.get("head", {}),
+    )
 
 
 def paired(ours: Sequence[SeedRow], whole: Sequence[SeedRow], figure: str) -> tuple[float, float] | None:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 
 from refinevad.checkpoint import METRICS, Checkpoint, write_json
+from refinevad.contender import HEADS_WITH_TEXT, Contender, ContenderConfig
 from refinevad.encoders.choice import open_encoder
 from refinevad.errors import InputError
 from refinevad.events import calibrate
@@ -147,7 +148,10 @@ def train_run(
 
 
 def make_bags(
-    config: RefineVADConfig, items: Sequence[Item], features: Sequence[Features], rule: WindowRule = WHOLE
+    config: RefineVADConfig | ContenderConfig,
+    items: Sequence[Item],
+    features: Sequence[Features],
+    rule: WindowRule = WHOLE,
 ) -> list[Bag]:
     """Bags for a model: tokens where it merges runs. Videos without any token teach nothing and are left out."""
     bags: list[Bag] = []
@@ -168,7 +172,7 @@ def embed_prompts(recipe: Recipe, categories: Sequence[str], training: Sequence[
     Raises:
         InputError: prompts without a text branch, of an unknown category, or not for every category and normal life.
     """
-    if not recipe.prompts:
+    if not recipe.prompts or (recipe.head and recipe.head.get("name") not in HEADS_WITH_TEXT):
         return None
     owners = {**{name: place for place, name in enumerate(categories)}, NORMAL: len(categories)}
     if set(recipe.prompts) != set(owners):
@@ -188,5 +192,7 @@ def embed_prompts(recipe: Recipe, categories: Sequence[str], training: Sequence[
     )
 
 
-def _curve(model: RefineVAD, features: Features, rule: WindowRule) -> tuple[Float[np.ndarray, "segment"], Timeline]:
+def _curve(
+    model: RefineVAD | Contender, features: Features, rule: WindowRule
+) -> tuple[Float[np.ndarray, "segment"], Timeline]:
     return score(model, features.values, features.timeline.time_bounds, rule).segments, features.timeline

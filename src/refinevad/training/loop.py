@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
+from refinevad.contender import Contender, ContenderConfig, ContenderOutput, open_model
 from refinevad.errors import InputError
 from refinevad.evidence import Prompts
 from refinevad.files import atomic_write
@@ -130,14 +131,24 @@ class Validation:
 class Trained:
     """What training leaves: the chosen epoch's model and how it validated."""
 
-    model: RefineVAD
+    model: RefineVAD | Contender
     epoch: int
     validation: Validation
     epochs_run: int
 
 
+def losses_of(
+    model: RefineVAD | Contender, output: Output | ContenderOutput, batch: Batch, options: TrainOptions
+) -> dict[str, Tensor]:
+    """Each weighted term of a model's loss by name: a published head's as its paper weighs it."""
+    if isinstance(model, Contender) and isinstance(output, ContenderOutput):
+        return model.losses(output, batch.labels, batch.mask)
+    assert isinstance(output, Output)
+    return losses(output, batch, options)
+
+
 def losses(output: Output, batch: Batch, options: TrainOptions) -> dict[str, Tensor]:
-    """Each weighted term of the loss by name; their sum is minimised."""
+    """Each weighted term of RefineVAD's loss by name; their sum is minimised."""
     terms = {"mil": options.lambda_mil * mil_loss(output, batch.labels, batch.mask, options.k_divisor)}
     if options.lambda_category:
         terms["category"] = options.lambda_category * category_loss(output, batch.labels)
@@ -153,7 +164,9 @@ def losses(output: Output, batch: Batch, options: TrainOptions) -> dict[str, Ten
 
 
 @torch.no_grad()
-def validate(model: RefineVAD, bags: Sequence[Bag], options: TrainOptions, device: torch.device) -> Validation:
+def validate(
+    model: RefineVAD | Contender, bags: Sequence[Bag], options: TrainOptions, device: torch.device
+) -> Validation:
     """Score validation videos as training sees them, without labels; compare with their video-level labels."""
     model.eval()
     scores, truth = [], []
@@ -167,7 +180,9 @@ def validate(model: RefineVAD, bags: Sequence[Bag], options: TrainOptions, devic
     return Validation(roc_auc(Runs.from_frames(logits.double().numpy(), anomalous.numpy())), loss)
 
 
-def fit_statistics(model: RefineVAD, bags: Sequence[Bag], options: TrainOptions, prompts: Prompts | None) -> None:
+def fit_statistics(
+    model: RefineVAD | Contender, bags: Sequence[Bag], options: TrainOptions, prompts: Prompts | None
+) -> None:
     """Standardisation from at most 512 training videos."""
     sample = bags[:: -(-len(bags) // 512)]
     batch = collate(sample, options.limit, options.shortening)
@@ -182,7 +197,7 @@ class Trainer:
 
     def __init__(
         self,
-        config: RefineVADConfig,
+        config: RefineVADConfig | ContenderConfig,
         options: TrainOptions,
         training: Sequence[Bag],
         validation: Sequence[Bag],
@@ -196,7 +211,9 @@ class Trainer:
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         check_precision(options.precision, self.device)
         torch.manual_seed(options.seed)
-        self.model = RefineVAD(config)
+        if isinstance(config, ContenderConfig) and processes.count > 1:
+            raise InputError(f"the head {config.head} trains in one process: its loss compares videos of a batch")
+        self.model = open_model(config)
         fit_statistics(self.model, training, options, prompts)
         self.model.to(self.device)
         processes.copy_first(self.model.state_dict().values())
@@ -252,7 +269,9 @@ class Trainer:
         share = self.processes.share(batch)
         with autocast(self.options.precision, self.device):
             output = pass_through(self.model, share)
-        terms = self.processes.of_whole_batch(losses(in_float32(output), share, self.options), share, batch)
+        terms = self.processes.of_whole_batch(
+            losses_of(self.model, in_float32(output), share, self.options), share, batch
+        )
         total = torch.stack(list(terms.values())).sum()
         figures = self.processes.sum(torch.stack([total, *terms.values()]).detach()).tolist()
         if not np.isfinite(figures[0]):
@@ -280,7 +299,10 @@ class Trainer:
         decay = min(self.options.averaging, (step + 1) / (step + 10)) if self.options.averaging else 0.0
         with torch.no_grad():
             for name, value in self.model.state_dict().items():
-                self.average[name].lerp_(value, 1.0 - decay)
+                if value.is_floating_point():
+                    self.average[name].lerp_(value, 1.0 - decay)
+                else:  # a count, such as BatchNorm's of batches
+                    self.average[name].copy_(value)
 
     def _validate(self) -> Validation:
         """Validate the averaged weights, then put the running ones back."""
@@ -319,9 +341,10 @@ def _digest(bags: Sequence[Bag]) -> str:
     return digest.hexdigest()
 
 
-def _groups(model: RefineVAD, options: TrainOptions) -> list[dict[str, Any]]:
+def _groups(model: RefineVAD | Contender, options: TrainOptions) -> list[dict[str, Any]]:
     """Parameters in their own order, the direct path's with its own rate."""
-    direct = set(model.evidence.parameters()) if model.evidence is not None else set()
+    evidence = model.evidence if isinstance(model, RefineVAD) else None
+    direct = set(evidence.parameters()) if evidence is not None else set()
     return [
         {"params": [p for p in model.parameters() if p not in direct]},
         {"params": [p for p in model.parameters() if p in direct], "lr": options.learning_rate * options.direct_rate},

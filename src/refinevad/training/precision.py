@@ -2,15 +2,18 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
+from refinevad.contender import ContenderOutput
 from refinevad.errors import InputError
 from refinevad.model import Output
+from refinevad.peers.base import HeadOutput
 
 Precision = Literal["float32", "bfloat16", "float16"]
+OutputT = TypeVar("OutputT", bound=Output | ContenderOutput | HeadOutput)
 
 
 def check_precision(precision: Precision, device: torch.device) -> None:
@@ -32,11 +35,12 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
     return torch.autocast(device.type, dtype=getattr(torch, precision))
 
 
-def in_float32(output: Output) -> Output:
+def in_float32(output: OutputT) -> OutputT:
     """An output in which the losses lose nothing further; one in float32 is unchanged."""
     values: dict[str, Any] = {field.name: getattr(output, field.name) for field in fields(output)}
     values |= {name: value.float() for name, value in values.items() if isinstance(value, Tensor)}
-    return Output(**values)
+    values |= {name: in_float32(value) for name, value in values.items() if isinstance(value, HeadOutput)}
+    return type(output)(**values)
 
 
 def loss_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:

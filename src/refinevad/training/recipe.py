@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from refinevad.contender import HEADS_WITH_TEXT, SHARED_OPTIONS, ContenderConfig
 from refinevad.encoders.choice import DEFAULT_ENCODER
 from refinevad.errors import InputError
 from refinevad.model import RefineVADConfig
@@ -16,6 +17,7 @@ from refinevad.training.ucf_crime import is_annotation_folder
 
 DATA_VARIABLE = "REFINEVAD_DATA"
 DEFAULT_DATA = "../shared/data"
+_OF_FEATURES = {"channels", "categories", "inputs", *SHARED_OPTIONS}
 KINDS = ("videos", "ucf-captions")
 # of the default encoder's parts, those that say what happens rather than what a place looks like: on cameras never seen
 # in training, appearance misleads (docs/results.md, parts of the default encoder)
@@ -53,6 +55,8 @@ class Recipe:
         validation_share: share of training videos held out where the data set has no validation split.
         model: options of RefineVADConfig besides channels and categories; `inputs` names parts of the features
             (default: those of DEFAULT_INPUTS that the features have, else all).
+        head: a published head in RefineVAD's place: its `name` and its own options; of `model`, the options about
+            features apply. None: RefineVAD.
         prompts: sentences that describe each category, and `normal`; none: no prompts.
         train: options of the loop.
         alerts_per_hour: target of the calibration.
@@ -66,6 +70,7 @@ class Recipe:
     folds: int = 0
     validation_share: float = 0.15
     model: dict[str, Any] = field(default_factory=dict)
+    head: dict[str, Any] = field(default_factory=dict)
     prompts: dict[str, list[str]] = field(default_factory=dict)
     train: TrainOptions = field(default_factory=TrainOptions)
     alerts_per_hour: float = 6.0
@@ -76,7 +81,7 @@ class Recipe:
         categories: tuple[str, ...],
         parts: Mapping[str, tuple[int, int]] | None = None,
         prompt_owner: tuple[int, ...] = (),
-    ) -> RefineVADConfig:
+    ) -> RefineVADConfig | ContenderConfig:
         """The model's configuration for features of these channels; `inputs` names parts of them.
 
         Raises:
@@ -90,6 +95,12 @@ class Recipe:
             if missing:
                 raise InputError(f"model inputs {missing} are no parts of these features; they have {sorted(parts)}")
             options["inputs"] = tuple(parts[name] for name in named)
+        if self.head:
+            own = dict(self.head)
+            if prompt_owner and own.get("name") in HEADS_WITH_TEXT:
+                own["text_channels"] = channels  # prompts lie in the features' space
+            shared = {name: value for name, value in options.items() if name in _OF_FEATURES}
+            return ContenderConfig.from_dict({**shared, "head": own.pop("name"), "options": own})
         return RefineVADConfig.from_dict({**options, "prompt_owner": prompt_owner})
 
     def with_seed(self, seed: int) -> "Recipe":
@@ -121,6 +132,7 @@ def read_recipe(path: Path) -> Recipe:
         "data": {"root", "kind", "features", "folds", "validation_share"},
         "encoder": {"name", "segment_s", "segment_frames"},
         "model": None,
+        "head": None,
         "prompts": None,
         "train": None,
         "events": {"alerts_per_hour"},
@@ -146,6 +158,7 @@ def read_recipe(path: Path) -> Recipe:
         folds=data.get("folds", 0),
         validation_share=data.get("validation_share", 0.15),
         model=content.get("model", {}),
+        head=content.get("head", {}),
         prompts=content.get("prompts", {}),
         train=TrainOptions.from_dict(content.get("train", {})),
         alerts_per_hour=content.get("events", {}).get("alerts_per_hour", 6.0),

@@ -45,6 +45,7 @@ def run_seed(
     if stored.exists():
         kept = read_json(stored)
         # options that came after the row was written are at their defaults, which change nothing
+        kept["recipe"] = {"head": {}, **kept["recipe"]}
         kept["recipe"]["train"] = {**vars(TrainOptions()), **kept["recipe"]["train"]}
         if kept["recipe"] == _identity(recipe):
             return SeedRow(seed, kept["validation"], kept["metrics"], kept["controls"]), None
@@ -68,6 +69,7 @@ def _identity(recipe: Recipe) -> dict[str, Any]:
     """What a stored row must share with the recipe to be reused."""
     plain = {
         "model": recipe.model,
+        "head": recipe.head,
         "prompts": recipe.prompts,
         "train": vars(recipe.train),
         "encoder": recipe.encoder,

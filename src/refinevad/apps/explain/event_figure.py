@@ -51,7 +51,7 @@ def event_figure(explained: Explained) -> Figure:
     )
     if missing:
         told += f" No video is found for {', '.join(missing)}."
-    if not explained.checkpoint.model.config.segment_posterior:
+    if not explained.checkpoint.refinevad.config.segment_posterior:
         told += " This run has no per-segment posterior: the shares are the whole video's."
     look = (
         "Look for the true category's colour to swell under the green bar. These are each category's best cases, "

@@ -38,7 +38,7 @@ def write_explanation(
     Raises:
         InputError: the file cannot be written.
     """
-    config = explained.checkpoint.model.config
+    config = explained.checkpoint.refinevad.config
     normals = sum(not video.labels for video in explained.videos)
     body = [
         '<p class="kicker">Inside a trained run, on its test videos</p>',

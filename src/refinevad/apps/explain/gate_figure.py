@@ -18,7 +18,7 @@ _BINS = 12
 
 def gate_figure(explained: Explained) -> Figure:
     """Scatter over segments, the gate's own curve, and one video in which r_t and motion run side by side."""
-    config = explained.checkpoint.model.config
+    config = explained.checkpoint.refinevad.config
     if config.gate in ("fixed", "none"):
         return Figure(
             _TITLE, "", f"This run's gate is '{config.gate}': r_t is the same everywhere, so it follows nothing."

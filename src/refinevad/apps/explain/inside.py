@@ -91,11 +91,11 @@ class Explained:
 
     @property
     def categories(self) -> tuple[str, ...]:
-        return self.checkpoint.model.config.categories
+        return self.checkpoint.refinevad.config.categories
 
     @property
     def prototypes(self) -> Float[np.ndarray, "category width"]:
-        return np.asarray(self.checkpoint.model.core.prototypes.detach().double().cpu().numpy())
+        return np.asarray(self.checkpoint.refinevad.core.prototypes.detach().double().cpu().numpy())
 
 
 def look_inside(checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Features], truth: Truth) -> Explained:
@@ -104,7 +104,7 @@ def look_inside(checkpoint: Checkpoint, items: Sequence[Item], features: Sequenc
     Raises:
         InputError: features of another encoder or segment rule.
     """
-    model = checkpoint.model
+    model = checkpoint.refinevad
     by_name = {video.name: video for video in truth.videos}
     parts = features[0].provenance.parts if features else {}
     videos = []
