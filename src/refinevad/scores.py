@@ -1,6 +1,7 @@
 """features -> scores: a model's segment scores of a recording or a stream, by one window rule (windows.py)."""
 
 from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from jaxtyping import Float
 from refinevad.contender import Contender
 from refinevad.model import Output, RefineVAD
 from refinevad.tokens import merge_runs, opens_run
-from refinevad.windows import WHOLE, Window, Windowing, WindowRule, windows
+from refinevad.windows import MOST_SEGMENTS, WHOLE, Window, Windowing, WindowRule, windows
 
 SMOOTHING_LEAST, SMOOTHING_MOST = 2.0, 40.0  # segments a relative Gaussian is held to
 
@@ -62,32 +63,73 @@ def score(
     bounds = np.arange(len(values) + 1.0) if time_bounds is None else time_bounds
     blend, rows = Blend(), []
     presence = np.zeros(len(model.config.categories))
-    for window in windows(bounds, rule, tokens):
-        scored = score_window(model, values[window.start : window.end])
-        rows.append(blend.add(window, scored.rows[window.zone - window.start :]))
-        presence = np.maximum(presence, scored.presence)
+    for together in _groups(windows(bounds, rule, tokens)):
+        many = score_windows(model, [values[window.start : window.end] for window in together])
+        for window, scored in zip(together, many, strict=True):
+            rows.append(blend.add(window, scored.rows[window.zone - window.start :]))
+            presence = np.maximum(presence, scored.presence)
     whole = np.concatenate([*rows, blend.rest(len(model.config.categories) + 2)])
     segments, categories = as_scores(whole)
     return Scores(segments, categories, presence, whole[:, 1])
 
 
+def _groups(found: Sequence[Window]) -> Iterator[list[Window]]:
+    """Windows that go through the model together: no more segments than one window may hold."""
+    group: list[Window] = []
+    held = 0
+    for window in found:
+        length = window.end - window.start
+        if group and held + length > MOST_SEGMENTS:
+            yield group
+            group, held = [], 0
+        group.append(window)
+        held += length
+    if group:
+        yield group
+
+
 def score_window(model: RefineVAD | Contender, values: Float[np.ndarray, "segment channel"]) -> WindowScores:
     """One pass over the segments of a window, and all that is done to a video's curve, inside the window."""
+    return score_windows(model, [values])[0]
+
+
+def score_windows(
+    model: RefineVAD | Contender, many: Sequence[Float[np.ndarray, "_segment channel"]]
+) -> list[WindowScores]:
+    """`score_window` of each, in one pass."""
+    if not model.config.merge_runs:
+        return [_curve(model, *passed, len(v)) for passed, v in zip(_pass(model, many), many, strict=True)]
+    merged = [merge_runs(values) for values in many]
+    spoken = [tokens.values for tokens in merged if len(tokens.values)]
+    passes = iter(_pass(model, spoken) if spoken else [])
+    found = []
+    for tokens in merged:
+        count = len(model.config.categories)
+        rows, presence, video = np.zeros((len(tokens.place), count + 2)), np.zeros(count), 0.0
+        if len(tokens.values):  # else there is nothing to go by: undecided everywhere
+            of_tokens, presence, video = next(passes)
+            rows = tokens.expand(of_tokens, _of_empty(model, of_tokens))
+        found.append(_curve(model, rows, presence, video, len(rows)))
+    return found
+
+
+def _of_empty(model: RefineVAD | Contender, rows: Float[np.ndarray, "token row"]) -> Float[np.ndarray, "row"]:
+    """What segments without a token get."""
+    logit = 0.0 if model.config.empty == "zero" else rows[:, 0].mean()
+    return np.concatenate([[logit, 0.0], rows[:, 2:].mean(0)])
+
+
+def _curve(
+    model: RefineVAD | Contender,
+    rows: Float[np.ndarray, "segment row"],
+    presence: Float[np.ndarray, "category"],
+    video: float,
+    segments: int,
+) -> WindowScores:
+    """Smooth a window's rows over a share of its length, and weigh in the evidence of the whole."""
     config = model.config
-    if config.merge_runs:
-        tokens = merge_runs(values)
-        if not len(tokens.values):  # nothing to go by: undecided everywhere
-            count = len(config.categories)
-            rows, presence, video = np.zeros((len(values), count + 2)), np.zeros(count), 0.0
-        else:
-            merged, presence, video = _pass(model, tokens.values)
-            logit = 0.0 if config.empty == "zero" else merged[:, 0].mean()
-            empty = np.concatenate([[logit, 0.0], merged[:, 2:].mean(0)])
-            rows = tokens.expand(merged, empty)
-    else:
-        rows, presence, video = _pass(model, values)
     if config.relative_smoothing:
-        sigma = float(np.clip(config.relative_smoothing * len(values), SMOOTHING_LEAST, SMOOTHING_MOST))
+        sigma = float(np.clip(config.relative_smoothing * segments, SMOOTHING_LEAST, SMOOTHING_MOST))
         smooth = [0, *range(2, rows.shape[1])]
         rows[:, smooth] = gaussian(rows[:, smooth], sigma)
     rows[:, 0] += config.video_weight * video
@@ -96,16 +138,25 @@ def score_window(model: RefineVAD | Contender, values: Float[np.ndarray, "segmen
 
 @torch.inference_mode()
 def _pass(
-    model: RefineVAD | Contender, values: Float[np.ndarray, "token channel"]
-) -> tuple[Float[np.ndarray, "token row"], Float[np.ndarray, "category"], float]:
-    """Rows as in WindowScores, presence, and the video's evidence."""
+    model: RefineVAD | Contender, many: Sequence[Float[np.ndarray, "_token channel"]]
+) -> list[tuple[Float[np.ndarray, "_token row"], Float[np.ndarray, "category"], float]]:
+    """Rows as in WindowScores, presence, and the video's evidence, of each."""
     device = next(model.parameters()).device
-    x = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))[None].to(device)
-    output = model(x, torch.ones(1, len(values), dtype=torch.bool, device=device))
-    rows = torch.cat([output.logits[..., None], output.shift_ratio[..., None], output.share_logits], dim=-1)[0]
-    own = isinstance(output, Output) and model.config.direct
-    video = output.video_evidence[0] if own else output.logits.mean()
-    return rows.double().cpu().numpy(), output.presence[0].double().cpu().numpy(), float(video)
+    lengths = [len(values) for values in many]
+    x = torch.zeros(len(many), max(lengths), many[0].shape[1])
+    mask = torch.zeros(len(many), max(lengths), dtype=torch.bool)
+    for place, values in enumerate(many):
+        x[place, : len(values)] = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+        mask[place, : len(values)] = True
+    output = model(x.to(device), mask.to(device))
+    parts = [output.logits[..., None], output.shift_ratio[..., None], output.share_logits]
+    rows = torch.cat(parts, dim=-1).double().cpu().numpy()
+    presence = output.presence.double().cpu().numpy()
+    if isinstance(output, Output) and model.config.direct:
+        evidence = output.video_evidence.double().cpu().numpy()
+    else:
+        evidence = np.array([rows[place, :length, 0].mean() for place, length in enumerate(lengths)])
+    return [(rows[i, :length], presence[i], float(evidence[i])) for i, length in enumerate(lengths)]
 
 
 def as_scores(
