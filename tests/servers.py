@@ -115,6 +115,7 @@ def postgres() -> Iterator[Program]:
     settings = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", f"port={port}")
     server = Program((binary, "-D", str(data), *(word for s in settings for word in ("-c", s))), port, user)
     server.start()
+    wait_until(lambda: _admin(server, "SELECT 1"), "PostgreSQL")  # it listens before it serves
     yield server
     server.kill(signal.SIGQUIT)
     shutil.rmtree(data, ignore_errors=True)
@@ -123,28 +124,26 @@ def postgres() -> Iterator[Program]:
 @pytest.fixture
 def postgres_url(postgres: Program) -> Iterator[str]:
     """URL of a fresh, empty database."""
-    import psycopg
-
     if postgres.process is None:
         postgres.start()
     name = f"test_{os.getpid()}_{time.monotonic_ns()}"
-
-    def admin(statement: str) -> bool:
-        try:
-            with psycopg.connect(_postgres_address(postgres, "postgres"), autocommit=True) as connection:
-                connection.execute(statement.encode())
-        except psycopg.OperationalError:  # it listens before it serves
-            return False
-        return True
-
-    wait_until(lambda: admin(f"CREATE DATABASE {name}"), "PostgreSQL")
+    wait_until(lambda: _admin(postgres, f"CREATE DATABASE {name}"), "PostgreSQL")
     yield f"postgresql+psycopg://refinevad@127.0.0.1:{postgres.port}/{name}"
     if postgres.process is not None:
-        admin(f"DROP DATABASE {name} WITH (FORCE)")
+        _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _postgres_address(server: Program, database: str) -> str:
-    return f"host=127.0.0.1 port={server.port} user=refinevad dbname={database}"
+def _admin(server: Program, statement: str) -> bool:
+    """Whether the server could be told."""
+    import psycopg
+
+    try:
+        address = f"host=127.0.0.1 port={server.port} user=refinevad dbname=postgres"
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(statement.encode())
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _unprivileged() -> int | None:

@@ -49,6 +49,10 @@ class Address:
     def __str__(self) -> str:
         return self.shown
 
+    def hide(self, text: str) -> str:
+        """What FFmpeg says of this address, fit to be shown."""
+        return mask(text.replace(self.url, self.shown))
+
     @property
     def live(self) -> bool:
         """Whether it has a pace of its own, so that late frames are dropped, and no end."""
@@ -105,16 +109,22 @@ def parse_address(
     for known in NETWORK:
         if scheme == known:
             return _network(known, text, username, password)
-    raise InputError(f"{mask(text)}: scheme '{scheme}' is not opened; use file, {', '.join(NETWORK)} or /dev/videoN")
+    raise InputError(
+        f"{_mask_url(text)}: scheme '{scheme}' is not opened; use file, {', '.join(NETWORK)} or /dev/videoN"
+    )
 
 
 def _file(text: str, roots: Sequence[Path] | None) -> Address:
     path = Path(_path_of_file_url(text) if text.lower().startswith("file:") else text)
-    resolved = path.expanduser().resolve() if roots is None else path.resolve()
+    try:
+        resolved = path.expanduser().resolve() if roots is None else path.resolve()
+        there = resolved.is_file()
+    except (OSError, RuntimeError) as error:  # a name too long, links in a circle, no such user after ~
+        raise InputError(f"video not found: {path}") from error
     if roots is not None and not any(resolved.is_relative_to(root.resolve()) for root in roots):
         # the same sentence whether it is there or not: nobody may feel out the disk by it
         raise InputError(f"{path} does not lie in a folder from which files may be analysed")
-    if not resolved.is_file():
+    if not there:
         raise InputError(f"video not found: {path}")
     return Address("file", str(path), f"file:{resolved}")
 
@@ -138,18 +148,18 @@ def _network(scheme: Scheme, text: str, username: str | None, password: Secret |
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise InputError(f"{mask(text)} is no URL; {advice}") from None
+        raise InputError(f"{_mask_url(text)} is no URL; {advice}") from None
     if not host or any(letter.isspace() for letter in text):
-        raise InputError(f"{mask(text)} names no host or has spaces in it; {advice}")
+        raise InputError(f"{_mask_url(text)} names no host or has spaces in it; {advice}")
     if username is not None:
         if parts.username is not None:
-            raise InputError(f"{mask(text)} has credentials of its own besides username and password; keep one")
+            raise InputError(f"{_mask_url(text)} has credentials of its own besides username and password; keep one")
         secret = f":{quote(password.reveal(), safe='')}" if password else ""
         place = f"[{host}]" if ":" in host else host
         netloc = f"{quote(username, safe='')}{secret}@{place}{'' if port is None else f':{port}'}"
         parts = SplitResult(scheme, netloc, parts.path, parts.query, "")
     url = urlunsplit(parts._replace(scheme=scheme, fragment=""))
-    return Address(scheme, mask(url), url)
+    return Address(scheme, _mask_url(url), url)
 
 
 def mask(text: str) -> str:
@@ -158,11 +168,14 @@ def mask(text: str) -> str:
     Everything up to the last @ goes, because passwords hold slashes and @ unencoded; so do a query's values, except
     those of a few names that are never secret.
     """
-    return _IN_TEXT.sub(_mask_url, text)
+    return _IN_TEXT.sub(lambda match: _mask_url(match.group(0)), text)
 
 
-def _mask_url(match: re.Match[str]) -> str:
-    scheme, rest = match.group(0).split("://", 1)
+def _mask_url(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator:  # user:password@host, where the scheme was forgotten
+        _, at, place = url.rpartition("@")
+        return f"***@{place}" if at else url
     _, at, place = rest.rpartition("@")
     if not at and (bad := re.match(r"[^/?#\[\]]*:([^/?#]*)", rest)) and bad.group(1) and not bad.group(1).isdecimal():
         place = "***"  # host:port whose port is no number: a password that lost its @

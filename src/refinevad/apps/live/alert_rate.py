@@ -38,10 +38,10 @@ def rule_at(calibration: Calibration, threshold: float | None = None) -> EventRu
 
 def alert_rates(curve: ScoreCurve, rules: Iterable[EventRule]) -> list[AlertRate]:
     """Alert rate of each rule. No event reaches across a time without scores: there the camera was away."""
-    stretches = list(stretches(curve))
-    hours = sum(float(timeline.time_bounds[-1] - timeline.time_bounds[0]) for _, timeline in stretches) / 3600
+    known = list(stretches(curve))
+    hours = sum(float(timeline.time_bounds[-1] - timeline.time_bounds[0]) for _, timeline in known) / 3600
     return [
-        AlertRate(rule.threshold, sum(len(find_runs(curve.score[part], line, rule)) for part, line in stretches), hours)
+        AlertRate(rule.threshold, sum(len(find_runs(curve.score[part], line, rule)) for part, line in known), hours)
         for rule in rules
     ]
 

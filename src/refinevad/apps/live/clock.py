@@ -12,11 +12,12 @@ than `ASTRAY_S`: an event's start and end are always by one anchor.
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 ASTRAY_S = 2.0  # time servers slew smaller differences away
 
 
+@runtime_checkable
 class Clock(Protocol):
     """Injected wherever time is read."""
 

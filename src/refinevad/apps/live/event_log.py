@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, case, delete, func, insert, select, update
 
 from refinevad.apps.live import tables
 from refinevad.apps.live.cameras import CameraRegistry
@@ -82,7 +82,7 @@ class EventLog:
     def get(self, event: str) -> ReviewedEvent | None:
         with self._database.read() as connection:
             row = connection.execute(_with_review().where(tables.events.c.id == event)).one_or_none()
-        return None if row is None else _reviewed(row)
+        return None if row is None else _reviewed(row._asdict())
 
     def find(
         self,
@@ -115,7 +115,7 @@ class EventLog:
             conditions.append(_LATEST.c.id.is_not(None) if reviewed else _LATEST.c.id.is_(None))
         query = _with_review().where(*conditions).order_by(events.start.desc(), events.id).limit(limit).offset(skip)
         with self._database.read() as connection:
-            return [_reviewed(row) for row in connection.execute(query)]
+            return [_reviewed(row._asdict()) for row in connection.execute(query)]
 
     def ended_before(self, time: float, reviewed: bool) -> list[EventRecord]:
         """Events that are over and ended before `time`, oldest first."""
@@ -123,20 +123,20 @@ class EventLog:
         given = _LATEST.c.id.is_not(None) if reviewed else _LATEST.c.id.is_(None)
         query = _with_review().where(events.end < time, events.state.not_in(_OPEN), given).order_by(events.end)
         with self._database.read() as connection:
-            return [_reviewed(row).event for row in connection.execute(query)]
+            return [_reviewed(row._asdict()).event for row in connection.execute(query)]
 
     def with_files(self) -> list[ReviewedEvent]:
         """Events that have a clip or a snapshot, oldest first."""
         events = tables.events.c
         query = _with_review().where(events.clip.is_not(None) | events.snapshot.is_not(None))
         with self._database.read() as connection:
-            return [_reviewed(row) for row in connection.execute(query.order_by(events.start, events.id))]
+            return [_reviewed(row._asdict()) for row in connection.execute(query.order_by(events.start, events.id))]
 
     def close_open(self, reason: str) -> list[EventRecord]:
         """Close what a stopped process left open, as `closed-by-restart`; return the events as they are now."""
         with self._database.write() as connection:
             rows = connection.execute(_with_review().where(tables.events.c.state.in_(_OPEN))).all()
-            left = [_reviewed(row).event for row in rows]
+            left = [_reviewed(row._asdict()).event for row in rows]
             closing = update(tables.events).where(tables.events.c.id.in_([event.id for event in left]))
             if left:
                 connection.execute(closing.values(state="closed-by-restart", reason=reason))
@@ -215,11 +215,12 @@ def _with_review() -> Select[Any]:
     )
 
 
-def _reviewed(row: Row[Any]) -> ReviewedEvent:
+def _reviewed(row: dict[str, Any]) -> ReviewedEvent:
     names = ("id", "camera", "start", "end", "peak", "peak_time", "category", "probabilities", "state", "model")
-    event = EventRecord(**{name: row._mapping[name] for name in (*names, "clip", "snapshot", "reason")})
-    if row.verdict is None:
+    event = EventRecord(**{name: row[name] for name in (*names, "clip", "snapshot", "reason")})
+    if row["verdict"] is None:
         return ReviewedEvent(event)
     return ReviewedEvent(
-        event, Review(event.id, row.verdict, row.review_time, row.reviewer, row.review_category, row.note)
+        event,
+        Review(event.id, row["verdict"], row["review_time"], row["reviewer"], row["review_category"], row["note"]),
     )

@@ -16,7 +16,7 @@ from refinevad.apps.live.event_log import EventLog
 from refinevad.apps.live.job_log import JobLog
 from refinevad.apps.live.score_log import ScoreLog
 from refinevad.apps.live.secret import Secret
-from refinevad.errors import InputError
+from refinevad.errors import InputError, RefineVADError
 
 CLIPS, SNAPSHOTS, UPLOADS = "clips", "snapshots", "uploads"
 
@@ -43,12 +43,16 @@ class Store:
         """
         clock = clock or SystemClock()
         database = Database(url)
-        database.migrate()
         try:
+            database.migrate()
             for name in (CLIPS, SNAPSHOTS, UPLOADS):
                 (media / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            database.close()
             raise InputError(f"media folder {media} cannot be made: {error.strerror}") from error
+        except RefineVADError:
+            database.close()
+            raise
         cameras = CameraRegistry(database, clock)
         return cls(
             database,

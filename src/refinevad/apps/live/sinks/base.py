@@ -9,7 +9,6 @@ from typing import Literal, Protocol, TypedDict, runtime_checkable
 
 from refinevad.apps.live.clock import iso
 from refinevad.errors import RefineVADError
-from refinevad.events import Event
 
 SCHEMA_VERSION = 1
 Kind = Literal["new", "update", "end"]
@@ -25,6 +24,24 @@ class EventFacts(TypedDict):
     peak_time: str
     category: str
     probabilities: dict[str, float]
+
+
+@runtime_checkable
+class Happening(Protocol):
+    """What is needed of refinevad.events.Event, which would bring the model's libraries with it."""
+
+    @property
+    def start_s(self) -> float: ...
+    @property
+    def end_s(self) -> float: ...
+    @property
+    def peak(self) -> float: ...
+    @property
+    def peak_s(self) -> float: ...
+    @property
+    def category(self) -> str: ...
+    @property
+    def probabilities(self) -> dict[str, float]: ...
 
 
 class Envelope(TypedDict):
@@ -61,6 +78,7 @@ class RefusedError(RefineVADError):
     """The receiver will never take this envelope: another attempt is no use."""
 
 
+@runtime_checkable
 class Sink(Protocol):
     """A place events go."""
 
@@ -89,7 +107,7 @@ class ScoreSink(Protocol):
         """Whether the camera delivers pictures."""
 
 
-def event_facts(event: Event, origin: float) -> EventFacts:
+def event_facts(event: Happening, origin: float) -> EventFacts:
     """An event in stream seconds as facts in wall time; `origin` is the Unix second of the stream's second 0."""
     return {
         "start": iso(origin + event.start_s),

@@ -1,0 +1,190 @@
+"""cameras.toml, secrets, access tokens and clocks."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from refinevad.apps.live import tokens
+from refinevad.apps.live.clock import Anchor, ManualClock, iso, unix
+from refinevad.apps.live.config import read_config, watch_config
+from refinevad.apps.live.secret import read_secret
+from refinevad.apps.live.sinks.options import MqttOptions, WebhookOptions
+from refinevad.errors import InputError
+
+WHOLE = """
+model = "runs/mine"
+storage = "sqlite:///kept/live.db"
+media = "kept/media"
+pre_roll_s = 8
+
+[retention]
+events_days = 45
+
+[[camera]]
+name = "door"
+source = "rtsp://10.0.0.5/stream"
+username = "viewer"
+password = "env:DOOR_PASSWORD"
+threshold = 0.75
+sinks = ["hook"]
+
+[[camera]]
+name = "Hof 2"
+source = "env:YARD"
+model = "runs/other"
+pre_roll_s = 2.5
+
+[[sink]]
+type = "webhook"
+name = "hook"
+url = "https://hooks.example/T0"
+secret = "file:KEY"
+
+[[sink]]
+type = "mqtt"
+name = "home"
+host = "10.0.0.2"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DOOR_PASSWORD", "t0p/secret")
+    monkeypatch.setenv("YARD", "http://10.0.0.6/mjpg?user=a&pwd=yardkey")
+    (tmp_path / "key").write_text("signing key\n")
+    (tmp_path / "cameras.toml").write_text(WHOLE.replace("KEY", str(tmp_path / "key")))
+    return tmp_path
+
+
+def test_everything_is_read(folder: Path) -> None:
+    config = read_config(folder / "cameras.toml")
+    door, yard = config.cameras
+    assert (door.name, door.model, door.threshold, door.pre_roll_s) == ("door", folder / "runs/mine", 0.75, 8.0)
+    assert door.source.url == "rtsp://viewer:t0p%2Fsecret@10.0.0.5/stream"
+    assert (yard.name, yard.model, yard.threshold, yard.pre_roll_s) == ("Hof 2", folder / "runs/other", None, 2.5)
+    assert config.sinks_of(door) == ("hook",)
+    assert config.sinks_of(yard) == ("hook", "home")
+    hook, home = config.sinks
+    assert isinstance(hook, WebhookOptions)
+    assert hook.secret is not None
+    assert hook.secret.reveal() == "signing key"
+    assert isinstance(home, MqttOptions)
+    assert (home.host, home.port) == ("10.0.0.2", 1883)
+    assert config.storage.reveal() == f"sqlite:///{folder}/kept/live.db"
+    assert (config.media, config.retention.events_days, config.retention.scores_days) == (folder / "kept/media", 45, 30)
+
+
+def test_no_secret_shows(folder: Path) -> None:
+    shown = repr(read_config(folder / "cameras.toml"))
+    assert not [word for word in ("t0p", "yardkey", "signing", "T0") if word in shown]
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (("pre_roll_s = 8", "preroll_s = 8"), "preroll_s"),
+        (("events_days", "event_days"), "event_days"),
+        (("threshold = 0.75", "threshold = 1.5"), "threshold"),
+        (("threshold = 0.75", 'threshold = "high"'), "threshold"),
+        (("threshold = 0.75", "threshold = true"), "threshold"),
+        (('name = "door"', 'name = "../door"'), "../door"),
+        (('name = "door"', 'name = "Hof 2"'), "Hof 2"),
+        (('name = "door"', ""), "name"),
+        (('sinks = ["hook"]', 'sinks = ["hock"]'), "hock"),
+        (('type = "mqtt"', 'type = "amqp"'), "amqp"),
+        (('host = "10.0.0.2"', ""), "host"),
+        (('host = "10.0.0.2"', "host = 5"), "host"),
+        (("env:DOOR_PASSWORD", "env:NO_SUCH_VARIABLE"), "NO_SUCH_VARIABLE"),
+        (('model = "runs/mine"', ""), "model"),
+        (("[retention]", "[[retention]]"), "retention"),
+        (("[[camera]]", "[camera]"), "TOML"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(folder: Path, change: tuple[str, str], word: str) -> None:
+    path = folder / "cameras.toml"
+    path.write_text(path.read_text().replace(*change))
+    with pytest.raises(InputError) as refused:
+        read_config(path)
+    assert word in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "t0p" not in str(refused.value)
+
+
+def test_addresses_on_the_command_line_get_names(tmp_path: Path) -> None:
+    (tmp_path / "yard.mp4").touch()
+    sources = [str(tmp_path / "yard.mp4"), "rtsp://u:p@10.0.0.5:554/a", "rtsp://10.0.0.5:554/b", "/dev/video3"]
+    names = [camera.name for camera in watch_config(sources, tmp_path).cameras]
+    assert names == ["yard", "10.0.0.5-554", "10.0.0.5-554-2", "video3"]
+
+
+def test_an_empty_secret_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    for text in ("", f"file:{tmp_path / 'empty'}", f"file:{tmp_path / 'absent'}"):
+        with pytest.raises(InputError, match="password"):
+            read_secret(text, "password")
+
+
+def test_a_token_is_kept_as_a_hash_in_a_closed_file(tmp_path: Path) -> None:
+    path = tmp_path / "private" / "token"
+    token = tokens.make_token_file(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert token not in path.read_text()
+    known = tokens.read_token_file(path)
+    assert known.matches(token)
+    for wrong in ("", token[:-1], token + "x", token.swapcase(), "\udc80", path.read_text().strip()):
+        assert not known.matches(wrong)
+    assert known.stored().removeprefix("sha256:") not in repr(known)
+    with pytest.raises(InputError, match="exists"):
+        tokens.make_token_file(path)
+    assert tokens.make_token_file(tmp_path / "other") != token
+
+
+def test_an_open_or_foreign_token_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    tokens.make_token_file(path)
+    for mode in (0o640, 0o604, 0o660):
+        path.chmod(mode)
+        with pytest.raises(InputError, match="chmod 600"):
+            tokens.read_token_file(path)
+    path.chmod(0o600)
+    path.write_text("hunter2\n")
+    with pytest.raises(InputError, match="no token file"):
+        tokens.read_token_file(path)
+    with pytest.raises(InputError, match="not found"):
+        tokens.read_token_file(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost", "LOCALHOST"])
+def test_loopback_needs_no_token(host: str) -> None:
+    tokens.require_token(host, None)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.4", "camera-box", "localhost.example", "10.0.0.1"])
+def test_elsewhere_a_token_is_needed(host: str) -> None:
+    tokens.require_token(host, tokens.TokenHash.of("t"))
+    with pytest.raises(InputError, match="token"):
+        tokens.require_token(host, None)
+
+
+def test_a_wall_clock_that_jumps_moves_no_stream() -> None:
+    clock = ManualClock(wall_s=1000.0, monotonic_s=50.0)
+    anchor = Anchor(clock)
+    clock.advance(10.0)
+    clock.jump(-3600.0)
+    clock.advance(10.0)
+    assert anchor.wall(clock.monotonic()) == 1020.0
+    assert anchor.renew() == -3600.0
+    assert anchor.wall(clock.monotonic()) == -2580.0
+    clock.jump(1.5)  # what a time server slews away
+    assert anchor.renew() == 0.0
+    assert anchor.wall(clock.monotonic()) == -2580.0
+
+
+def test_times_are_written_in_utc_and_read_back() -> None:
+    assert iso(1_700_000_000.125) == "2023-11-14T22:13:20.125Z"
+    assert unix("2023-11-14T22:13:20.500Z") == 1_700_000_000.5
+    assert unix("2023-11-14T23:13:20.500+01:00") == 1_700_000_000.5
+    assert unix("2023-11-14T22:13:20") == 1_700_000_000.0
+    with pytest.raises(ValueError):
+        unix("yesterday")

@@ -1,0 +1,227 @@
+"""The outbox and its couriers: order, bounds, patience, and what a killed process leaves behind."""
+
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from live_cases import ListSink, envelope
+from refinevad.apps.live.clock import ManualClock, SystemClock
+from refinevad.apps.live.courier import Courier, Dispatch, backoff_s
+from refinevad.apps.live.outbox import Outbox
+from refinevad.apps.live.sinks.base import DeliveryError, Envelope, RefusedError
+from refinevad.errors import InputError
+from servers import wait_until
+
+KINDS = ("new", "update", "end")
+# put (sink, event), or acknowledge the n-th head of a sink
+PUTS = st.tuples(st.sampled_from("ab"), st.sampled_from(("e1", "e2", "e3")))
+STEPS = st.lists(st.one_of(PUTS, st.tuples(st.sampled_from("ab"), st.integers(0, 5))), max_size=40)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Outbox:
+    return Outbox(tmp_path / "outbox.db")
+
+
+def ids(box: Outbox, sink: str) -> list[str]:
+    return [entry.envelope["id"] for entry in box.heads(sink)]
+
+
+@given(steps=STEPS, capacity=st.integers(1, 12), reopen=st.integers(1, 7))
+def test_it_behaves_like_a_list(
+    steps: list[tuple[str, str | int]], capacity: int, reopen: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Against a plain list: order within sink and event, the oldest dropped when full, nothing lost by reopening."""
+    path = tmp_path_factory.mktemp("outbox") / "outbox.db"
+    box, model, dropped = Outbox(path, capacity), list[tuple[str, str, str]](), defaultdict[str, int](int)
+    for number, (sink, what) in enumerate(steps):
+        if number % reopen == 0:
+            box.close()
+            box = Outbox(path, capacity)
+        if isinstance(what, str):
+            item = envelope("update", what)
+            box.put(item, [sink])
+            model.append((sink, what, item["id"]))
+            for lost in model[: max(len(model) - capacity, 0)]:
+                dropped[lost[0]] += 1
+            model = model[-capacity:]
+        elif what < len(heads := box.heads(sink)):
+            box.acknowledge(heads[what])
+            model.remove((sink, heads[what].envelope["event_id"], heads[what].envelope["id"]))
+        for name in "ab":
+            first: dict[str, str] = {}
+            for owner, event, identity in model:
+                if owner == name:
+                    first.setdefault(event, identity)
+            assert ids(box, name) == list(first.values())
+            assert box.waiting().get(name, 0) == sum(owner == name for owner, *_ in model)
+    assert box.dropped() == dict(dropped)
+    box.close()
+
+
+def test_each_sink_has_its_own_copy_and_a_double_changes_nothing(outbox: Outbox) -> None:
+    item = envelope()
+    outbox.put(item, ["a", "b"])
+    outbox.put(item, ["a", "b"])
+    assert outbox.waiting() == {"a": 1, "b": 1}
+    (entry,) = outbox.heads("a")
+    assert entry.envelope == item
+    outbox.acknowledge(entry)
+    assert outbox.waiting() == {"b": 1}
+
+
+def test_what_waits_for_a_sink_that_is_gone_is_dropped_and_counted(outbox: Outbox) -> None:
+    outbox.put(envelope(), ["kept", "gone"])
+    outbox.put(envelope(), ["gone"])
+    outbox.keep_sinks({"kept"})
+    assert outbox.waiting() == {"kept": 1}
+    assert outbox.dropped() == {"gone": 2}
+
+
+def test_one_process_has_it_at_a_time(outbox: Outbox, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="another refinevad"):
+        Outbox(outbox.path)
+    (tmp_path / "notes").write_text("no database\n" * 100)
+    with pytest.raises(InputError, match="cannot be opened"):
+        Outbox(tmp_path / "notes")
+
+
+def test_pauses_double_up_to_a_minute() -> None:
+    assert [backoff_s(n, 0.0) for n in (1, 2, 3, 6, 7, 8, 1000)] == [1.0, 2.0, 4.0, 32.0, 60.0, 60.0, 60.0]
+    assert [backoff_s(n, 0.5) for n in (1, 7)] == [0.75, 45.0]
+
+
+def test_nothing_is_lost_while_a_sink_is_down_for_thirty_seconds(outbox: Outbox) -> None:
+    clock, sink, said = ManualClock(), ListSink(), list[str]()
+    courier = Courier(sink, outbox, clock, said.append, chance=lambda: 0.0)
+    sent = [envelope(kind, event) for event in ("e1", "e2") for kind in KINDS]
+    sink.down = "connection refused"
+    attempts = []
+    while clock.monotonic() < 30.0:
+        outbox.put(sent[len(attempts)], ["list"])
+        attempts.append(clock.monotonic())
+        clock.jump(-7200.0)  # a wall clock set back does not change when it tries
+        clock.advance(courier.step() or 0.0)
+    assert attempts == [0.0, 1.0, 3.0, 7.0, 15.0]  # pauses of 1, 2, 4, 8, 16 s
+    for item in sent:
+        outbox.put(item, ["list"])
+    sink.down = ""
+    while (rest := courier.step()) is not None:
+        clock.advance(rest)
+    assert sorted(item["id"] for item in sink.taken) == sorted(item["id"] for item in sent)
+    for event in ("e1", "e2"):
+        assert [item["kind"] for item in sink.taken if item["event_id"] == event] == list(KINDS)
+    assert said == ["list: connection refused; kept and tried again"]
+    assert (courier.delivered, courier.failed, courier.refused) == (6, 5, 0)
+
+
+def test_a_bad_event_does_not_hold_up_the_others(outbox: Outbox) -> None:
+    class Picky(ListSink):
+        def deliver(self, envelope: Envelope) -> None:
+            if envelope["event_id"] == "bad":
+                raise DeliveryError("500")
+            super().deliver(envelope)
+
+    clock, sink = ManualClock(), Picky()
+    courier = Courier(sink, outbox, clock, chance=lambda: 0.0)
+    for kind, event in (("new", "bad"), ("end", "bad"), ("new", "good"), ("end", "good")):
+        outbox.put(envelope(kind, event), ["list"])  # type: ignore[arg-type]
+    for _ in range(8):
+        clock.advance(courier.step() or 0.0)
+    assert [(item["event_id"], item["kind"]) for item in sink.taken] == [("good", "new"), ("good", "end")]
+    assert outbox.waiting() == {"list": 2}
+
+
+def test_a_refused_envelope_goes_and_is_counted(outbox: Outbox) -> None:
+    class Refusing(ListSink):
+        def deliver(self, envelope: Envelope) -> None:
+            raise RefusedError("410")
+
+    courier = Courier(Refusing(), outbox, ManualClock())
+    outbox.put(envelope(), ["list"])
+    assert courier.step() == 0.0
+    assert courier.step() is None
+    assert (outbox.dropped(), courier.refused) == ({"list": 1}, 1)
+
+
+def test_a_receiver_that_says_when_is_believed(outbox: Outbox) -> None:
+    class Busy(ListSink):
+        def deliver(self, envelope: Envelope) -> None:
+            raise DeliveryError("429", retry_after_s=17.0)
+
+    clock = ManualClock()
+    courier = Courier(Busy(), outbox, clock)
+    outbox.put(envelope(), ["list"])
+    assert courier.step() == 17.0
+    clock.advance(16.0)
+    assert courier.step() == 1.0
+    assert courier.failed == 0
+
+
+def test_threads_deliver_and_stop(outbox: Outbox) -> None:
+    sink, other = ListSink("one"), ListSink("two")
+    dispatch = Dispatch(outbox, [sink, other], SystemClock())
+    dispatch.start()
+    sent = [envelope(kind) for kind in KINDS]
+    for item in sent:
+        dispatch.send(item, ["one"])
+    wait_until(lambda: len(sink.taken) == 3, "delivery")
+    wait_until(lambda: not outbox.waiting(), "acknowledgement")
+    dispatch.stop()
+    assert sink.taken == sent
+    assert other.taken == []
+    assert sink.closed
+    assert other.closed
+
+
+CHILD = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from live_cases import ListSink, envelope
+from refinevad.apps.live.clock import SystemClock
+from refinevad.apps.live.courier import Courier
+from refinevad.apps.live.outbox import Outbox
+
+class Slow(ListSink):
+    def deliver(self, envelope):
+        if {deliver!r}:
+            Path({taken!r}).write_text(envelope["id"])
+        print("in delivery", flush=True)
+        sys.stdin.read()  # killed here
+
+box = Outbox(Path({path!r}))
+for kind in ("new", "end"):
+    item = envelope(kind)
+    box.put(item, ["list"])
+    print(item["id"], flush=True)
+Courier(Slow(), box, SystemClock()).step()
+"""
+
+
+@pytest.mark.parametrize("delivered", [False, True], ids=["before delivery", "before acknowledgement"])
+def test_a_killed_process_loses_nothing(delivered: bool, tmp_path: Path) -> None:
+    path, taken = tmp_path / "outbox.db", tmp_path / "taken"
+    code = CHILD.format(tests=str(Path(__file__).parent), deliver=delivered, taken=str(taken), path=str(path))
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        sent = [child.stdout.readline().strip() for _ in KINDS[:2]]
+        assert child.stdout.readline() == "in delivery\n"
+        child.send_signal(signal.SIGKILL)
+    sink = ListSink()
+    courier = Courier(sink, box := Outbox(path), ManualClock())
+    while courier.step() is not None:
+        pass
+    assert [item["id"] for item in sink.taken] == sent  # the first again if it had been taken: by its id a double
+    assert taken.exists() == delivered
+    if delivered:
+        assert taken.read_text() == sent[0]
+    assert box.waiting() == {}
