@@ -32,6 +32,7 @@ PARTS = {
         "appearance": (14, 20),
     },
     "captions": {"captions": (0, 4)},
+    "published": {"visual": (0, 4)},
 }
 
 
@@ -50,7 +51,7 @@ class Words(SentenceEncoder):
 @pytest.fixture
 def open_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Recipe]:
     """Read a recipe with its data stood in for by an empty folder, and its text branch by a tiny one."""
-    for name in ("survfights", "falls", "ucf-crime"):
+    for name in ("survfights", "falls", "ucf-crime", "xd-violence"):
         (tmp_path / "data" / name).mkdir(parents=True)
     monkeypatch.setenv("REFINEVAD_DATA", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)

@@ -10,7 +10,8 @@ from importlib import import_module
 import refinevad
 from refinevad.errors import InputError, RefineVADError
 
-COMMANDS = ("demo", "extract", "train", "evaluate", "explain", "detect", "metrics", "bench")
+COMMANDS = ("demo", "extract", "import", "train", "evaluate", "explain", "detect", "metrics", "bench")
+_MODULES = {"import": "import_features"}  # a keyword can name no module
 EPILOG = """\
 start here:
   refinevad demo --out out/demo                     render a small data set, train, evaluate, detect; open report.html
@@ -32,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"refinevad {refinevad.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        module = import_module(f"refinevad.apps.commands.{name}")
+        module = import_module(f"refinevad.apps.commands.{_MODULES.get(name, name)}")
         command = commands.add_parser(name, help=module.HELP)
         module.configure(command)
         command.set_defaults(run=module.run)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,14 @@ def stepping(what: str, unit: str = "it") -> Callable[[int], Callable[[], None]]
 def note(sentence: str) -> None:
     """One line on stderr."""
     tqdm.write(f"refinevad: {sentence}", file=sys.stderr)
+
+
+def notes(sentences: Sequence[str], most: int = 20) -> None:
+    """A line each on stderr, and how many more there are than `most`."""
+    for sentence in sentences[:most]:
+        note(sentence)
+    if len(sentences) > most:
+        note(f"and {len(sentences) - most} more; --json lists them all")
 
 
 def give_json(content: Mapping[str, Any], target: str | None) -> bool:

@@ -26,7 +26,10 @@ from refinevad.training.truth import FIELD_RULE, Truth, VideoTruth, labels_of, m
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A test set of the field; totals are None where the authors publish none that depend on no feature extractor."""
+    """A test set of the field; totals are None where the authors publish none that depend on no feature extractor.
+
+    `checked` says what its numbers were held against.
+    """
 
     key: str
     title: str
@@ -38,6 +41,10 @@ class Benchmark:
     test_frames: int | None
     anomalous_frames: int | None
     annotation: str
+    train_anomalous: int
+    test_anomalous: int
+    split_files: tuple[str, ...]
+    checked: str
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -70,6 +77,10 @@ UCF_CRIME = Benchmark(
     test_frames=1_109_680,
     anomalous_frames=84_128,
     annotation="Temporal_Anomaly_Annotation.txt",
+    train_anomalous=810,
+    test_anomalous=140,
+    split_files=("Anomaly_Train.txt", "Anomaly_Test.txt"),
+    checked="official lists and annotation, and an independent truth, video by video",
 )
 XD_VIOLENCE = Benchmark(
     key="xd-violence",
@@ -90,6 +101,10 @@ XD_VIOLENCE = Benchmark(
     test_frames=2_330_384,
     anomalous_frames=537_805,
     annotation="annotations.txt",
+    train_anomalous=1905,
+    test_anomalous=500,
+    split_files=(),
+    checked="test: official annotation, and an independent truth, video by video; training counts: not checked",
 )
 SHANGHAITECH = Benchmark(
     key="shanghaitech",
@@ -102,6 +117,10 @@ SHANGHAITECH = Benchmark(
     test_frames=140_112,
     anomalous_frames=7_874,
     annotation="sh-gt.npy",
+    train_anomalous=63,
+    test_anomalous=44,
+    split_files=("train.list", "test.list"),
+    checked="lists and frame truth as published with features by PEL4VAD",
 )
 MSAD = Benchmark(
     key="msad",
@@ -127,6 +146,10 @@ MSAD = Benchmark(
     test_frames=None,
     anomalous_frames=None,
     annotation="anomaly_annotation.csv",
+    train_anomalous=120,
+    test_anomalous=120,
+    split_files=(),
+    checked="split: protocol ii of the authors' page; no annotation file and no list of categories was at hand",
 )
 UCSD_PED2 = Benchmark(
     key="ucsd-ped2",
@@ -137,8 +160,12 @@ UCSD_PED2 = Benchmark(
     train_videos=16,
     test_videos=12,
     test_frames=2_010,
-    anomalous_frames=None,
+    anomalous_frames=1_648,
     annotation="UCSDped2.m",
+    train_anomalous=0,
+    test_anomalous=12,
+    split_files=(),
+    checked="videos: papers' tables; anomalous frames: UCSDped2.m as others copy it; test frames: not checked",
 )
 BENCHMARKS = (UCF_CRIME, XD_VIOLENCE, SHANGHAITECH, MSAD, UCSD_PED2)
 
@@ -316,6 +343,31 @@ def _video(
     spans = tuple(TrueSpan(start, end, labels[0]) for start, end in ranges) if len(labels) == 1 else ()
     timeline = Timeline.uniform(frames, benchmark.rate_hz, rule)
     return VideoTruth(name, labels, timeline, spans, merged(ranges, frames))
+
+
+def official_truth(folder: Path, frames: Mapping[str, int]) -> Truth | None:
+    """Truth of the videos in `frames` from the official annotation in a benchmark's folder; None where there is none.
+
+    ShanghaiTech's array counts on the order of test.list, which is read where it lies beside it.
+
+    Raises:
+        InputError: the annotation does not fit the videos.
+    """
+    build = {
+        UCF_CRIME: ucf_crime_truth,
+        XD_VIOLENCE: xd_violence_truth,
+        SHANGHAITECH: shanghaitech_truth,
+        MSAD: msad_truth,
+        UCSD_PED2: ucsd_ped2_truth,
+    }
+    for benchmark, truth_from in build.items():
+        if not (folder / benchmark.annotation).exists():
+            continue
+        if benchmark is SHANGHAITECH and (folder / "test.list").exists():
+            order = [entry.name for entry in read_shanghaitech_split(folder / "test.list")]
+            frames = {name: frames[name] for name in order if name in frames}
+        return truth_from(folder / benchmark.annotation, frames)
+    return None
 
 
 def check_totals(truth: Truth, benchmark: Benchmark) -> None:

@@ -12,10 +12,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from refinevad.errors import InputError
 from refinevad.features import Features, load_features, read_provenance, require_same_signature
 from refinevad.files import atomic_write
+from refinevad.training.published import PublishedSet
 from refinevad.video import VIDEO_SUFFIXES
 
 NORMAL = "normal"
@@ -170,22 +172,28 @@ def thin_categories(items: Sequence[Item]) -> list[str]:
 
 @dataclass(frozen=True)
 class FeatureIndex:
-    """A folder of features: `dataset.json` lists the items; each item's features lie at `<name>.safetensors`."""
+    """A folder of features: `dataset.json` lists the items; each item's features lie at `<name>.safetensors`.
+
+    Of `published` features the folder holds the index alone: they are read where they lie.
+    """
 
     root: Path
     items: list[Item]
     encoder: str
     source: str
+    published: PublishedSet | None = None
 
     def path(self, item: Item) -> Path:
         return self.root / f"{item.name}.safetensors"
 
     def save(self) -> None:
-        content = {
+        content: dict[str, Any] = {
             "encoder": self.encoder,
             "source": self.source,
             "items": [asdict(item) for item in self.items],
         }
+        if self.published is not None:
+            content["published"] = self.published.as_dict()
         with atomic_write(self.root / INDEX) as partial:
             partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
@@ -198,12 +206,15 @@ class FeatureIndex:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             items = [Item(**{**item, "labels": tuple(item["labels"])}) for item in content["items"]]
-            return cls(root, items, content["encoder"], content["source"])
+            published = PublishedSet.from_dict(content["published"]) if "published" in content else None
+            return cls(root, items, content["encoder"], content["source"], published)
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise InputError(f"{path} is damaged ({error}); run refinevad extract again") from error
 
     def load(self, items: Sequence[Item]) -> list[Features]:
         """Load features of items, all of one signature. Raises InputError on the first that does not fit."""
+        if self.published is not None:
+            return [self.published.features(item.path, item.split == "train", self.encoder) for item in items]
         loaded: list[Features] = []
         for item in items:
             features = load_features(self.path(item))
@@ -214,5 +225,7 @@ class FeatureIndex:
 
     def channels(self) -> int:
         """Numbers a segment, read from the first item's header."""
+        if self.published is not None:
+            return self.published.channels + self.published.audio_channels
         parts = read_provenance(self.path(self.items[0])).parts
         return max(last for _, last in parts.values())

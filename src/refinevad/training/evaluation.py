@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from refinevad.features import Features, require_same_signature
 from refinevad.scores import Scores, score
 from refinevad.timeline import Timeline
 from refinevad.training.alerts import Curve, alerts_per_hour_at_recall, detection_delays, event_score, join_close
+from refinevad.training.benchmarks import official_truth
 from refinevad.training.controls import chance, trivial
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.predictions import VideoPrediction
 from refinevad.training.protocol import Protocol, evaluate_predictions
+from refinevad.training.published import mean_over_crops
 from refinevad.training.truth import Truth, VideoTruth, folder_truth, read_events_csv, read_truth_json
 
 EVENTS_FILE, TRUTH_FILE = "events.csv", "test_truth.json"
@@ -42,7 +44,7 @@ class Result:
     """Figures of a run on its test videos.
 
     Attributes:
-        metrics: the fixed names, and event figures.
+        metrics: the fixed names, event figures, and mAP by the other protocol as map_legacy or map_strict.
         controls: the same for each control, by name.
         by_category: frame AUC and event recall over each category's videos and the normal ones.
         videos: each video, in order.
@@ -58,7 +60,7 @@ def read_truth(data: Path, items: Sequence[Item], features: Sequence[Features], 
     """Temporal truth of items from the data set's own files.
 
     Raises:
-        InputError: neither events.csv nor test_truth.json lies in the folder.
+        InputError: neither events.csv nor test_truth.json nor a benchmark's annotation lies in the folder.
     """
     if (data / EVENTS_FILE).exists():
         return folder_truth(
@@ -71,13 +73,34 @@ def read_truth(data: Path, items: Sequence[Item], features: Sequence[Features], 
         whole = read_truth_json(data / TRUTH_FILE)
         by_name = {video.name: video for video in whole.videos}
         chosen = []
-        for item in items:
+        for item, own in zip(items, features, strict=True):
             video = by_name.get(Path(item.path).stem)
             if video is None:
                 raise InputError(f"{data / TRUTH_FILE} has no video {Path(item.path).stem}")
-            chosen.append(VideoTruth(item.path, video.labels, video.timeline, video.spans, video.anomalous))
+            timeline = _at_rate(video.timeline, own.timeline)
+            chosen.append(VideoTruth(item.path, video.labels, timeline, video.spans, video.anomalous))
         return Truth(whole.columns, tuple(chosen))
+    frames = {Path(item.path).stem: video.timeline.frames for item, video in zip(items, features, strict=True)}
+    official = official_truth(data, frames)
+    if official is not None:
+        paths = {Path(item.path).stem: item.path for item in items}
+        return Truth(official.columns, tuple(replace(video, name=paths[video.name]) for video in official.videos))
     raise InputError(f"no temporal truth in {data}: evaluation needs {EVENTS_FILE} (path,start_s,end_s,category)")
+
+
+def _at_rate(truth: Timeline, features: Timeline) -> Timeline:
+    """The truth's segments in the seconds of the features: a truth file counts frames and does not say their rate."""
+    if not features.frames or not truth.frames:
+        return truth
+    factor = (features.duration_s / features.frames) / (truth.duration_s / truth.frames)
+    if abs(factor - 1) < 1e-6:
+        return truth
+    return Timeline(truth.frame_bounds, truth.time_bounds * factor)
+
+
+def _scored(checkpoint: Checkpoint, video: Features) -> Scores:
+    bounds = video.timeline.time_bounds
+    return mean_over_crops(video, lambda values: score(checkpoint.model, values, bounds, checkpoint.window))
 
 
 def judge(checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Features], truth: Truth) -> list[Judged]:
@@ -86,7 +109,7 @@ def judge(checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Feat
     judged = []
     for item, video in zip(items, features, strict=True):
         require_same_signature(checkpoint.signature, video.provenance, item.path)
-        scored = score(checkpoint.model, video.values, video.timeline.time_bounds, checkpoint.window)
+        scored = _scored(checkpoint, video)
         events = find_events(
             scored.segments,
             scored.categories,
@@ -114,6 +137,9 @@ def summarise(
     }
     curves = {v.item.path: Curve(v.scores.segments, v.timeline.time_bounds) for v in videos}
     metrics = evaluate_predictions(predictions, truth, protocol) | event_figures(curves, truth)
+    other: Protocol = "legacy" if protocol == "strict" else "strict"
+    counted = evaluate_predictions(predictions, truth, other)
+    metrics |= {f"map_{other}": counted["map"], f"map_{other}_average": counted["map_average"]}
     found = {v.item.path: [(e.start_s, e.end_s, e.peak) for e in v.events] for v in videos}
     metrics |= _at_threshold(found, truth, sum(v.timeline.duration_s for v in videos) / 3600)
     beside = {}

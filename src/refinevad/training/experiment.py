@@ -34,7 +34,9 @@ from refinevad.training.dataset import (
 )
 from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.featurize import Featurized, featurize, featurize_ucf_captions
+from refinevad.training.importing import import_features
 from refinevad.training.loop import Trainer
+from refinevad.training.published import CropBag, PublishedFeatures, mean_over_crops
 from refinevad.training.recipe import Recipe
 from refinevad.training.ucf_crime import read_test_videos, read_training_videos
 from refinevad.training.windowed import WindowedBag
@@ -58,6 +60,9 @@ def make_features(
     if (recipe.data / INDEX).exists():
         index = FeatureIndex.open(recipe.data)
         return Featurized(index, 0, len(index.items), {})
+    if recipe.published is not None:
+        done = import_features(recipe.published, recipe.data, fallback, recipe.encoder, progress)
+        return Featurized(done.index, len(done.index.items), 0, done.failed, done.notes)
     out = recipe.features or fallback
     if recipe.kind == "ucf-captions":
         videos = [*read_training_videos(recipe.data), *(read_test_videos(recipe.data) if test else ())]
@@ -153,9 +158,20 @@ def make_bags(
     features: Sequence[Features],
     rule: WindowRule = WHOLE,
 ) -> list[Bag]:
-    """Bags for a model: tokens where it merges runs. Videos without any token teach nothing and are left out."""
+    """Bags for a model: one a crop; tokens where it merges runs. Videos without any token are left out.
+
+    Raises:
+        InputError: a label the model does not know, or crops whose runs were to be merged or cut into windows.
+    """
     bags: list[Bag] = []
     for item, video in zip(items, features, strict=True):
+        if isinstance(video, PublishedFeatures):
+            if config.merge_runs or rule.bounded:
+                raise InputError(
+                    "published features are trained on whole, without merge_runs or a window: leave both out"
+                )
+            bags += [CropBag(crop, label_vector(item.labels, config.categories)) for crop in video.crops]
+            continue
         values = merge_runs(video.values).values if config.merge_runs else video.values
         labels = label_vector(item.labels, config.categories)
         if len(values) and rule.bounded:
@@ -195,4 +211,6 @@ def embed_prompts(recipe: Recipe, categories: Sequence[str], training: Sequence[
 def _curve(
     model: RefineVAD | Contender, features: Features, rule: WindowRule
 ) -> tuple[Float[np.ndarray, "segment"], Timeline]:
-    return score(model, features.values, features.timeline.time_bounds, rule).segments, features.timeline
+    return mean_over_crops(
+        features, lambda values: score(model, values, features.timeline.time_bounds, rule)
+    ).segments, features.timeline

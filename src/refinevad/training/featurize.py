@@ -27,12 +27,16 @@ from refinevad.training.ucf_crime import UcfCrimeVideo, caption_features
 
 @dataclass(frozen=True)
 class Featurized:
-    """What became of a data set: the index of what can be used, and one sentence for each video that cannot."""
+    """What became of a data set: the index of what can be used, and one sentence for each video that cannot.
+
+    `notes`: what else a person should know.
+    """
 
     index: FeatureIndex
     made: int
     skipped: int
     failed: dict[str, str]
+    notes: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=1)

@@ -12,13 +12,14 @@ from refinevad.encoders.choice import DEFAULT_ENCODER
 from refinevad.errors import InputError
 from refinevad.model import RefineVADConfig
 from refinevad.timeline import SegmentRule
+from refinevad.training.importing import DEFAULT_ENCODER_NAME, ImportRequest
 from refinevad.training.loop import TrainOptions
 from refinevad.training.ucf_crime import is_annotation_folder
 
 DATA_VARIABLE = "REFINEVAD_DATA"
 DEFAULT_DATA = "../shared/data"
 _OF_FEATURES = {"channels", "categories", "inputs", *SHARED_OPTIONS}
-KINDS = ("videos", "ucf-captions")
+KINDS = ("videos", "ucf-captions", "published")
 # of the default encoder's parts, those that say what happens rather than what a place looks like: on cameras never seen
 # in training, appearance misleads (docs/results.md, parts of the default encoder)
 DEFAULT_INPUTS = ("motion_mean", "motion_deviation", "motion_peak", "change")
@@ -48,7 +49,9 @@ class Recipe:
 
     Attributes:
         data: root of the data set.
-        kind: `videos` (folders or videos.csv), or `ucf-captions` (UCF-Crime's annotation folder with captions.json).
+        kind: `videos` (folders or videos.csv), `ucf-captions` (UCF-Crime's annotation folder with captions.json), or
+            `published` (a benchmark's annotation folder; the features are others').
+        published: which published features, for that kind.
         features: folder of features, filled when it is not; None: inside the run.
         encoder, rule: how features are made.
         folds: number of folds of a cross-validation; 0: the data set's own splits.
@@ -64,6 +67,7 @@ class Recipe:
 
     data: Path
     kind: str = "videos"
+    published: ImportRequest | None = None
     features: Path | None = None
     encoder: str = DEFAULT_ENCODER
     rule: SegmentRule = field(default_factory=SegmentRule.default)
@@ -129,7 +133,8 @@ def read_recipe(path: Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"recipe {path} is not valid TOML: {error}") from error
     tables = {
-        "data": {"root", "kind", "features", "folds", "validation_share"},
+        "data": {"root", "kind", "features", "folds", "validation_share", "benchmark"},
+        "features": {"folder", "train_list", "test_list", "audio", "train_crop", "test_crop"},
         "encoder": {"name", "segment_s", "segment_frames"},
         "model": None,
         "head": None,
@@ -149,11 +154,13 @@ def read_recipe(path: Path) -> Recipe:
         raise InputError(f"recipe {path}: [data] needs root, the folder of the data set")
     if data.get("kind", "videos") not in KINDS:
         raise InputError(f"recipe {path}: kind '{data['kind']}' is none of {', '.join(KINDS)}")
+    published = _published(path, content) if data.get("kind") == "published" else None
     recipe = Recipe(
         data=find_data(data["root"], path.parent),
         kind=data.get("kind", "videos"),
+        published=published,
         features=Path(data["features"]) if "features" in data else None,
-        encoder=encoder.get("name", DEFAULT_ENCODER),
+        encoder=encoder.get("name", DEFAULT_ENCODER if published is None else DEFAULT_ENCODER_NAME),
         rule=_rule(encoder),
         folds=data.get("folds", 0),
         validation_share=data.get("validation_share", 0.15),
@@ -165,6 +172,30 @@ def read_recipe(path: Path) -> Recipe:
     )
     recipe.config(2, ("any",))  # a wrong model option fails here, before any video is read
     return recipe
+
+
+def _published(path: Path, content: dict[str, Any]) -> ImportRequest:
+    """[data] benchmark and [features] of a recipe for published features; the folder is looked for when it is read."""
+    values = dict(content.get("features", {}))
+    if "folder" not in values or "benchmark" not in content["data"]:
+        raise InputError(f"recipe {path}: published features need [data] benchmark and [features] folder")
+    for name in ("folder", "train_list", "test_list", "audio"):
+        if name in values:
+            values[name] = _existing(values[name], path.parent)
+    for name, all_crops in (("train_crop", "each"), ("test_crop", "mean")):
+        crop = values.get(name, all_crops)
+        if crop != all_crops and type(crop) is not int:
+            raise InputError(f'recipe {path}: {name} is "{all_crops}" or a crop\'s number, not {crop!r}')
+        values[name] = None if crop == all_crops else crop
+    return ImportRequest(benchmark=content["data"]["benchmark"], **values)
+
+
+def _existing(text: str, base: Path) -> Path:
+    """A path as `find_data` finds it; as it is written where there is nothing yet."""
+    try:
+        return find_data(text, base)
+    except InputError:
+        return Path(text)
 
 
 def _rule(encoder: dict[str, Any]) -> SegmentRule:

@@ -1,7 +1,7 @@
 """One recipe over several seeds: train, evaluate, keep each seed's figures, and say mean and spread."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,17 @@ FIGURES = (
     "event_f1",
     "alerts_per_hour_at_80_recall",
 )
+# what the field reports: mAP in percent by both protocols
+BENCHMARK_FIGURES = (
+    "auc",
+    "ap",
+    "ano_auc",
+    "video_auc",
+    "map/0.1",
+    "map_average",
+    "map_legacy/0.1",
+    "map_legacy_average",
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,7 @@ def run_seed(
     if stored.exists():
         kept = read_json(stored)
         # options that came after the row was written are at their defaults, which change nothing
-        kept["recipe"] = {"head": {}, **kept["recipe"]}
+        kept["recipe"] = {"head": {}, "published": None, **kept["recipe"]}
         kept["recipe"]["train"] = {**vars(TrainOptions()), **kept["recipe"]["train"]}
         if kept["recipe"] == _identity(recipe):
             return SeedRow(seed, kept["validation"], kept["metrics"], kept["controls"]), None
@@ -70,6 +81,7 @@ def _identity(recipe: Recipe) -> dict[str, Any]:
     plain = {
         "model": recipe.model,
         "head": recipe.head,
+        "published": None if recipe.published is None else {k: str(v) for k, v in vars(recipe.published).items()},
         "prompts": recipe.prompts,
         "train": vars(recipe.train),
         "encoder": recipe.encoder,
@@ -78,9 +90,16 @@ def _identity(recipe: Recipe) -> dict[str, Any]:
     return dict(json.loads(json.dumps(plain)))
 
 
+def figure(metrics: Mapping[str, Any], name: str) -> Any:
+    """A figure by name; `map/0.1` is the one called 0.1 inside `map`. None where there is none."""
+    outer, _, inner = name.partition("/")
+    value = metrics.get(outer)
+    return value.get(inner) if inner and isinstance(value, Mapping) else None if inner else value
+
+
 def mean_spread(rows: Sequence[SeedRow], name: str) -> tuple[float, float] | None:
     """Mean and sample standard deviation over seeds (0 for a single one); None where any seed lacks the figure."""
-    values = [float(value) for row in rows if (value := row.metrics.get(name)) is not None]
+    values = [float(value) for row in rows if (value := figure(row.metrics, name)) is not None]
     if len(values) < len(rows):
         return None
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
@@ -95,7 +114,7 @@ def markdown_table(rows: Sequence[SeedRow], figures: Sequence[str] = FIGURES) ->
         cells.append("-" if pair is None else _with_spread(*pair))
     lines.append(f"| RefineVAD ({len(rows)} seeds) | " + " | ".join(cells) + " |")
     for control, metrics in rows[0].controls.items():
-        values = [metrics.get(name) for name in figures]
+        values = [figure(metrics, name) for name in figures]
         lines.append(f"| {control} | " + " | ".join("-" if v is None else _digits(v) for v in values) + " |")
     return "\n".join(lines)
 

@@ -49,7 +49,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print; the figures are also stored in RUN/metrics.json. Exit 1 when some test video was left out."""
-    from refinevad.apps.terminal import give_json
+    from refinevad.apps.commands.metrics import adjusted_words
+    from refinevad.apps.terminal import give_json, notes
     from refinevad.checkpoint import METRICS, read_json, write_json
 
     opened = open_run(args.run_folder, args.data, args.features, args.workers)
@@ -68,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
     told = {"controls": result.controls, "by_category": result.by_category, "failed": opened.failed}
     if not give_json({**result.metrics, **told}, args.json):
         print(figures_table(result))
+        notes(adjusted_words(result.metrics))
     return 1 if opened.failed else 0
 
 

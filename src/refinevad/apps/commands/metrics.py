@@ -83,7 +83,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         with atomic_write(Path(args.json)) as partial:
             partial.write_text(text + "\n", encoding="utf-8")
-    _report_adjusted(figures)
+    sentences = adjusted_words(figures)
+    for sentence in sentences[:20]:
+        print(sentence, file=sys.stderr)
+    if len(sentences) > 20:
+        print(f"and {len(sentences) - 20} more videos adjusted; --json lists them all", file=sys.stderr)
     return 0
 
 
@@ -106,16 +110,14 @@ def _percent(value: object, factor: int) -> str:
     return f"{factor * value:.2f} %" if isinstance(value, float) else "n/a"
 
 
-def _report_adjusted(figures: Mapping[str, object]) -> None:
+def adjusted_words(figures: Mapping[str, object]) -> list[str]:
+    """A sentence for each video whose scores did not fit its truth: both lengths, and what was done."""
     adjusted = figures["adjusted"]
     assert isinstance(adjusted, list)
-    for entry in adjusted[:20]:
-        print(
-            f"{entry['video']}: {entry['predicted']} scores, {entry['expected']} segments: {entry['rule']}",
-            file=sys.stderr,
-        )
-    if len(adjusted) > 20:
-        print(f"and {len(adjusted) - 20} more videos adjusted; --json lists them all", file=sys.stderr)
+    return [
+        f"{entry['video']}: {entry['predicted']} scores, {entry['expected']} segments: {entry['rule']}"
+        for entry in adjusted
+    ]
 
 
 def _rule(args: argparse.Namespace) -> "SegmentRule":

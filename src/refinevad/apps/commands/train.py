@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, processes: "Processes") -> int:
-    from refinevad.apps.terminal import give_json, note, stepping
+    from refinevad.apps.terminal import give_json, note, notes, stepping
     from refinevad.checkpoint import METRICS, read_json
     from refinevad.training.curves import check_tensorboard
     from refinevad.training.experiment import make_features, split_items, train_run, warnings_for
@@ -115,6 +115,8 @@ def _run(args: argparse.Namespace, processes: "Processes") -> int:
         if not processes.first:
             train_run(recipe, done.index, items, folder, None, device, fold, processes)
             continue
+        if fold == folds[0]:
+            notes(done.notes)
         for sentence in warnings_for(items, done.failed if fold == folds[0] else {}):
             note(sentence)
         with ExitStack() as open_:

@@ -1,0 +1,100 @@
+"""refinevad import: published feature files -> a feature folder that reads them in place."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from refinevad.errors import InputError
+
+if TYPE_CHECKING:
+    from refinevad.training.dataset import FeatureIndex
+    from refinevad.training.predictions import Adjustment
+
+HELP = "use feature files that others published (.npy), read in place"
+EXAMPLE = """\
+example:
+  refinevad import UCFClipFeatures/ --benchmark ucf-crime --data ucf-crime/ --out features/ucf
+  refinevad train features/ucf --out runs/ucf
+  refinevad evaluate runs/ucf --data features/ucf
+
+Layouts are told apart by names and shapes: <video>__<crop>.npy (segments x channels), or <video>.npy and
+<video>_i3d.npy (segments x crops x channels). OUT gets an index, dataset.json; SOURCE must stay where it is.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.description = HELP
+    parser.epilog = EXAMPLE
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="folder of .npy files, at any depth")
+    parser.add_argument("--benchmark", required=True, metavar="B", help="ucf-crime, xd-violence, shanghaitech or msad")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the index")
+    parser.add_argument(
+        "--data", metavar="DIR", help="official lists and truth (default: the benchmark's folder in $REFINEVAD_DATA)"
+    )
+    parser.add_argument("--train-list", type=Path, metavar="FILE", help="training files: path,label or a path a line")
+    parser.add_argument("--test-list", type=Path, metavar="FILE", help="test files (default: the official split)")
+    parser.add_argument("--audio", type=Path, metavar="DIR", help="folder of <video>__vggish.npy, beside the picture")
+    parser.add_argument("--train-crop", type=_crop, metavar="K", help="train on this crop (default: on each)")
+    parser.add_argument("--test-crop", type=_crop, metavar="K", help="test on this crop (default: mean of all scores)")
+    parser.add_argument("--json", metavar="FILE", help="write what was found as JSON; - for stdout")
+
+
+def _crop(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a crop is a whole number: got {text!r}")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the index and say what was found; exit 1 when some videos cannot be used."""
+    from refinevad.apps.terminal import give_json, notes, stepping
+    from refinevad.training.importing import ImportRequest, import_features
+    from refinevad.training.recipe import find_data
+
+    request = ImportRequest(
+        args.source, args.benchmark, args.train_list, args.test_list, args.audio, args.train_crop, args.test_crop
+    )
+    data = find_data(args.data or args.benchmark)
+    done = import_features(request, data, args.out, progress=stepping("import", "video"))
+    lengths = _lengths(done.index, data)
+    items, published = done.index.items, done.index.published
+    videos = {split: sum(item.split == split for item in items) for split in ("train", "test")}
+    crops = sorted({len(video.numbers()) for video in published.videos.values()}) if published else []
+    summary = {
+        "features": str(args.out),
+        "videos": videos,
+        "crops": crops,
+        "channels": done.index.channels(),
+        "failed": done.failed,
+        "notes": list(done.notes),
+        "lengths": [vars(length) for length in lengths],
+    }
+    told = [*(f"left out: {sentence}" for sentence in done.failed.values()), *done.notes, *map(_words, lengths)]
+    if not give_json(summary, args.json):
+        notes(told)
+        counts = " and ".join(f"{count:,} {split}" for split, count in videos.items())
+        print(f"{counts} videos, {' or '.join(map(str, crops))} crops, {summary['channels']} channels -> {args.out}")
+    return 1 if done.failed else 0
+
+
+def _lengths(index: "FeatureIndex", data: Path) -> "list[Adjustment]":
+    """Test videos whose features are shorter or longer than their truth, where `data` holds it."""
+    from refinevad.training.dataset import categories_of
+    from refinevad.training.evaluation import read_truth
+    from refinevad.training.predictions import Adjustment
+
+    items = [item for item in index.items if item.split == "test"]
+    features = index.load(items)
+    try:
+        truth = read_truth(data, items, features, categories_of(index.items))
+    except InputError:
+        return []  # it is evaluation that needs the truth
+    pairs = [(v.name, f.timeline.segments, v.timeline.segments) for f, v in zip(features, truth.videos, strict=True)]
+    return [Adjustment(n, ours, true, "cut" if ours > true else "padded") for n, ours, true in pairs if ours != true]
+
+
+def _words(length: "Adjustment") -> str:
+    done = "the rest is left out" if length.rule == "cut" else "its last score is repeated"
+    return f"{length.video}: {length.predicted} segments, its truth {length.expected}: {done}"
