@@ -207,7 +207,7 @@ def test_normal_videos_set_up_every_incident_as_often_and_some_nothing() -> None
         assert abs(np.mean(casts) - np.mean([shot.passers for shot in normal])) < 0.6
 
 
-def test_the_unseen_video_is_long_quiet_first_and_from_a_camera_of_its_own() -> None:
+def test_the_unseen_video_is_long_and_quiet_first_and_a_test_camera_is_new() -> None:
     *others, unseen = plan_demo_set(4, DemoSize())
     assert unseen.event is not None
     seconds = unseen.frames / float(unseen.rate)
@@ -215,7 +215,8 @@ def test_the_unseen_video_is_long_quiet_first_and_from_a_camera_of_its_own() -> 
     assert unseen.event[0] > 8.0
     assert unseen.event[1] < seconds - 5.0
     trained = {shot.camera for shot in others if not shot.path.startswith("test")}
-    assert unseen.camera not in trained
+    assert unseen.camera in trained
+    assert unseen.seed not in {shot.seed for shot in others}
     assert {shot.camera for shot in others if shot.path.startswith("test")} - trained
 
 
