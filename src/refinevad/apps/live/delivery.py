@@ -1,44 +1,175 @@
-"""What the engine tells, delivered: events by way of the outbox to each camera's sinks, scores to storage.
+"""What the engine tells, delivered: events through the outbox to each camera's sinks and storage, scores to storage.
 
-store = Store.open(config.storage, config.media)
-delivery = Delivery.open(config, store, tell)    # first ends, everywhere, what a killed process left open
-engine = Engine(media=config.media, listeners=[delivery])
-...
-engine.stop(); delivery.stop(); store.close()
+    store = Store.open(config.storage, config.media)
+    delivery = Delivery.open(config, store, tell)    # first ends, everywhere, what a killed process left open
+    engine = Engine(media=config.media, listeners=[delivery])
+    ...
+    engine.stop(); delivery.stop(); store.close()
+
+Events go to storage whether or not a sink of type `database` is configured, because a restart looks there for what it
+has to end.
 """
 
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 
+from refinevad.apps.live.clock import iso
 from refinevad.apps.live.config import CameraConfig, LiveConfig
-from refinevad.apps.live.sinks.base import Envelope
+from refinevad.apps.live.courier import Dispatch
+from refinevad.apps.live.database import StorageError
+from refinevad.apps.live.outbox import Outbox, OutboxError
+from refinevad.apps.live.records import EventRecord
+from refinevad.apps.live.score_log import ScoreBuffer
+from refinevad.apps.live.sinks.base import RESTART, Envelope, EventFacts, make_envelope
+from refinevad.apps.live.sinks.choice import open_sinks
+from refinevad.apps.live.sinks.options import DatabaseOptions
 from refinevad.apps.live.status import CameraStatus, ScoreBatch
-from refinevad.apps.live.store import Store
+from refinevad.apps.live.store import CLIPS, Store
+
+FLUSH_EVERY_S = 2.0
+_RECOVERY_S = 10.0  # what the last run's last envelopes are given to reach storage
+_LOOK_S = 0.02
 
 
 class Delivery:
-    """A Listener (status.py). Events always go to the store too, whatever sinks are configured."""
+    """A Listener (status.py). Nothing it is told waits for a receiver."""
+
+    def __init__(self, config: LiveConfig, store: Store, dispatch: Dispatch, tell: Callable[[str], None]) -> None:
+        self._config, self._store, self._dispatch, self._tell = config, store, dispatch, tell
+        self._storage = next(sink.name for sink in config.sinks if isinstance(sink, DatabaseOptions))
+        self._sinks: dict[str, tuple[str, ...]] = {}
+        self._buffers: dict[str, ScoreBuffer] = {}
+        self._models: dict[str, str] = {}
+        self._lock, self._stopped = threading.Lock(), threading.Event()
+        self._flusher = threading.Thread(target=self._flush_on, name="scores", daemon=True)
 
     @classmethod
-    def open(cls, config: LiveConfig, store: Store, tell: Callable[[str], None]) -> "Delivery":
-        """Raises InputError where a sink or the outbox is at fault."""
-        raise NotImplementedError
+    def open(cls, config: LiveConfig, store: Store, tell: Callable[[str], None] = lambda sentence: None) -> "Delivery":
+        """Open the outbox and the sinks, and end what the last run left open.
+
+        Raises:
+            InputError: a sink or the outbox is at fault.
+            StorageError: the database cannot be reached.
+        """
+        if not any(isinstance(sink, DatabaseOptions) for sink in config.sinks):
+            config = replace(config, sinks=(*config.sinks, DatabaseOptions()))
+        outbox = Outbox(config.outbox, config.outbox_envelopes)
+        dispatch = Dispatch(outbox, open_sinks(config, store), store.clock, tell)
+        delivery = cls(config, store, dispatch, tell)
+        dispatch.start()
+        delivery._end_what_was_open()
+        delivery._flusher.start()
+        return delivery
+
+    def _end_what_was_open(self) -> None:
+        """Tell every sink that events of a process that was killed are over."""
+        self._drain((self._storage,), _RECOVERY_S)
+        left = self._store.events.close_open("the program was stopped during the event")
+        sinks = {camera.name: self._config.sinks_of(camera) for camera in self._config.cameras}
+        every = tuple(sink.name for sink in self._config.sinks)
+        for event in left:
+            clip = f"{CLIPS}/{event.id}.mp4"
+            found = event.clip or (clip if (self._store.media / clip).exists() else None)
+            facts = _facts(event)
+            envelope = make_envelope(
+                "end",
+                event.camera,
+                event.id,
+                facts,
+                facts,
+                model=event.model,
+                time=self._store.clock.now(),
+                clip=found,
+                snapshot=event.snapshot,
+                reason=RESTART,
+            )
+            self._dispatch.send(envelope, {*sinks.get(event.camera, every), self._storage})
+
+    # -- what the engine tells ----------------------------------------------------------------------------------------
 
     def on_camera(self, camera: CameraConfig, model: str, added: bool) -> None:
-        raise NotImplementedError
+        with self._lock:
+            buffer = self._buffers.pop(camera.name, None)
+            self._models.pop(camera.name, None)
+            self._sinks[camera.name] = self._config.sinks_of(camera)
+        if buffer is not None:
+            buffer.flush()
+        try:
+            if added:
+                self._store.cameras.register(camera.name, camera.source.shown, model)
+            else:
+                self._store.cameras.remove(camera.name)
+                self._dispatch.show_camera(camera.name, False)
+        except StorageError as error:
+            self._tell(f"{camera.name}: {error}")
 
     def on_scores(self, batch: ScoreBatch) -> None:
-        raise NotImplementedError
+        with self._lock:
+            if self._models.get(batch.camera) != batch.model:
+                self._models[batch.camera] = batch.model
+                self._buffers[batch.camera] = ScoreBuffer(
+                    self._store.scores, batch.camera, batch.model, batch.categories
+                )
+            buffer = self._buffers[batch.camera]
+        for row in batch.rows:
+            buffer.push(row)
+        if batch.rows:
+            self._dispatch.show_score(batch.camera, batch.rows[-1].score)
 
     def on_event(self, envelope: Envelope) -> None:
-        raise NotImplementedError
+        with self._lock:
+            sinks = self._sinks.get(envelope["camera"], ())
+        try:
+            self._dispatch.send(envelope, {*sinks, self._storage})
+        except OutboxError as error:
+            self._tell(f"{envelope['camera']}: event {envelope['event_id']} could not be kept: {error}")
 
     def on_state(self, status: CameraStatus) -> None:
-        raise NotImplementedError
+        self._dispatch.show_camera(status.name, status.state == "live")
+
+    # -- the rest -----------------------------------------------------------------------------------------------------
 
     def waiting(self) -> dict[str, int]:
-        """Envelopes not yet acknowledged, by sink."""
-        raise NotImplementedError
+        """Envelopes not yet acknowledged, by sink. Raises OutboxError."""
+        return self._dispatch.outbox.waiting()
+
+    def dropped(self) -> dict[str, int]:
+        """Envelopes lost since the outbox was made, by sink. Raises OutboxError."""
+        return self._dispatch.outbox.dropped()
 
     def stop(self, drain_s: float = 5.0) -> None:
         """Give what waits so many seconds to go out, then stop; the rest goes out after the next start."""
-        raise NotImplementedError
+        self._stopped.set()
+        self._flusher.join()
+        self._flush()
+        self._drain(tuple(sink.name for sink in self._config.sinks), drain_s)
+        self._dispatch.stop()
+
+    def _drain(self, sinks: tuple[str, ...], seconds: float) -> None:
+        clock = self._store.clock
+        until = clock.monotonic() + seconds
+        pause = threading.Event()
+        while clock.monotonic() < until and any(self.waiting().get(sink) for sink in sinks):
+            pause.wait(_LOOK_S)
+
+    def _flush_on(self) -> None:
+        while not self._stopped.wait(FLUSH_EVERY_S):
+            self._flush()
+
+    def _flush(self) -> None:
+        with self._lock:
+            buffers = list(self._buffers.values())
+        for buffer in buffers:
+            buffer.flush()
+
+
+def _facts(event: EventRecord) -> EventFacts:
+    return {
+        "start": iso(event.start),
+        "end": iso(event.end),
+        "peak": event.peak,
+        "peak_time": iso(event.peak_time),
+        "category": event.category,
+        "probabilities": dict(event.probabilities),
+    }

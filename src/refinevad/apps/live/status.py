@@ -1,7 +1,7 @@
 """What can be read of a running camera at any moment, and what the engine tells those who listen."""
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from refinevad.apps.live.config import CameraConfig
 from refinevad.apps.live.records import ScoreRow
@@ -90,6 +90,7 @@ class ScoreBatch:
     rows: tuple[ScoreRow, ...]
 
 
+@runtime_checkable
 class Listener(Protocol):
     """Someone the engine tells. Called on the engine's scoring thread, in order: must return at once and not raise.
 

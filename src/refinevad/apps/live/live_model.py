@@ -1,0 +1,95 @@
+"""RUN folders opened for streams: checkpoint, encoder and window rule, shared by the cameras that name them."""
+
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from refinevad.apps.live.alert_rate import rule_at
+from refinevad.checkpoint import WEIGHTS, Checkpoint
+from refinevad.encoders.choice import EncoderChoice, open_encoder
+from refinevad.errors import InputError
+from refinevad.features import Provenance, require_same_signature
+from refinevad.timeline import SegmentRule
+from refinevad.windows import WindowRule
+
+DEFAULT_WINDOW_S, DEFAULT_DELAY_S = 60.0, 5.0  # for runs trained on whole videos
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """A run as streams use it: `run` is its folder as it was named, `digest` tells its weights from newer ones."""
+
+    run: str
+    digest: tuple[str, int]
+    checkpoint: Checkpoint
+    encoder: EncoderChoice
+    rule: WindowRule
+
+    @property
+    def segment_rule(self) -> SegmentRule:
+        return SegmentRule(**self.checkpoint.signature["rule"])
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return self.checkpoint.model.config.categories
+
+    def at(self, threshold: float | None) -> "LiveModel":
+        """The same with another threshold; None: the run's own."""
+        if threshold is None:
+            return self
+        rule = rule_at(self.checkpoint.calibration, threshold)
+        calibration = replace(
+            self.checkpoint.calibration, threshold=rule.threshold, low_threshold=rule.low_threshold, certified=False
+        )
+        return replace(self, checkpoint=replace(self.checkpoint, calibration=calibration))
+
+
+class ModelShelf:
+    """Opens each run once, and each encoder once. Safe to share between threads."""
+
+    def __init__(self, window_s: float | None = None, delay_s: float | None = None) -> None:
+        """Raises InputError for lengths no window can have; `window_s`, `delay_s` as in EngineOptions."""
+        self._window_s, self._delay_s = window_s, delay_s
+        if window_s is not None or delay_s is not None:
+            self._rule(WindowRule())
+        self._lock = threading.Lock()
+        self._models: dict[tuple[str, int], LiveModel] = {}
+        self._encoders: dict[str, EncoderChoice] = {}
+
+    def open(self, run: Path) -> LiveModel:
+        """The model of a RUN folder.
+
+        Raises:
+            InputError: no finished run, its encoder is not to be had here, or it needs captions.
+        """
+        with self._lock:
+            weights = run / WEIGHTS
+            key = (str(run.resolve()), weights.stat().st_mtime_ns if weights.exists() else 0)
+            if key not in self._models:
+                checkpoint = Checkpoint.load(run)
+                encoder = self._encoder(checkpoint.encoder)
+                here = Provenance(encoder.identity.as_dict(), dict(checkpoint.signature["rule"]))
+                require_same_signature(checkpoint.signature, here, f"encoder '{checkpoint.encoder}' as installed here")
+                self._models[key] = LiveModel(str(run), key, checkpoint, encoder, self._rule(checkpoint.window))
+            return self._models[key]
+
+    def keep(self, used: set[tuple[str, int]]) -> None:
+        """Let go of the models that nobody uses any more."""
+        with self._lock:
+            self._models = {key: model for key, model in self._models.items() if key in used}
+
+    def _encoder(self, spec: str) -> EncoderChoice:
+        if spec not in self._encoders:
+            encoder = open_encoder(spec)
+            if encoder.text is not None or encoder.vision is None:
+                raise InputError(
+                    f"encoder '{spec}' needs captions, which live pictures do not have; choose another run"
+                )
+            self._encoders[spec] = encoder
+        return self._encoders[spec]
+
+    def _rule(self, trained: WindowRule) -> WindowRule:
+        window_s = self._window_s or (trained.window_s if trained.bounded else DEFAULT_WINDOW_S)
+        if self._delay_s is not None:
+            return WindowRule(window_s, self._delay_s)
+        return WindowRule(window_s, min(trained.delay_s if trained.bounded else DEFAULT_DELAY_S, window_s))

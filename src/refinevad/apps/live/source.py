@@ -1,0 +1,139 @@
+"""An address -> packets as they come: opened within bounds, at the camera's pace, noticed when it stalls.
+
+- A live source (RTSP, HTTP without a length, a device) gives packets when they come. Without one for `stall_s` it
+  counts as stalled: `SourceLostError`, as at its end or when the connection breaks.
+- A recording (a file, or HTTP with a length) is read at its own pace: a packet is given when it is due. With `fast`
+  it is given at once. At its end the iteration ends.
+
+FFmpeg opens nothing but what `Address.options` allows.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from refinevad.apps.live.addresses import Address, mask
+from refinevad.errors import InputError, RefineVADError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+_FALLBACK_RATE_HZ = 25.0
+_UNSTAMPED = frozenset(("mjpeg", "mpjpeg", "h264", "hevc", "m4v", "mpegvideo"))  # formats without time stamps
+_NAP_S = 0.25
+_MOST_STUMBLES = 100  # reads in a row that fail before a recording counts as over
+_MOST_PIXELS = 8192 * 8192
+
+
+class SourceLostError(RefineVADError):
+    """A live source cannot be reached, stalled, broke off or ended; worth another attempt."""
+
+
+class Source:
+    """One connection to an address. `nap(seconds)` sleeps, and may return early.
+
+    Raises:
+        InputError: a recording that cannot be read.
+        SourceLostError: a live source that is not there now.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        stall_s: float,
+        fast: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
+        nap: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.address, self._stall_s, self._fast = address, stall_s, fast
+        self._monotonic, self._nap = monotonic, nap
+        self.container = self._open()
+        self.stream: VideoStream = self.container.streams.video[0]
+        self.stream.thread_type, self.stream.codec_context.thread_count = "NONE", 1  # a core each is for the encoder
+        context = self.stream.codec_context
+        if context.width * context.height > _MOST_PIXELS:
+            self.close()
+            raise self._refusal(f"{address} is {context.width} x {context.height}: larger than is decoded")
+        # a length is what a recording has and a broadcast has not
+        self.recording = not address.live or bool(address.scheme.startswith("http") and self.container.duration)
+        self.stamped = self.recording or not _UNSTAMPED & set(self.container.format.name.split(","))
+        rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(0)
+        self.rate_hz = float(rate) or _FALLBACK_RATE_HZ
+        self.damaged = 0
+
+    def _open(self) -> "InputContainer":
+        import av
+
+        address = self.address
+        try:
+            container = av.open(
+                address.url,
+                format=address.format,
+                container_options=address.options,
+                metadata_errors="ignore",
+                timeout=(max(self._stall_s, 5.0), self._stall_s) if address.live else None,
+            )
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            said = f"not a video that FFmpeg can read: {address} ({_reason(error)}); copy or convert it again"
+            # without the error itself: it holds the password
+            raise self._refusal(f"{address}: {_reason(error)}" if address.live else said) from None
+        if not container.streams.video:
+            container.close()
+            raise self._refusal(f"no video stream in {address}")
+        return container
+
+    def _refusal(self, sentence: str) -> RefineVADError:
+        """What a stream cannot be now it may be later; a file stays what it is."""
+        return SourceLostError(sentence) if self.address.live else InputError(sentence)
+
+    def close(self) -> None:
+        self.container.close()
+
+    def __iter__(self) -> Iterator[tuple["Packet[Any]", float]]:
+        """(packet, monotonic second at which it came or was due)."""
+        import av
+
+        first_due: float | None = None
+        began, stumbles = self._monotonic(), 0
+        packets = self.container.demux(self.stream)
+        while True:
+            try:
+                packet = next(packets)
+                stumbles = 0
+            except StopIteration:
+                break
+            except av.error.EOFError:
+                break
+            except av.error.FFmpegError as error:
+                if not self.recording:
+                    raise SourceLostError(f"{self.address}: {_reason(error)}") from None
+                self.damaged += 1
+                stumbles += 1
+                if stumbles == _MOST_STUMBLES:
+                    break
+                packets = self.container.demux(self.stream)
+                continue
+            if self.recording and not self._fast and packet.dts is not None and packet.time_base is not None:
+                due = float(packet.dts * packet.time_base)
+                first_due = due if first_due is None else first_due
+                self._wait_until(began + due - first_due)
+            yield packet, self._monotonic()
+        if not self.recording:
+            raise SourceLostError(f"{self.address}: the stream ended")
+
+    def _wait_until(self, due: float) -> None:
+        while (rest := due - self._monotonic()) > 0:
+            self._nap(min(rest, _NAP_S))
+
+
+def _reason(error: Exception) -> str:
+    import av
+
+    if isinstance(error, av.error.ExitError):  # what PyAV's own time limit makes of it
+        return "nothing came in time"
+    text = getattr(error, "strerror", None) or str(error)
+    return mask(text.split("\n")[0])

@@ -1,0 +1,83 @@
+"""Presentation times -> stream seconds, and where those lie on this machine's monotonic clock.
+
+Stream seconds are the source's own: its first frame is at 0, and later ones lie where the source's clock puts them,
+however late they come. `origin` is the monotonic second of stream second 0: the smallest difference seen between a
+frame's arrival and its stream second, that of the frame that was under way for the shortest time; only the last
+half to whole minute counts, so that a camera's clock that runs fast or slow is followed. A recording's is when its
+first frame was read.
+"""
+
+import math
+
+MINIMUM_OVER_S = 30.0  # two such spans are held: a clock that is wrong by 100 ppm is off by 6 ms in both together
+RESTART_S = 5.0  # a time stamp that goes back further than this: the source began again (streaming.py)
+
+
+class StreamTime:
+    """One connection's times.
+
+    Args:
+        step_s: a nominal frame; one without a time stamp lies so far behind the one before it.
+        stamped: whether the source's time stamps can be believed; else frames are shown when they come.
+        recording: frames whose time does not rise are put one nominal frame behind the one before, as in video.py;
+            live ones are dropped.
+        hole_s: a live source whose times go on by more than this has pictures missing.
+    """
+
+    def __init__(self, step_s: float, *, stamped: bool, recording: bool, hole_s: float) -> None:
+        self._step_s, self._stamped, self._recording, self._hole_s = step_s, stamped, recording, hole_s
+        self._first: float | None = None
+        self.last_s = -step_s
+        self.origin = math.inf
+        self._now_min = self._before_min = math.inf
+        self._span_end = -math.inf
+
+    def place(self, stamp_s: float | None, arrived: float) -> float | None:
+        """Stream second of a frame; None for one that does not advance.
+
+        Raises:
+            TimeBrokenError: the times jumped: the source began again, or pictures are missing.
+        """
+        if stamp_s is None or not self._stamped:
+            stamp_s = arrived if not self._recording else None
+        if self._first is None:
+            self._first = stamp_s if stamp_s is not None else 0.0
+        time_s = stamp_s - self._first if stamp_s is not None else self.last_s + self._step_s
+        if not self._recording and self.last_s >= 0:
+            step = time_s - self.last_s
+            if step > self._hole_s or step < -RESTART_S:
+                raise TimeBrokenError(step)
+        if time_s <= self.last_s:
+            if not self._recording:
+                return None
+            time_s = self.last_s + self._step_s
+        self.last_s = time_s
+        return time_s
+
+    def of(self, stamp_s: float) -> float:
+        """Stream second of a packet's time stamp, which may lie before the first frame's."""
+        return stamp_s - self._first if self._first is not None else 0.0
+
+    def saw(self, time_s: float, arrived: float) -> None:
+        """A frame of `time_s` has come: it cannot have been shown later than that."""
+        if self._recording:  # shown from when its first frame came, whether it is read at its pace or faster
+            self.origin = min(self.origin, arrived - time_s) if time_s == 0 else self.origin
+            return
+        if arrived >= self._span_end:
+            self._before_min, self._now_min = self._now_min, math.inf
+            self._span_end = arrived + MINIMUM_OVER_S
+        self._now_min = min(self._now_min, arrived - time_s)
+        self.origin = min(self._before_min, self._now_min)
+
+    def lag_s(self, time_s: float, now: float) -> float:
+        """How much later than the promptest frame one of `time_s` is, if it comes `now`."""
+        return now - (time_s + self.origin) if math.isfinite(self.origin) else 0.0
+
+
+class TimeBrokenError(Exception):
+    """The times of a live source jumped by `step_s`."""
+
+    def __init__(self, step_s: float) -> None:
+        super().__init__(
+            f"its time stamps went back by {-step_s:.1f} s" if step_s < 0 else f"no pictures for {step_s:.1f} s"
+        )
