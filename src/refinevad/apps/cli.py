@@ -10,7 +10,7 @@ from importlib import import_module
 import refinevad
 from refinevad.errors import InputError, RefineVADError
 
-COMMANDS = ("demo", "extract", "import", "train", "evaluate", "explain", "detect", "metrics", "bench")
+COMMANDS = ("demo", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "metrics", "bench")
 _MODULES = {"import": "import_features"}  # a keyword can name no module
 EPILOG = """\
 start here:
@@ -56,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "refinevad":
             raise
-        return _stop(f"error: {args.command} needs {error.name}; pip install 'refinevad[video]'", 2)
+        extra = "service" if args.command in ("watch", "serve") else "video"
+        return _stop(f"error: {args.command} needs {error.name}; pip install 'refinevad[{extra}]'", 2)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         sys.stderr.close()
         return 1
