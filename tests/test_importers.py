@@ -25,7 +25,7 @@ from refinevad.training.importing import Imported, ImportRequest, import_feature
 from refinevad.training.npy import open_npy
 from refinevad.training.published import PublishedFeatures, audio_rows, mean_over_crops
 from refinevad.training.recipe import Recipe, read_recipe
-from refinevad.training.study import run_seed
+from refinevad.training.study import figure, run_seed
 from test_truth_is_closed import TRUTH, opened
 
 ROOT = Path(__file__).parents[1]
@@ -501,6 +501,36 @@ def test_recipe_runs_at_full_length(
         assert isinstance(metrics[name], float)
     assert set(metrics["map_legacy"]) == set(metrics["map"]) == {"0.1", "0.2", "0.3", "0.4", "0.5"}
     assert 0.4 < metrics["auc"] < 0.6  # random features
+
+
+def test_train_and_evaluate_take_published_features_from_another_folder(ucf: Path, tmp_path: Path) -> None:
+    vadclip(tmp_path / "f", crops=2)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f'[data]\nroot = "{ucf}"\nkind = "published"\nbenchmark = "ucf-crime"\n[features]\nfolder = "nowhere"\n'
+        "[model]\nwidth = 4\nheads = 1\nlayers = 0\n[train]\nepochs = 1\n"
+    )
+    told, run = tmp_path / "told.json", str(tmp_path / "run")
+    assert main(["train", str(recipe), "--out", run]) == 2
+    assert main(["train", str(recipe), "--features", str(tmp_path / "f"), "--out", run]) == 0
+    # two of thirteen categories in training: the truth's columns are all of them
+    assert main(["evaluate", run, "--data", str(recipe), "--features", str(tmp_path / "f"), "--json", str(told)]) == 2
+    (ucf / "events.csv").write_text("path,start_s,end_s,category\ntest/Abuse028_x264.npy,0.5,2,Abuse\n")
+    assert main(["evaluate", run, "--data", str(recipe), "--features", str(tmp_path / "f"), "--json", str(told)]) == 0
+    figures = json.loads(told.read_text())
+    assert (figures["videos"], figures["frames"], figures["anomalous_frames"]) == (2, 16 * (9 + 10), 45)
+
+
+def test_figures_inside_figures() -> None:
+    metrics = {"auc": 0.5, "map": {"0.1": 20.9}, "map_legacy": None}
+    assert [figure(metrics, name) for name in ("auc", "map/0.1", "map/0.2", "map_legacy/0.1", "auc/x", "ap")] == [
+        0.5,
+        20.9,
+        None,
+        None,
+        None,
+        None,
+    ]
 
 
 def test_a_recipe_of_published_features_is_checked(tmp_path: Path) -> None:

@@ -107,6 +107,12 @@ class Recipe:
             return ContenderConfig.from_dict({**shared, "head": own.pop("name"), "options": own})
         return RefineVADConfig.from_dict({**options, "prompt_owner": prompt_owner})
 
+    def with_features(self, folder: Path) -> "Recipe":
+        """The recipe with features in another folder: published ones are read there, others are made there."""
+        if self.published is not None:
+            return replace(self, published=replace(self.published, folder=folder))
+        return replace(self, features=folder)
+
     def with_seed(self, seed: int) -> "Recipe":
         return replace(self, train=replace(self.train, seed=seed))
 

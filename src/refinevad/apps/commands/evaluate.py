@@ -108,7 +108,7 @@ def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) 
     from refinevad.training.experiment import make_features, split_items
     from refinevad.training.recipe import as_recipe
 
-    recipe = as_recipe(data)
+    recipe = as_recipe(data) if features is None else as_recipe(data).with_features(features)
     folders = sorted(run_folder.glob("fold*")) if not (run_folder / "config.json").exists() else []
     checkpoints = [Checkpoint.load(folder) for folder in folders or [run_folder]]
     first = checkpoints[0]
@@ -117,7 +117,6 @@ def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) 
         kind="ucf-captions" if first.encoder.startswith("captions") and recipe.kind != "videos" else recipe.kind,
         encoder=first.encoder,
         rule=SegmentRule(**first.signature["rule"]),
-        features=features or recipe.features,
     )
     done = make_features(recipe, run_folder / "features", workers, stepping("extract", "video"))
     for sentence in done.failed.values():
@@ -136,6 +135,8 @@ def _untested(recipe: "Recipe", failed: dict[str, str]) -> dict[str, str]:
 
     if not failed:
         return {}
+    if recipe.published is not None:
+        return {path: sentence for path, sentence in failed.items() if path.startswith("test/")}
     judged = {item.path for item in read_dataset(recipe.data) if item.split == "test" or item.fold is not None}
     return {path: sentence for path, sentence in failed.items() if path in judged}
 

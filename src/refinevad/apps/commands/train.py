@@ -10,6 +10,7 @@ from refinevad.apps.commands.extract import add_encoder_options
 
 if TYPE_CHECKING:
     from refinevad.checkpoint import Checkpoint
+    from refinevad.training.dataset import FeatureIndex, Item
     from refinevad.training.distributed import Processes
     from refinevad.training.recipe import Recipe
 
@@ -18,6 +19,7 @@ EXAMPLE = """\
 example:
   refinevad train videos/ --out runs/mine
   refinevad train recipes/survfights.toml --seed 1 --out runs/survfights-1
+  refinevad train videos/ --out runs/better --add-reviewed refinevad-data
   torchrun --nproc-per-node 2 -m refinevad train recipes/survfights.toml --out runs/survfights
 
 Features are extracted first where they are missing. Stopped, it goes on after the last whole epoch. The epoch is
@@ -51,6 +53,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision", choices=("float32", "bfloat16", "float16"), help="of the model's pass in training (float32)"
     )
+    parser.add_argument(
+        "--add-reviewed",
+        metavar="DB",
+        help="also train on clips reviewed in the service: its --data folder, SQLite file or URL",
+    )
+    parser.add_argument(
+        "--reviewed-media", type=Path, metavar="DIR", help="folder of these clips (media beside the SQLite file)"
+    )
     parser.add_argument("--tensorboard", action="store_true", help="write live curves to RUN/tensorboard")
     parser.add_argument("--json", metavar="FILE", help="write the validation figures as JSON; - for stdout")
 
@@ -77,7 +87,7 @@ def recipe_from(data: Path, args: argparse.Namespace) -> "Recipe":
     options = {name: value for name, value in given.items() if value is not None}
     recipe = replace(recipe, train=replace(recipe.train, **options))
     if getattr(args, "features", None) is not None:
-        recipe = replace(recipe, features=args.features)
+        recipe = recipe.with_features(args.features)
     if getattr(args, "alerts_per_hour", None) is not None:
         if not args.alerts_per_hour > 0:
             raise InputError(f"--alerts-per-hour must be above 0: got {args.alerts_per_hour}")
@@ -107,11 +117,12 @@ def _run(args: argparse.Namespace, processes: "Processes") -> int:
     done = processes.from_first(
         lambda: make_features(recipe, args.out / "features", args.workers, stepping("extract", "video"), test=False)
     )
+    reviewed = processes.from_first(lambda: _reviewed(args, recipe, done.index)) if args.add_reviewed else []
     folds: list[int | None] = [args.fold] if args.fold is not None else [*range(recipe.folds)] or [None]
     figures = {}
     for fold in folds:
         folder = args.out if len(folds) == 1 else args.out / f"fold{fold}"
-        items = split_items(recipe, done.index, fold)
+        items = [*split_items(recipe, done.index, fold), *reviewed]
         if not processes.first:
             train_run(recipe, done.index, items, folder, None, device, fold, processes)
             continue
@@ -131,6 +142,29 @@ def _run(args: argparse.Namespace, processes: "Processes") -> int:
             print(f"{name}: epoch {row['epoch']}, validation video AUC {_share(row['video_auc'])}")
         print(f"run saved in {args.out}")
     return 1 if done.failed else 0
+
+
+def _reviewed(args: argparse.Namespace, recipe: "Recipe", index: "FeatureIndex") -> "list[Item]":
+    """Training items of the clips that people reviewed; copied beside the run, so that it can be trained again."""
+    from refinevad.apps.live.labels import export_reviewed
+    from refinevad.apps.live.stored import open_stored
+    from refinevad.apps.terminal import note, stepping
+    from refinevad.errors import InputError
+    from refinevad.training.reviewed import add_reviewed
+
+    store, clips = open_stored(args.add_reviewed, args.reviewed_media), args.out / "reviewed"
+    try:
+        report = export_reviewed(store, clips)
+    finally:
+        store.close()
+    if not report.exported:
+        raise InputError(f"no reviewed clip in {args.add_reviewed}: confirm or dismiss events in the service first")
+    added = add_reviewed(recipe, index, clips, args.workers, stepping("reviewed", "clip"))
+    for sentence in added.failed.values():
+        note(f"left out: {sentence}")
+    normal = sum(not item.anomalous for item in added.items)
+    note(f"{len(added.items)} reviewed clips join the training videos, {normal} of them as normal")
+    return added.items
 
 
 def _reporter(
