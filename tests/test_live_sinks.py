@@ -269,6 +269,7 @@ class Listener:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.on_message = self._client.on_subscribe = None  # paho's sockets are closed when it is collected
 
 
 @pytest.fixture

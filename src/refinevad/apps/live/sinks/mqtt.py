@@ -110,6 +110,8 @@ class MqttSink:
                 info.wait_for_publish(1.0)
         self._client.disconnect()
         self._client.loop_stop()
+        # paho closes its wake-up sockets when it is collected: no circle may keep it
+        self._client.on_connect = self._client.on_disconnect = None
 
     def _topic(self, camera: str) -> str:
         return f"{self._options.prefix}/{topic_name(camera)}"

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from io import TextIOWrapper
 from typing import TextIO
 
 from refinevad.apps.live.sinks.base import Envelope, RefusedError
@@ -10,9 +11,9 @@ from refinevad.apps.live.sinks.base import Envelope, RefusedError
 class StdoutSink:
     """A line for each envelope, written through at once. `closed` tells that the reader has gone."""
 
-    def __init__(self, name: str = "stdout", stream: TextIO | None = None) -> None:
+    def __init__(self, name: str = "stdout", stream: TextIOWrapper | None = None) -> None:
         self.name, self.closed = name, False
-        self._stream = stream or sys.stdout
+        self._stream: TextIO = stream or sys.stdout
 
     def deliver(self, envelope: Envelope) -> None:
         line = json.dumps(envelope, ensure_ascii=False, allow_nan=False)
