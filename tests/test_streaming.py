@@ -91,7 +91,7 @@ tokens_and_smoothing = st.fixed_dictionaries(
 rules = st.tuples(st.floats(0.5, 40), st.floats(0, 1)).map(lambda pair: WindowRule(pair[0], pair[0] * pair[1]))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(option_sets, tokens_and_smoothing, rules, st.integers(1, 40), st.booleans(), st.integers(0, 2**32 - 1))
 def test_segments_pushed_one_by_one_score_as_the_rule_says(
     options: dict, more: dict, rule: WindowRule, segments: int, steady: bool, seed: int

@@ -130,6 +130,7 @@ class StreamingDetector:
         """
         if not math.isfinite(time_s):
             raise InputError(f"a frame's time is a number of seconds: got {time_s}")
+        time_s = float(time_s)
         output = self._nothing()
         if time_s <= self._last_s:
             if self._last_s - time_s <= RESTART_S:
@@ -152,6 +153,7 @@ class StreamingDetector:
         """
         if not (math.isfinite(start_s) and math.isfinite(end_s) and start_s < end_s):
             raise InputError(f"a segment must last: got {start_s} to {end_s} seconds")
+        start_s, end_s = float(start_s), float(end_s)  # of numpy's numbers
         output = self._nothing()
         if start_s < self._last_s - RESTART_S:
             self.counts.restarts += 1

@@ -131,11 +131,9 @@ class Windowing:
         """Whether the oldest open segment could not wait for another segment of this length."""
         oldest, newest = self._kept[self._zone - self.first], self._kept[-1]
         later = newest.end_s + length_s
-        return (
-            later - oldest.end_s > self.rule.delay_s + _TICK_S
-            or later - oldest.start_s > self.rule.window_s + _TICK_S
-            or newest.tokens - oldest.tokens + 2 > MOST_SEGMENTS
-        )
+        late = later - oldest.end_s > self.rule.delay_s + _TICK_S
+        full = later - oldest.start_s > self.rule.window_s + _TICK_S
+        return bool(late or full or newest.tokens - oldest.tokens + 2 > MOST_SEGMENTS)
 
     def _close(self) -> Window:
         end = self.segments
