@@ -42,8 +42,8 @@ def random_batch(lengths: list[int], seed: int, beyond: int = 0) -> tuple[torch.
     return padded(random_bags(lengths, CHANNELS, seed, False), beyond, filling=float("nan"))
 
 
-def planted(videos: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(values, mask, labels, events): every video has a loud burst, every second one an event as loud elsewhere.
+def planted(videos: int, seed: int) -> tuple[torch.Tensor, ...]:
+    """(values, mask, labels, events, bursts): every video has a loud burst, every second one an event as loud.
 
     An event shows in channel 0 or 1, by its category, a burst in channel 4: loudness tells neither when nor which.
     """
@@ -52,24 +52,25 @@ def planted(videos: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.T
     values = rng.normal(size=(videos, 24, CHANNELS)).astype(np.float32)
     mask = np.arange(24)[None] < lengths[:, None]
     labels = np.zeros((videos, len(CATEGORIES)), dtype=np.float32)
-    events = np.zeros(mask.shape, dtype=bool)
+    events, bursts = np.zeros(mask.shape, dtype=bool), np.zeros(mask.shape, dtype=bool)
     for video, length in enumerate(lengths):
         half, swap = int(length) // 2, int(rng.integers(2))
         starts = [int(rng.integers(0, half - 3)), int(rng.integers(half, length - 3))]
         values[video, starts[swap] : starts[swap] + 4, 4] += 4.0
+        bursts[video, starts[swap] : starts[swap] + 4] = True
         if video % 2:
             category, start = video // 2 % 2, starts[1 - swap]
             values[video, start : start + 4, category] += 4.0
             events[video, start : start + 4] = True
             labels[video, category] = 1.0
-    return torch.from_numpy(values), torch.from_numpy(mask), torch.from_numpy(labels), torch.from_numpy(events)
+    return tuple(map(torch.from_numpy, (values, mask, labels, events, bursts)))
 
 
 def trained(name: str, seed: int, rate: float, steps: int, **changes: Any) -> Head[Any]:
     """A head of PyTorch's own start after a few steps on planted bags, 32 a step, from their video labels."""
     torch.manual_seed(seed)
     head = open_head(name, CHANNELS, CATEGORIES, **{**SMALL[name], **changes})
-    values, mask, labels, _ = planted(64, seed)
+    values, mask, labels, *_ = planted(64, seed)
     head.fit_statistics(values, mask)
     optimizer = torch.optim.AdamW(head.parameters(), lr=rate)
     head.train()

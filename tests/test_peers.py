@@ -102,7 +102,7 @@ def test_the_loss_does_not_see_padding_nor_order(name: str, lengths: list[int], 
 def test_every_parameter_learns(name: str) -> None:
     """No dead weight: a batch of both kinds moves everything that is trained."""
     head = small_head(name).train()
-    values, mask, labels, _ = planted(8, 0)
+    values, mask, labels, *_ = planted(8, 0)
     total(head.loss(head(values, mask), labels, mask)).backward()
     still = [label for label, p in head.named_parameters() if p.grad is None or not p.grad.any()]
     assert not still
@@ -121,13 +121,13 @@ def test_standardising_the_input_is_affine_in_its_statistics(name: str) -> None:
     close(outputs[1], outputs[0].double().numpy(), 1e-4)
 
 
-# learning rate, steps and sizes at which a few seconds suffice. Behind its Transformer BN-WVAD tells these videos apart
-# but hardly their segments (AUC inside anomalous videos 0.55 to 0.65 with one layer), so that here it goes without
+# learning rate, steps and sizes at which a few seconds suffice. BN-WVAD soon learns by heart which of so few videos are
+# anomalous, and forgets when: after 60 steps its AUC inside them is 0.32 to 0.59
 LEARNS: dict[str, tuple[float, int, dict[str, Any]]] = {
     "sultani": (1e-2, 80, {}),
     "rtfm": (5e-3, 40, {}),
     "ur_dmu": (5e-3, 30, {}),
-    "bn_wvad": (5e-3, 60, {"layers": 0}),
+    "bn_wvad": (5e-3, 15, {}),
     "vadclip": (5e-3, 30, {}),
     "transformer_mil": (1e-2, 40, {"width": 32, "dropout": 0.3}),
 }
@@ -135,15 +135,16 @@ LEARNS: dict[str, tuple[float, int, dict[str, Any]]] = {
 
 @each_head
 def test_a_planted_event_is_found_from_video_labels(name: str) -> None:
-    """In anomalous videos the event stands out from quiet segments and from a burst as loud; two of three seeds."""
+    """In anomalous videos it stands out from quiet segments, and from bursts as loud anywhere; two of three seeds."""
     rate, steps, changes = LEARNS[name]
-    values, mask, labels, events = planted(32, 100)
-    inside = mask & (labels.sum(-1) > 0)[:, None]
-    found: list[float] = []
-    while sum(above > 0.8 for above in found) < 2:
+    values, mask, labels, events, bursts = planted(32, 100)
+    quiet = mask & (labels.sum(-1) > 0)[:, None] & ~bursts
+    found: list[tuple[float, float]] = []
+    while sum(when > 0.75 and which > 0.8 for when, which in found) < 2:
         assert len(found) < 3, found
         logits = trained(name, len(found), rate, steps, **changes)(values, mask).logits.detach()
-        found.append(auc(logits[inside], events[inside]))
+        loud = events | bursts
+        found.append((auc(logits[quiet], events[quiet]), auc(logits[loud], events[loud])))
 
 
 def test_names_are_the_mapping() -> None:
