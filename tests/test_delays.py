@@ -19,13 +19,13 @@ from refinevad.windows import WHOLE, WindowRule
 
 
 def test_cells_by_hand() -> None:
-    """Mean and sample deviation of 0.8 and 0.9; one seed without the figure leaves the cell empty."""
+    """Mean and sample deviation of 0.8 and 0.9; one seed has none; one without the figure leaves the cell empty."""
     rows = {"usual": {"0 s": [{"auc": 0.8, "ap": None}, {"auc": 0.9, "ap": 0.5}], "5 s": [{"auc": 0.7, "ap": 0.25}]}}
     assert delay_table(rows, ("auc", "ap")).splitlines() == [
         "| model | figure | 0 s | 5 s |",
         "|---|---|---|---|",
-        "| usual | auc | 0.8500 ± 0.0707 | 0.7000 ± 0.0000 |",
-        "| usual | ap | - | 0.2500 ± 0.0000 |",
+        "| usual | auc | 0.8500 ± 0.0707 | 0.7000 |",
+        "| usual | ap | - | 0.2500 |",
     ]
 
 

@@ -51,7 +51,7 @@ def figures_under(checkpoint: Checkpoint, held: Held, rule: WindowRule) -> dict[
 
 
 def delay_table(rows: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], figures: Sequence[str]) -> str:
-    """One row a model and figure, one column a delay: mean and deviation over seeds."""
+    """One row a model and figure, one column a delay: mean over seeds, and their deviation where there are several."""
     columns = list(next(iter(rows.values())))
     lines = ["| model | figure | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
     for name, by_delay in rows.items():
@@ -65,5 +65,6 @@ def _cell(values: Sequence[float | None]) -> str:
     known = [value for value in values if value is not None]
     if not known or len(known) < len(values):
         return "-"
-    deviation = float(np.std(known, ddof=1)) if len(known) > 1 else 0.0
-    return f"{np.mean(known):.4f} ± {deviation:.4f}"
+    if len(known) == 1:
+        return f"{known[0]:.4f}"
+    return f"{np.mean(known):.4f} ± {float(np.std(known, ddof=1)):.4f}"
