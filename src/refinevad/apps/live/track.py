@@ -9,7 +9,7 @@ import uuid
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -32,6 +32,7 @@ _PICTURES_S = 30.0  # pictures held beyond the rule's delay, to find that of the
 _RECENT = 512  # segments that latencies are taken over
 
 
+@runtime_checkable
 class Told(Protocol):
     """Where a track's news go."""
 
