@@ -46,6 +46,11 @@ class KeptPacket:
         length = int(packet.duration or 0)
         return cls(bytes(packet), pts, stamp, length, packet.time_base, packet.is_keyframe, time_s)
 
+    @property
+    def decoded_s(self) -> float:
+        """Stream second before which no picture follows it any more."""
+        return self.time_s + float((self.dts - self.pts) * self.time_base)
+
 
 class PacketRing:
     """The newest packets: at least `seconds` of them and back to a keyframe, at most `RING_BYTES`."""
@@ -61,8 +66,8 @@ class PacketRing:
 
     @property
     def newest_s(self) -> float | None:
-        """Stream second of the newest packet."""
-        return self._packets[-1].time_s if self._packets else None
+        """Stream second up to which all pictures are there."""
+        return self._packets[-1].decoded_s if self._packets else None
 
     def push(self, packet: KeptPacket) -> None:
         if packet.keyframe:
@@ -139,7 +144,7 @@ class ClipRecorder:
     def push(self, packet: KeptPacket) -> None:
         self.ring.push(packet)
         for event, clip in list(self._open.items()):
-            if packet.time_s > clip.end_s or packet.time_s - clip.first.time_s > MOST_CLIP_S:
+            if packet.decoded_s > clip.end_s or packet.time_s - clip.first.time_s > MOST_CLIP_S:
                 self._close(event)
             else:
                 self._mux(event, packet)

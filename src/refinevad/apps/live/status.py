@@ -91,7 +91,6 @@ class ScoreBatch:
 
 
 @runtime_checkable
-@runtime_checkable
 class Listener(Protocol):
     """Someone the engine tells. Called on the engine's scoring thread, in order: must return at once and not raise.
 
