@@ -5,7 +5,7 @@ saved and scored as RefineVAD is.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from refinevad.evidence import Prompts
 from refinevad.model import Empty, RefineVAD, RefineVADConfig, smooth
 from refinevad.options import check_options
 from refinevad.peers.base import HeadOutput
-from refinevad.peers.choice import open_head
+from refinevad.peers.choice import HEADS, open_head
 from refinevad.peers.vadclip import VadCLIP
 
 # options about the features: of the same name and meaning in RefineVADConfig
@@ -157,6 +157,13 @@ class Contender(nn.Module):
     ) -> dict[str, Tensor]:
         """The head's own weighted terms by name."""
         return self.head.loss(output.head, labels, mask)
+
+
+def head_options(name: str) -> set[str]:
+    """Names of a head's own options. Raises InputError for a name that is no head."""
+    if name not in HEADS:
+        raise InputError(f"unknown head '{name}'; known: {', '.join(HEADS)}")
+    return {field.name for field in fields(HEADS[name][0])}
 
 
 def open_config(values: Mapping[str, Any]) -> RefineVADConfig | ContenderConfig:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from refinevad.contender import HEADS_WITH_TEXT, SHARED_OPTIONS, ContenderConfig
+from refinevad.contender import HEADS_WITH_TEXT, SHARED_OPTIONS, ContenderConfig, head_options
 from refinevad.encoders.choice import DEFAULT_ENCODER
 from refinevad.errors import InputError
 from refinevad.model import RefineVADConfig
@@ -103,6 +103,8 @@ class Recipe:
             own = dict(self.head)
             if prompt_owner and own.get("name") in HEADS_WITH_TEXT:
                 own["text_channels"] = channels  # prompts lie in the features' space
+            if "k_divisor" in head_options(own.get("name", "")):
+                own.setdefault("k_divisor", self.train.k_divisor)  # top-k takes the same share for every head
             shared = {name: value for name, value in options.items() if name in _OF_FEATURES}
             return ContenderConfig.from_dict({**shared, "head": own.pop("name"), "options": own})
         return RefineVADConfig.from_dict({**options, "prompt_owner": prompt_owner})

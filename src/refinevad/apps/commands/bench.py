@@ -8,10 +8,11 @@ EXAMPLE = """\
 example:
   refinevad bench recipe recipes/survfights.toml --seeds 0 1 2 --out out/bench/survfights
   refinevad bench ablation recipes/survfights.toml --seeds 0 1 2 3 4 --out out/bench/ablation/survfights
+  refinevad bench accuracy recipes/survfights.toml --seeds 0 1 2 3 4 --out out/bench/accuracy/survfights
 
 A finished seed is not run again. The table goes to stdout and to DIR/table.md; --json writes every seed's figures.
 """
-TABLES = ("list", "recipe", "ablation", "delay")
+TABLES = ("list", "recipe", "ablation", "search", "accuracy", "delay")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,46 @@
+"""refinevad bench accuracy: RefineVAD beside published heads and controls, on equal terms."""
+
+import argparse
+from pathlib import Path
+
+from refinevad.apps.commands.benches.seeds import declare_seeds, give_table
+
+HELP = "RefineVAD beside published heads and controls: the same features, splits, schedule and selection"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the table's options."""
+    declare_seeds(parser)
+    parser.add_argument(
+        "--heads",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="heads with their settings (default: all of recipes/peers/RECIPE's name/)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run every seed of every head and the controls, and print the table; it is renewed after each head."""
+    from refinevad.apps.terminal import note, stepping
+    from refinevad.files import atomic_write
+    from refinevad.training.ablation import read_variant
+    from refinevad.training.experiment import make_features
+    from refinevad.training.held_features import HeldFeatures
+    from refinevad.training.recipe import read_recipe
+    from refinevad.training.standings import OURS, plain_controls, stand, standings_table
+
+    recipe = read_recipe(args.recipe)
+    index = make_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index
+    index = HeldFeatures.of(index)
+    folder = args.recipe.parent / "peers" / args.recipe.stem
+    heads = {path.stem: read_variant(path).of(recipe) for path in args.heads or sorted(folder.glob("*.toml"))}
+    controls = plain_controls(recipe, index)
+    standings = []
+    for name, settings in {OURS: recipe, **heads}.items():
+        standings.append(stand(name, settings, args.seeds, index, args.out, note))
+        table = standings_table(standings, {**standings[0].rows[0].controls, **controls})
+        with atomic_write(args.out / "table.md") as partial:
+            partial.write_text(table + "\n", encoding="utf-8")
+    give_table(args, table, {standing.name: standing.rows for standing in standings})
+    return 0
