@@ -24,6 +24,7 @@ from refinevad.apps.live.score_log import ScoreBuffer
 from refinevad.apps.live.sinks.base import RESTART, Envelope, EventFacts, make_envelope
 from refinevad.apps.live.sinks.choice import open_sinks
 from refinevad.apps.live.sinks.options import DatabaseOptions
+from refinevad.apps.live.sinks.stdout import StdoutSink
 from refinevad.apps.live.status import CameraStatus, ScoreBatch
 from refinevad.apps.live.store import CLIPS, Store
 
@@ -129,6 +130,12 @@ class Delivery:
         self._dispatch.show_camera(status.name, status.state == "live")
 
     # -- the rest -----------------------------------------------------------------------------------------------------
+
+    @property
+    def reader_gone(self) -> bool:
+        """Whether what reads our lines on stdout has closed its end."""
+        sinks = (courier.sink for courier in self._dispatch.couriers.values())
+        return any(isinstance(sink, StdoutSink) and sink.closed for sink in sinks)
 
     def waiting(self) -> dict[str, int]:
         """Envelopes not yet acknowledged, by sink. Raises OutboxError."""

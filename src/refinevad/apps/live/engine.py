@@ -178,7 +178,8 @@ class Engine:
                 with self._changed:
                     camera.forget_segments()
                 camera.track.give_up_clips()
-                self._fleet.add(name, self._job(config, base))
+                if not camera.finished:
+                    self._fleet.add(name, self._job(config, base))
 
         self._do(camera, use)
         for listener in self._listeners:

@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -145,7 +146,7 @@ def run_watch(watch: Watch, options: EngineOptions, *, statistics_s: float = 60.
         stopping = parts.enter_context(_told_to_stop())
         engine.start()
         due = clock.monotonic() + statistics_s
-        while not (stopping() or engine.wait(_LOOK_S)):
+        while not (stopping() or delivery.reader_gone or engine.wait(_LOOK_S)):
             if statistics_s and clock.monotonic() >= due:
                 due = clock.monotonic() + statistics_s
                 for status in engine.statuses():
@@ -154,6 +155,9 @@ def run_watch(watch: Watch, options: EngineOptions, *, statistics_s: float = 60.
         last = engine.statuses()
         for status in last:
             note(line(status))
+        if delivery.reader_gone:  # as with `| head`: what is left in the buffer has nowhere to go
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
     return 1 if any(status.state == "failed" for status in last) else 0
 
 
