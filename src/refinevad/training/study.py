@@ -119,6 +119,11 @@ def markdown_table(rows: Sequence[SeedRow], figures: Sequence[str] = FIGURES) ->
     return "\n".join(lines)
 
 
+def spread(values: Sequence[float]) -> str:
+    """Mean and sample deviation (0 for a single value), in words."""
+    return _with_spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0)
+
+
 def _with_spread(mean: float, deviation: float) -> str:
     """Mean and deviation with as many decimals as the mean deserves."""
     decimals = 4 if abs(mean) < 2 else 1

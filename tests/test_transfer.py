@@ -1,0 +1,41 @@
+"""What a transfer may see: no training video of a category left out, no sentence about it, the same test videos."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from refinevad.errors import InputError
+from refinevad.training.dataset import Item
+from refinevad.training.recipe import Recipe
+from refinevad.training.transfer import tested_on, transfer_table, unseen, without_prompts_of
+
+ITEMS = [
+    Item("train/a.mp4", (), "train"),
+    Item("train/b.mp4", ("fight",), "train"),
+    Item("train/c.mp4", ("fight", "shooting"), "train"),
+    Item("val/d.mp4", ("fight",), "val"),
+    Item("val/e.mp4", ("shooting",), "val"),
+    Item("test/f.mp4", (), "test"),
+    Item("test/g.mp4", ("fight",), "test"),
+    Item("test/h.mp4", ("shooting",), "test"),
+]
+
+
+def test_left_out_videos_are_neither_trained_nor_validated_on() -> None:
+    kept = [item.path for item in unseen(ITEMS, ["fight"])]
+    assert kept == ["train/a.mp4", "val/e.mp4", "test/f.mp4", "test/g.mp4", "test/h.mp4"]
+    assert [item.path for item in tested_on(ITEMS, ["fight"])] == ["test/f.mp4", "test/g.mp4"]
+    with pytest.raises(InputError, match="arson"):
+        unseen(ITEMS, ["arson"])
+
+
+def test_prompts_of_left_out_categories_go(tmp_path: Path) -> None:
+    recipe = Recipe(tmp_path, prompts={"normal": ["n"], "fight": ["f"], "shooting": ["s"]})
+    assert without_prompts_of(recipe, ["fight"]).prompts == {"normal": ["n"], "shooting": ["s"]}
+
+
+def test_table_by_hand() -> None:
+    seeds = [{"auc": a, "ano_auc": 0.5, "ap": 0.1, "video_auc": 1.0} for a in (0.7, 0.9)]
+    table = transfer_table({"x": seeds}, lambda values: f"{np.mean(values):.2f}")
+    assert table.splitlines()[2] == "| x | 2 | 0.80 | 0.50 | 0.10 | 1.00 |"
