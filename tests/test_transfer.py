@@ -8,7 +8,7 @@ import pytest
 from refinevad.errors import InputError
 from refinevad.training.dataset import Item
 from refinevad.training.recipe import Recipe
-from refinevad.training.transfer import tested_on, transfer_table, unseen, without_prompts_of
+from refinevad.training.transfer import asked_of, transfer_table, unseen, without_prompts_of
 
 ITEMS = [
     Item("train/a.mp4", (), "train"),
@@ -25,7 +25,7 @@ ITEMS = [
 def test_left_out_videos_are_neither_trained_nor_validated_on() -> None:
     kept = [item.path for item in unseen(ITEMS, ["fight"])]
     assert kept == ["train/a.mp4", "val/e.mp4", "test/f.mp4", "test/g.mp4", "test/h.mp4"]
-    assert [item.path for item in tested_on(ITEMS, ["fight"])] == ["test/f.mp4", "test/g.mp4"]
+    assert [item.path for item in asked_of(ITEMS, ["fight"])] == ["test/f.mp4", "test/g.mp4"]
     with pytest.raises(InputError, match="arson"):
         unseen(ITEMS, ["arson"])
 

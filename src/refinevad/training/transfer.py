@@ -31,7 +31,7 @@ def unseen(items: Sequence[Item], categories: Sequence[str]) -> list[Item]:
     return [item for item in items if item.split == "test" or not set(item.labels) & set(categories)]
 
 
-def tested_on(items: Sequence[Item], categories: Sequence[str]) -> list[Item]:
+def asked_of(items: Sequence[Item], categories: Sequence[str]) -> list[Item]:
     """The test videos that are normal or hold any of the categories."""
     return [
         item for item in items if item.split == "test" and (not item.anomalous or set(item.labels) & set(categories))
@@ -61,7 +61,7 @@ def leave_out(
 ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """(figures of a model that never saw the categories, of one that did), both on them and the normal videos."""
     items = split_items(recipe, index, None)
-    tested = tested_on(items, categories)
+    tested = asked_of(items, categories)
     blind = train_run(without_prompts_of(recipe, categories), index, unseen(items, categories), folder / "without")
     seeing = train_run(recipe, index, items, folder / "with")
     return figures_on(blind, index, tested), figures_on(seeing, index, tested)
