@@ -10,7 +10,7 @@ from importlib import import_module
 import refinevad
 from refinevad.errors import InputError, RefineVADError
 
-COMMANDS = ("demo", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "metrics", "bench")
+COMMANDS = ("demo", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve", "metrics", "bench")
 _MODULES = {"import": "import_features"}  # a keyword can name no module
 EPILOG = """\
 start here:

@@ -1,0 +1,104 @@
+"""refinevad serve: cameras, a page in the browser, REST, websocket and metrics, in one process."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from refinevad.apps.live.config import LiveConfig
+    from refinevad.apps.live.tokens import TokenHash
+
+HELP = "watch cameras and serve the page, the API and metrics"
+EXAMPLE = """\
+example:
+  refinevad serve --model runs/mine                      then open http://127.0.0.1:8600
+  refinevad serve --config cameras.toml --model runs/mine
+  refinevad serve --token-file token --make-token        once: makes a token and shows it
+  refinevad serve --config cameras.toml --host 0.0.0.0 --token-file token
+
+Without a token only this machine can reach it; any other --host needs --token-file. Cameras can be added on the page.
+What it stores lies in DIR: events and scores, clips, uploads. docs/service.md has the rest.
+"""
+DEFAULT_PORT = 8600
+MEGABYTE = 1_000_000
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.description = HELP
+    parser.epilog = EXAMPLE
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--config", type=Path, metavar="FILE", help="cameras.toml: cameras, sinks, what is kept")
+    parser.add_argument("--model", type=Path, metavar="RUN", help="run for cameras that name none, and for uploads")
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind to (127.0.0.1)")
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help=f"port (default {DEFAULT_PORT}; 0: any free one)"
+    )
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="file with the hash of the access token")
+    parser.add_argument("--make-token", action="store_true", help="make that file, show its token once, and end")
+    parser.add_argument("--storage", metavar="URL", help="sqlite:///FILE or postgresql://user:password@host/name")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder for what is stored (refinevad-data)")
+    parser.add_argument(
+        "--files-from", type=Path, action="append", default=[], metavar="DIR", help="files in it may be cameras"
+    )
+    parser.add_argument("--window", type=float, metavar="SECONDS", help="stretch of time a live score rests on")
+    parser.add_argument("--delay", type=float, metavar="SECONDS", help="how long it may wait for what follows")
+    parser.add_argument("--upload-mb", type=int, default=2000, metavar="N", help="largest upload (2000 megabytes)")
+    parser.add_argument("--upload-hours", type=float, default=4.0, metavar="H", help="longest upload (4 hours)")
+    parser.add_argument("--json", metavar="FILE", help="once it listens, write its address as JSON; - for stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM; 2 where the configuration, the address or the model is at fault."""
+    from refinevad.apps.live.engine import EngineOptions
+    from refinevad.apps.live.tokens import make_token_file, read_token_file, require_token
+    from refinevad.apps.service.running import serve
+    from refinevad.apps.service.settings import ServiceSettings
+    from refinevad.errors import InputError
+
+    if args.make_token:
+        if args.token_file is None:
+            raise InputError("--make-token needs --token-file, the file to make")
+        print(make_token_file(args.token_file))
+        return 0
+    if not 0 <= args.port <= 65535:
+        raise InputError(f"--port must lie in [0, 65535]: got {args.port}")
+    if args.upload_mb < 1 or not args.upload_hours > 0:
+        raise InputError("--upload-mb and --upload-hours must be above 0")
+    token: TokenHash | None = read_token_file(args.token_file) if args.token_file is not None else None
+    require_token(args.host, token)
+    config = config_from(args)
+    settings = ServiceSettings(
+        data=args.data or (config.media.parent if args.config else DEFAULT_DATA),
+        token=token,
+        runs=config.model.resolve().parent if config.model is not None else None,
+        roots=tuple(args.files_from),
+        upload_bytes=args.upload_mb * MEGABYTE,
+        upload_s=args.upload_hours * 3600,
+    )
+    options = EngineOptions(window_s=args.window, delay_s=args.delay)
+    return serve(config, settings, options, args.host, args.port, args.json)
+
+
+DEFAULT_DATA = Path("refinevad-data")
+
+
+def config_from(args: argparse.Namespace) -> "LiveConfig":
+    """cameras.toml, or none, with the command line's options laid over it. Raises InputError."""
+    from dataclasses import replace
+
+    from refinevad.apps.live.config import LiveConfig, read_config
+    from refinevad.apps.live.secret import Secret
+    from refinevad.apps.live.stored import DATABASE, MEDIA
+
+    config = read_config(args.config) if args.config is not None else LiveConfig(())
+    if args.model is not None:
+        config = replace(config, model=args.model)
+    if args.data is not None or args.config is None:
+        data = args.data or DEFAULT_DATA
+        config = replace(config, media=data / MEDIA, outbox=data / "outbox.db")
+        if config.storage.reveal().startswith("sqlite:"):  # a server named in cameras.toml stays
+            config = replace(config, storage=Secret(f"sqlite:///{(data / DATABASE).resolve()}"))
+    if args.storage is not None:
+        config = replace(config, storage=Secret(args.storage))
+    return config

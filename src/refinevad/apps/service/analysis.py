@@ -1,0 +1,68 @@
+"""The analysis of one file, in a process of its own: it may crash or be killed and nothing else notices."""
+
+import os
+import time
+import warnings
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from refinevad.errors import RefineVADError
+
+TELL_S = 0.25  # between two signs of progress
+MOST_POINTS = 2000  # of the curve that the page draws
+
+
+def analyse(path: str, run: str, pipe: Connection) -> None:
+    """Detect in a video; send ("duration", s), ("progress", share)..., then ("done", result) or ("failed", why)."""
+    os.nice(5)  # cameras come first
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    import torch
+
+    from refinevad.apps.report.record import detection_record
+    from refinevad.detector import Detector
+    from refinevad.video import probe
+
+    torch.set_num_threads(1)
+    frames, told = 0, 0.0
+
+    def progress(more: int) -> None:
+        nonlocal frames, told
+        frames += more
+        if time.monotonic() - told > TELL_S:
+            told = time.monotonic()
+            pipe.send(("progress", min(0.99, frames / total)))
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            info = probe(Path(path))
+            pipe.send(("duration", info.duration_s))
+            total = max(1.0, info.duration_s * info.rate_hz)
+            record = detection_record(Detector.open(Path(run)).detect(Path(path), progress))
+        except RefineVADError as error:
+            pipe.send(("failed", str(error).replace(path, "the file")))
+            return
+    notes = [str(each.message).replace(path, "the file") for each in caught if not _technical(each)]
+    pipe.send(("done", result_of(record, notes)))
+
+
+def _technical(caught: warnings.WarningMessage) -> bool:
+    return not issubclass(caught.category, UserWarning) or issubclass(caught.category, DeprecationWarning)
+
+
+def result_of(record: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+    """What is kept of a detection record: its events, and its curve with no more points than can be seen."""
+    segments = record.pop("segments")
+    record.pop("seconds")
+    stride = -(-len(segments) // MOST_POINTS) or 1
+    groups = [segments[at : at + stride] for at in range(0, len(segments), stride)]
+    return {
+        **record,
+        "notes": notes,
+        "curve": {
+            "start_s": [group[0]["start_s"] for group in groups],
+            "end_s": [group[-1]["end_s"] for group in groups],
+            "score": [max(segment["score"] for segment in group) for group in groups],
+        },
+    }

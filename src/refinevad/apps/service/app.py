@@ -1,0 +1,142 @@
+"""The FastAPI application: routes, the gate before them, the page, and one sentence for every error."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+import refinevad
+from refinevad.apps.live.database import StorageError
+from refinevad.apps.live.records import Job
+from refinevad.apps.live.store import Store
+from refinevad.apps.service.access import AccessGate
+from refinevad.apps.service.analysis import analyse
+from refinevad.apps.service.context import Context
+from refinevad.apps.service.feed import Feed
+from refinevad.apps.service.headers import SecurityHeaders
+from refinevad.apps.service.jobs import Analyse, JobRunner
+from refinevad.apps.service.metrics import Metrics
+from refinevad.apps.service.routes import cameras, events, health, jobs, live, models, scores, sessions
+from refinevad.apps.service.schemas import JobOut
+from refinevad.apps.service.sessions import Sessions
+from refinevad.apps.service.settings import ServiceSettings
+from refinevad.apps.service.watch import Watch
+from refinevad.errors import InputError, RefineVADError
+
+PAGE = Path(__file__).parent / "page"
+REPORT = Path(__file__).parents[1] / "report"  # its style and charts are the page's too: one product
+
+
+def create_app(
+    watch: Watch,
+    store: Store,
+    settings: ServiceSettings,
+    *,
+    work: Analyse = analyse,
+    ready: Callable[[], list[str]] = list,
+) -> FastAPI:
+    """The service over an engine's cameras and a store, both opened and closed by the caller.
+
+    Args:
+        work: the analysis of an uploaded file, run in a process of its own.
+        ready: reasons why the service is not ready.
+    """
+    feed, log = Feed(), Sessions(store.clock, settings.session_s)
+    metrics = Metrics(watch.cameras, store.clock)
+
+    def tell(job: Job) -> None:
+        feed.publish({"type": "job", "job": JobOut.of(job, whole=False).model_dump(mode="json")})
+
+    runner = JobRunner(store, settings, lambda: watch.model, tell, work)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        feed.start()
+        leave = [watch.engine.listen(listener) for listener in (metrics, feed)]
+        runner.start()
+        try:
+            yield
+        finally:
+            for stop in leave:
+                stop()
+            feed.stop()
+            runner.stop()
+
+    app = FastAPI(
+        title="refinevad",
+        version=refinevad.__version__,
+        description="Live cameras, their events and scores. Versioned under /api/v1; changes need a bearer token, or "
+        "the header X-RefineVAD: 1 with a login or from this machine.",
+        lifespan=lifespan,
+        docs_url=None,  # they would load scripts from elsewhere
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+    )
+    app.state.context = Context(watch, store, settings, log, feed, runner, metrics, ready)
+    api = APIRouter(prefix="/api/v1")
+    for module in (sessions, cameras, scores, events, jobs, models):
+        api.include_router(module.router)
+    app.include_router(api)
+    app.include_router(health.router)
+    app.include_router(live.router)
+    _add_page(app)
+    _add_errors(app)
+    app.add_middleware(AccessGate, token=settings.token, sessions=log)
+    app.add_middleware(SecurityHeaders)  # outermost: refusals carry the headers too
+    return app
+
+
+def _add_page(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html", headers={"cache-control": "no-cache"})
+
+    @app.get("/favicon.ico", include_in_schema=False)
+    def icon() -> Response:
+        return FileResponse(PAGE / "icon.svg", media_type="image/svg+xml")
+
+    # the report's style sheet and plotting library; nothing else of that folder
+    for name in ("style.css", "vendor/uplot/uPlot.iife.min.js", "vendor/uplot/uPlot.min.css"):
+        _add_file(app, f"/page/report/{name}", REPORT / name)
+    app.mount("/page", _Page(directory=PAGE), name="page")
+
+
+def _add_file(app: FastAPI, path: str, file: Path) -> None:
+    @app.get(path, include_in_schema=False)
+    def asset() -> FileResponse:
+        return FileResponse(file, headers={"cache-control": "no-cache"})
+
+
+class _Page(StaticFiles):
+    """The page's files, asked for anew each time and answered with 304: an update shows at once."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every error is {"detail": one sentence}."""
+
+    @app.exception_handler(InputError)
+    def at_fault(_: Request, error: InputError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 400)
+
+    @app.exception_handler(StorageError)
+    def away(_: Request, error: StorageError) -> JSONResponse:
+        return JSONResponse({"detail": "storage cannot be reached; try again in a moment"}, 503)
+
+    @app.exception_handler(RefineVADError)
+    def failed(_: Request, error: RefineVADError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 500)
+
+    @app.exception_handler(RequestValidationError)
+    def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][1:])
+        return JSONResponse({"detail": f"{place or 'the request'}: {first['msg']}"}, 422)

@@ -1,0 +1,66 @@
+"""A camera's own threshold, from the hours in which nothing happened on it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from refinevad.apps.live.alert_rate import stretches
+from refinevad.apps.live.records import ScoreCurve
+from refinevad.apps.live.store import Store
+from refinevad.checkpoint import Calibration
+from refinevad.errors import InputError
+from refinevad.events import calibrate
+from refinevad.timeline import Timeline
+
+AROUND_EVENT_S = 30.0  # before and after a confirmed event the scene is not quiet yet, or not again
+LONGEST_S = 31 * 86_400.0
+
+
+def calibrate_camera(
+    store: Store, camera: str, quiet: Sequence[tuple[float, float]], alerts_per_hour: float
+) -> tuple[Calibration, int]:
+    """Calibration on stored scores in quiet stretches (Unix seconds), and how many events were cut out of them.
+
+    Events that someone confirmed or relabelled did happen, whatever the stretch was called: they are left out.
+    Dismissed and unreviewed ones stay: what the threshold must rise above.
+
+    Raises:
+        InputError: stretches that do not last, reach over more than 31 days, or hold no scores.
+    """
+    if any(not start < end for start, end in quiet):
+        raise InputError("a quiet stretch must end after it starts")
+    if sum(end - start for start, end in quiet) > LONGEST_S:
+        raise InputError("quiet stretches reach over 31 days at most; name shorter ones")
+    curves, left_out = [], set[str]()
+    for start, end in _joined(quiet):
+        curve = store.scores.between(camera, start, end)
+        keep = np.ones(len(curve.time), dtype=bool)
+        events = store.events.find(camera=camera, start=start - AROUND_EVENT_S, end=end + AROUND_EVENT_S, reviewed=True)
+        for found in events:
+            if found.review is not None and found.review.verdict != "dismissed":
+                left_out.add(found.event.id)
+                late = curve.time > found.event.end + AROUND_EVENT_S
+                keep &= late | (curve.time + curve.length_s < found.event.start - AROUND_EVENT_S)
+        kept = ScoreCurve(
+            curve.time[keep], curve.length_s[keep], curve.score[keep], curve.category_names, curve.categories[keep]
+        )
+        curves += [(kept.score[part], _from_zero(timeline)) for part, timeline in stretches(kept)]
+    if not curves:
+        raise InputError(f"no scores are stored of camera {camera!r} in these hours; choose hours in which it was on")
+    return calibrate(curves, alerts_per_hour), len(left_out)
+
+
+def _from_zero(timeline: Timeline) -> Timeline:
+    """A stretch of wall time as a video of its own: it lasts as long, and begins at 0."""
+    return Timeline(timeline.frame_bounds, timeline.time_bounds - timeline.time_bounds[0])
+
+
+def _joined(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Overlapping stretches as one, so that no score counts twice."""
+    joined: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return joined

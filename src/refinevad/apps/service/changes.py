@@ -1,0 +1,84 @@
+"""What people changed through the service, kept over restarts: cameras added, paused or removed, thresholds, the model.
+
+A file of its own, because cameras.toml is the operator's and addresses hold passwords: only its owner can read it.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from refinevad.checkpoint import read_json
+from refinevad.errors import InputError
+from refinevad.files import atomic_write
+
+
+@dataclass(frozen=True)
+class Changes:
+    """`added`: address of each camera added, credentials included; `removed`: those of cameras.toml left out."""
+
+    added: dict[str, str] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+    paused: tuple[str, ...] = ()
+    thresholds: dict[str, float] = field(default_factory=dict)
+    model: str | None = None
+
+    def with_added(self, name: str, address: str) -> "Changes":
+        return replace(self, added={**self.added, name: address}, removed=_without(self.removed, name))
+
+    def with_removed(self, name: str, configured: bool) -> "Changes":
+        """`configured`: cameras.toml names it, so that its absence must be remembered."""
+        return replace(
+            self,
+            added={camera: address for camera, address in self.added.items() if camera != name},
+            removed=(*_without(self.removed, name), name) if configured else self.removed,
+            paused=_without(self.paused, name),
+            thresholds={camera: value for camera, value in self.thresholds.items() if camera != name},
+        )
+
+    def with_paused(self, name: str, paused: bool) -> "Changes":
+        others = _without(self.paused, name)
+        return replace(self, paused=(*others, name) if paused else others)
+
+    def with_threshold(self, name: str, threshold: float | None) -> "Changes":
+        others = {camera: value for camera, value in self.thresholds.items() if camera != name}
+        return replace(self, thresholds=others if threshold is None else {**others, name: threshold})
+
+
+def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return tuple(other for other in names if other != name)
+
+
+class ChangeLog:
+    """The file. Safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises InputError where the file is not one of ours."""
+        self._path, self._lock = path, threading.Lock()
+        self._changes = self._read()
+
+    @property
+    def now(self) -> Changes:
+        return self._changes
+
+    def change(self, how: Callable[[Changes], Changes]) -> None:
+        """Apply a change and write it. Raises InputError where the disk refuses; then nothing changed."""
+        with self._lock:
+            changed = how(self._changes)
+            with atomic_write(self._path) as partial:
+                # made with its mode: never readable by others, not for a moment
+                descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                    json.dump(asdict(changed), file, indent=1)
+            self._changes = changed
+
+    def _read(self) -> Changes:
+        if not self._path.exists():
+            return Changes()
+        content = read_json(self._path)
+        try:
+            return Changes(**{**content, **{name: tuple(content.get(name, ())) for name in ("removed", "paused")}})
+        except TypeError as error:
+            raise InputError(f"{self._path} is of another version ({error}); move it away to begin anew") from error

@@ -1,0 +1,169 @@
+// The shell: who may look, which view is shown, and whether the link to the service is up.
+
+import { api, onLoggedOut } from "./api.js";
+import { el, svg, toast } from "./dom.js";
+import { showHelp } from "./keys.js";
+import { connect, disconnect, on } from "./socket.js";
+import { words } from "./format.js";
+
+const VIEWS = { cameras: "Cameras", timeline: "Timeline", review: "Review", analyse: "Analyse", system: "System" };
+const view = document.getElementById("view"),
+  bar = document.getElementById("bar"),
+  linkState = document.getElementById("link-state");
+let leave = () => {},
+  turn = 0,
+  session = null;
+
+/** #/timeline?camera=door -> ["timeline", [], URLSearchParams] */
+function place() {
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const [name, ...rest] = path.split("/").map(decodeURIComponent);
+  return [name in VIEWS ? name : "cameras", rest, new URLSearchParams(query)];
+}
+
+async function show() {
+  const mine = ++turn,
+    [name, rest, query] = place();
+  leave();
+  leave = () => {};
+  document.title = `${VIEWS[name]} – refinevad`;
+  drawBar(name);
+  try {
+    const module = await import(`./${name}.js`);
+    if (mine !== turn) return;
+    view.replaceChildren();
+    const left = await module.show(view, { rest, query, session });
+    if (mine === turn) leave = left || leave;
+    else left?.();
+  } catch (error) {
+    if (mine === turn && error.status !== 401)
+      view.replaceChildren(
+        el(
+          "div",
+          { class: "empty card", role: "alert" },
+          el("h3", {}, "This could not be shown"),
+          el("p", {}, error.message),
+          el("p", { class: "actions" }, el("button", { class: "tool", onclick: show }, "Try again")),
+        ),
+      );
+  }
+}
+
+function drawBar(current) {
+  const links = Object.entries(VIEWS).map(([name, title]) =>
+    el("a", { href: "#/" + name, "aria-current": name === current ? "page" : null }, title),
+  );
+  bar.replaceChildren(
+    el(
+      "a",
+      { class: "brand", href: "#/cameras", "aria-label": "refinevad, cameras" },
+      svg("M1 13h4l2-3 2 4 3-11 2 10h5"),
+      el("b", {}, "refinevad"),
+    ),
+    el("nav", { "aria-label": "Views" }, links),
+    el(
+      "div",
+      { class: "bar-tools" },
+      el(
+        "button",
+        { class: "tool help", onclick: showHelp, "aria-label": "Show the keyboard's keys", title: "Keys (?)" },
+        "?",
+      ),
+      session?.needed ? el("button", { class: "tool", onclick: logOut }, "Log out") : null,
+    ),
+  );
+  bar.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+function logIn(message = "") {
+  turn++;
+  leave();
+  leave = () => {};
+  disconnect();
+  linkState.hidden = true;
+  bar.replaceChildren();
+  document.title = "Log in – refinevad";
+  const input = el("input", {
+    type: "password",
+    name: "token",
+    required: true,
+    autocomplete: "current-password",
+    spellcheck: false,
+  });
+  const trouble = el("p", { class: "trouble", role: "alert" }, message);
+  const form = el(
+    "form",
+    { class: "card login" },
+    el("div", { class: "brand" }, svg("M1 13h4l2-3 2 4 3-11 2 10h5"), el("b", {}, "refinevad")),
+    el(
+      "label",
+      { class: "field" },
+      el("span", {}, "Token"),
+      input,
+      el("small", {}, "It was shown once, when the service's token file was made."),
+    ),
+    trouble,
+    el("button", { class: "tool primary", type: "submit" }, "Log in"),
+  );
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try {
+      session = await api("/session", { method: "POST", body: { token: input.value } });
+      start();
+    } catch (error) {
+      trouble.textContent = error.message;
+      input.select();
+    }
+  });
+  view.replaceChildren(form);
+  input.focus();
+}
+
+async function logOut() {
+  await api("/session", { method: "DELETE" });
+  logIn();
+}
+
+function start() {
+  connect();
+  show();
+}
+
+on("link", ({ up }) => {
+  linkState.hidden = up;
+  linkState.textContent = up ? "" : "Connection lost. Trying again; what is shown may be out of date.";
+  if (!up)
+    api("/session")
+      .then((now) => {
+        if (!now.open) logIn("You were logged out. Log in again.");
+      })
+      .catch(() => {});
+});
+on("event", (event) => {
+  if (event.kind === "new")
+    toast(`${event.camera}: ${words(event.after.category)}, score ${event.after.peak.toFixed(2)}`, "alarm");
+});
+
+onLoggedOut(() => logIn("Log in to go on."));
+addEventListener("hashchange", () => {
+  if (!session || session.open) show().then(() => view.focus({ preventScroll: true }));
+});
+
+(async () => {
+  try {
+    session = await api("/session");
+  } catch (error) {
+    view.replaceChildren(
+      el(
+        "div",
+        { class: "empty card", role: "alert" },
+        el("h3", {}, "The service does not answer"),
+        el("p", {}, error.message),
+        el("p", { class: "actions" }, el("button", { class: "tool", onclick: () => location.reload() }, "Try again")),
+      ),
+    );
+    return;
+  }
+  if (session.open) start();
+  else logIn();
+})();

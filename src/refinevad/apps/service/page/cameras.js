@@ -1,0 +1,310 @@
+// The wall: every camera with its newest picture, its score and the last minutes of it.
+
+import { api } from "./api.js";
+import { drawStrip } from "./chart.js";
+import { ask, el, empty, field, toast } from "./dom.js";
+import { at, score, words } from "./format.js";
+import { bind } from "./keys.js";
+import { on } from "./socket.js";
+
+const STRIP_S = 180,
+  PICTURE_MS = 1000,
+  REFRESH_MS = 5000;
+const SAY = {
+  starting: "starting",
+  connecting: "connecting",
+  live: "live",
+  waiting: "no picture",
+  ended: "ended",
+  failed: "failed",
+  paused: "paused",
+};
+
+export async function show(root) {
+  const tiles = new Map(),
+    wall = el("ul", { class: "wall", "aria-label": "Cameras" });
+  const add = el("button", { class: "tool primary", onclick: addCamera }, "Add a camera");
+  const summary = el("p", { class: "kicker", role: "status" });
+  root.append(el("div", { class: "head" }, el("div", {}, el("h1", {}, "Cameras"), summary), add), wall);
+
+  async function refresh() {
+    const cameras = await api("/cameras");
+    const names = new Set(cameras.map((camera) => camera.name));
+    for (const [name, tile] of tiles)
+      if (!names.has(name)) {
+        tile.node.remove();
+        tiles.delete(name);
+      }
+    for (const camera of cameras) {
+      if (!tiles.has(camera.name)) {
+        const tile = new Tile(camera, refresh);
+        tiles.set(camera.name, tile);
+        wall.append(tile.node);
+        tile.begin();
+      }
+      tiles.get(camera.name).set(camera);
+    }
+    wall.dataset.count = cameras.length;
+    const live = cameras.filter((camera) => camera.state === "live").length,
+      alarms = cameras.filter((camera) => camera.open_event).length;
+    summary.textContent = cameras.length
+      ? `${live} of ${cameras.length} live` + (alarms ? ` · ${alarms} with an event` : "")
+      : "";
+    wall.querySelector(".empty")?.parentElement.remove();
+    if (!cameras.length)
+      wall.append(
+        el(
+          "li",
+          { class: "wide" },
+          empty(
+            "No cameras yet",
+            "Add one by its stream's address, or name cameras in cameras.toml and start the service with --config. To look at a recording, drop it under Analyse.",
+            el("button", { class: "tool primary", onclick: addCamera }, "Add a camera"),
+            el("a", { class: "tool", href: "#/analyse" }, "Analyse a file"),
+          ),
+        ),
+      );
+  }
+
+  async function addCamera() {
+    const given = await ask(
+      "Add a camera",
+      [
+        field(
+          "Name",
+          el("input", { name: "name", required: true, maxlength: 64, autocomplete: "off", placeholder: "front door" }),
+        ),
+        field(
+          "Address",
+          el("input", {
+            name: "source",
+            required: true,
+            spellcheck: false,
+            autocomplete: "off",
+            placeholder: "rtsp://10.0.0.5/stream",
+          }),
+          "rtsp, rtsps, http or https",
+        ),
+        field("User name", el("input", { name: "username", autocomplete: "off" }), "where the camera asks for one"),
+        field("Password", el("input", { name: "password", type: "password", autocomplete: "new-password" })),
+      ],
+      { submit: "Add" },
+    );
+    if (!given) return;
+    const body = Object.fromEntries([...given].filter(([, value]) => value));
+    try {
+      await api("/cameras", { method: "POST", body });
+      toast(`${body.name} is being connected.`);
+    } catch (error) {
+      toast(error.message, "bad");
+    }
+    refresh();
+  }
+
+  const quietly = () => refresh().catch(() => {}); // the line on top says when the link is lost
+  await refresh();
+  const ends = [
+    on("scores", ({ camera, scores }) => tiles.get(camera)?.push(scores)),
+    on("state", ({ camera, state, trouble }) => {
+      tiles.get(camera)?.set({ state, trouble });
+      quietly();
+    }),
+    on("event", (event) => {
+      tiles.get(event.camera)?.event(event);
+      quietly();
+    }),
+    on("cameras-changed", quietly),
+    on("hello", quietly),
+    on("missed", quietly),
+    bind([
+      ["a", "add a camera", addCamera],
+      ["j", "next camera", () => move(1)],
+      ["k", "previous camera", () => move(-1)],
+      ["p", "pause or resume the camera with the focus", () => focused()?.togglePause()],
+      [
+        "t",
+        "its timeline",
+        () => {
+          const tile = focused();
+          if (tile) location.hash = tile.timeline;
+        },
+      ],
+    ]),
+  ];
+  const focused = () => [...tiles.values()].find((tile) => tile.node.contains(document.activeElement));
+  function move(step) {
+    const all = [...tiles.values()],
+      here = all.indexOf(focused());
+    all[(here + step + all.length) % all.length || 0]?.node.querySelector("a").focus();
+  }
+  const timers = [
+    setInterval(quietly, REFRESH_MS),
+    setInterval(() => {
+      if (!document.hidden) for (const tile of tiles.values()) tile.tick();
+    }, PICTURE_MS),
+  ];
+  const leave = () => {
+    timers.forEach(clearInterval);
+    ends.forEach((end) => end());
+  };
+  return leave;
+}
+
+class Tile {
+  constructor(camera, refresh) {
+    this.camera = camera;
+    this.refresh = refresh;
+    this.scores = [];
+    this.visible = true;
+    this.timeline = `#/timeline?camera=${encodeURIComponent(camera.name)}`;
+    this.picture = el("img", { alt: `Newest picture of ${camera.name}`, decoding: "async" });
+    this.blank = el("span", { class: "blank" });
+    this.state = el("span", { class: "state" });
+    this.value = el("span", { class: "value number" });
+    this.alarm = el("a", { class: "alarm", hidden: true });
+    this.trouble = el("p", { class: "trouble" });
+    this.facts = el("p", { class: "facts-line" });
+    this.strip = el("canvas", { class: "spark-strip", role: "img" });
+    this.pause = el("button", { class: "tool", onclick: () => this.togglePause() });
+    this.node = el(
+      "li",
+      { class: "tile card", "data-camera": camera.name },
+      el(
+        "a",
+        { class: "screen", href: this.timeline, "aria-label": `Timeline of ${camera.name}` },
+        this.blank,
+        this.picture,
+        this.state,
+      ),
+      el(
+        "div",
+        { class: "body" },
+        el("div", { class: "name" }, el("h2", {}, camera.name), this.alarm, this.value),
+        this.strip,
+        this.trouble,
+        el(
+          "div",
+          { class: "foot" },
+          this.facts,
+          el(
+            "div",
+            { class: "tools" },
+            this.pause,
+            el(
+              "button",
+              { class: "tool", onclick: () => this.remove(), "aria-label": `Remove ${camera.name}` },
+              "Remove",
+            ),
+          ),
+        ),
+      ),
+    );
+    this.picture.addEventListener("load", () => this.node.classList.add("has-picture"));
+    this.picture.addEventListener("error", () => this.node.classList.remove("has-picture"));
+    new IntersectionObserver(([entry]) => (this.visible = entry.isIntersecting)).observe(this.node);
+  }
+
+  async begin() {
+    const end = new Date(),
+      start = new Date(end - STRIP_S * 1000),
+      path = `/cameras/${encodeURIComponent(this.camera.name)}/scores`;
+    try {
+      const stored = await api(path, { query: { start, end, buckets: STRIP_S } });
+      const begin = at(stored.start);
+      const old = stored.highest
+        .map((value, index) => [begin + index * stored.width_s, stored.width_s, value])
+        .filter(([, , value]) => value !== null);
+      const first = this.scores.length ? this.scores[0][0] : Infinity;
+      this.scores = [...old.filter(([time]) => time < first), ...this.scores];
+    } catch {
+      /* the strip fills as scores come */
+    }
+    this.tick();
+  }
+
+  set(camera) {
+    Object.assign(this.camera, camera);
+    const { state, trouble, fps_in, threshold, source, open_event } = this.camera;
+    this.state.textContent = SAY[state];
+    this.node.dataset.state = state;
+    this.node.classList.toggle("alarmed", Boolean(open_event));
+    if (!open_event) this.alarm.hidden = true;
+    else if (this.alarm.hidden) {
+      this.alarm.textContent = "event";
+      this.alarm.href = `#/review/${open_event}`;
+      this.alarm.hidden = false;
+    }
+    this.value.textContent = score(["live", "ended"].includes(state) ? this.camera.score : null);
+    this.value.classList.toggle("hot", this.camera.score > threshold && state === "live");
+    this.trouble.textContent = state === "live" || state === "paused" ? "" : trouble || "";
+    this.facts.textContent = [
+      state === "live" ? `${fps_in.toFixed(fps_in < 10 ? 1 : 0)} fps` : null,
+      `threshold ${score(threshold)}`,
+    ]
+      .filter(Boolean)
+      .join(" · ");
+    this.node.title = source;
+    this.pause.textContent = state === "paused" ? "Resume" : "Pause";
+    this.pause.setAttribute("aria-label", `${this.pause.textContent} ${this.camera.name}`);
+    this.blank.textContent =
+      { paused: "Paused", failed: "No picture", waiting: "No picture", ended: "Recording over" }[state] ||
+      "Connecting…";
+    if (state === "paused") this.node.classList.remove("has-picture");
+  }
+
+  event(event) {
+    const open = event.kind !== "end";
+    this.camera.open_event = open ? event.event_id : null;
+    this.alarm.hidden = !open;
+    this.alarm.textContent = words(event.after.category);
+    this.alarm.href = `#/review/${event.event_id}`;
+    this.node.classList.toggle("alarmed", open);
+  }
+
+  push(scores) {
+    for (const [time, length, value] of scores) this.scores.push([at(time), length, value]);
+    this.camera.score = scores.at(-1)[2];
+    this.value.textContent = score(this.camera.score);
+    this.value.classList.toggle("hot", this.camera.score > this.camera.threshold);
+  }
+
+  tick() {
+    const now = Date.now() / 1000,
+      newest = this.scores.length ? this.scores.at(-1)[0] + this.scores.at(-1)[1] : now;
+    // scores come a moment late; a strip that ends with the newest does not show that as a hole
+    const end = now - newest < 60 ? newest : now;
+    while (this.scores.length && this.scores[0][0] < end - STRIP_S - 10) this.scores.shift();
+    if (!this.visible) return;
+    drawStrip(this.strip, this.scores, end - STRIP_S, end, this.camera.threshold);
+    const peak = this.scores.reduce((high, [, , value]) => Math.max(high, value), 0);
+    this.strip.setAttribute("aria-label", `Scores of the last ${STRIP_S / 60} minutes, highest ${score(peak)}`);
+    if (this.camera.state === "live" || (this.camera.state === "ended" && !this.node.classList.contains("has-picture")))
+      this.picture.src = `/api/v1/cameras/${encodeURIComponent(this.camera.name)}/preview.jpg?at=${Date.now()}`;
+  }
+
+  async togglePause() {
+    const paused = this.camera.state !== "paused";
+    this.pause.disabled = true;
+    try {
+      this.set(await api(`/cameras/${encodeURIComponent(this.camera.name)}`, { method: "PATCH", body: { paused } }));
+    } catch (error) {
+      toast(error.message, "bad");
+    }
+    this.pause.disabled = false;
+  }
+
+  async remove() {
+    const sure = await ask(`Remove ${this.camera.name}?`, [], {
+      submit: "Remove",
+      danger: true,
+      text: "It is no longer watched. Its events and scores are kept.",
+    });
+    if (!sure) return;
+    try {
+      await api(`/cameras/${encodeURIComponent(this.camera.name)}`, { method: "DELETE" });
+    } catch (error) {
+      toast(error.message, "bad");
+    }
+    this.refresh();
+  }
+}

@@ -1,0 +1,274 @@
+// Events one after another: look at the clip, say what it was.
+
+import { api } from "./api.js";
+import { ask, el, empty, field, toast } from "./dom.js";
+import { SAYS, drawEvent, verdictTag } from "./event.js";
+import { dayBounds, when, words } from "./format.js";
+import { bind } from "./keys.js";
+import { on } from "./socket.js";
+
+const PAGE = 50;
+
+export async function show(root, { rest, query }) {
+  const [cameras, model] = await Promise.all([api("/cameras"), api("/model")]);
+  const filter = {
+    camera: query.get("camera") || "",
+    category: query.get("category") || "",
+    review: query.get("review") ?? (rest[0] ? "" : "none"),
+    day: query.get("day") || "",
+  };
+  const choice = (label, name, options) =>
+    el(
+      "select",
+      {
+        "aria-label": label,
+        onchange: (event) => {
+          filter[name] = event.target.value;
+          load();
+        },
+      },
+      options.map(([value, text]) => el("option", { value, selected: value === filter[name] }, text)),
+    );
+  const names = [...new Set([...cameras.map((camera) => camera.name), filter.camera])].filter(Boolean);
+  const categories = [...new Set([...model.categories, filter.category])].filter(Boolean);
+  const queue = el("ol", { class: "queue", "aria-label": "Events" }),
+    stage = el("section", { class: "stage-review", "aria-label": "Event" });
+  const more = el("button", { class: "tool", hidden: true, onclick: () => load(true) }, "More");
+  const count = el("p", { class: "kicker", role: "status" });
+  root.append(
+    el(
+      "div",
+      { class: "head" },
+      el("div", {}, el("h1", {}, "Review"), count),
+      el(
+        "div",
+        { class: "tools" },
+        choice("Camera", "camera", [["", "All cameras"], ...names.map((name) => [name, name])]),
+        choice("Category", "category", [["", "All categories"], ...categories.map((name) => [name, words(name)])]),
+        choice("Verdict", "review", [
+          ["none", "To review"],
+          ["", "All"],
+          ["any", "Reviewed"],
+          ["confirmed", "Confirmed"],
+          ["dismissed", "Dismissed"],
+          ["relabelled", "Relabelled"],
+        ]),
+        el("input", {
+          type: "date",
+          "aria-label": "Day",
+          value: filter.day,
+          onchange: (event) => {
+            filter.day = event.target.value;
+            load();
+          },
+        }),
+      ),
+    ),
+    el("div", { class: "review" }, stage, el("div", { class: "side card" }, queue, more)),
+  );
+
+  let events = [],
+    here = -1,
+    skip = 0,
+    video = null;
+  async function load(further = false) {
+    const [start, end] = filter.day ? dayBounds(filter.day) : [null, null];
+    let found;
+    try {
+      found = await api("/events", {
+        query: {
+          camera: filter.camera,
+          category: filter.category,
+          review: filter.review,
+          start,
+          end,
+          limit: PAGE,
+          skip: further ? skip : 0,
+        },
+      });
+    } catch (error) {
+      stage.replaceChildren(
+        el(
+          "div",
+          { class: "empty card", role: "alert" },
+          el("h3", {}, "Events could not be loaded"),
+          el("p", {}, error.message),
+          el("p", { class: "actions" }, el("button", { class: "tool", onclick: () => load() }, "Try again")),
+        ),
+      );
+      return;
+    }
+    const known = new Set(further ? events.map((event) => event.id) : []);
+    const kept = further ? events[here]?.id : rest[0] || events[here]?.id;
+    events = [...(further ? events : []), ...found.events.filter((event) => !known.has(event.id))];
+    if (!further && rest[0] && !events.some((event) => event.id === rest[0])) {
+      try {
+        events.unshift(await api("/events/" + encodeURIComponent(rest[0])));
+      } catch (error) {
+        toast(error.message, "bad");
+      }
+    }
+    rest = [];
+    skip = found.next_skip ?? 0;
+    more.hidden = found.next_skip === null;
+    drawQueue();
+    open(
+      Math.max(
+        0,
+        events.findIndex((event) => event.id === kept),
+      ),
+    );
+  }
+  function drawQueue() {
+    count.textContent = events.length
+      ? `${events.length}${more.hidden ? "" : "+"} event${events.length === 1 ? "" : "s"}`
+      : "";
+    queue.replaceChildren(
+      ...events.map((event, index) =>
+        el(
+          "li",
+          { class: index === here ? "current" : null },
+          el(
+            "button",
+            { onclick: () => open(index), "aria-current": index === here ? "true" : null },
+            event.snapshot
+              ? el("img", { src: event.snapshot, alt: "", loading: "lazy" })
+              : el("span", { class: "noimg" }),
+            el(
+              "span",
+              { class: "what" },
+              el("b", {}, words(event.label)),
+              el("small", {}, `${event.camera} · ${when(event.start)}`),
+            ),
+            verdictTag(event),
+          ),
+        ),
+      ),
+    );
+    root.querySelector(".review").classList.toggle("nothing", !events.length);
+  }
+  function open(index) {
+    here = Math.min(Math.max(index, 0), events.length - 1);
+    for (const [place, item] of [...queue.children].entries()) {
+      item.classList.toggle("current", place === here);
+      item.firstChild.toggleAttribute("aria-current", place === here);
+    }
+    const item = queue.children[here];
+    if (item) queue.scrollTo({ top: item.offsetTop - queue.clientHeight / 2 + item.clientHeight / 2 });
+    if (here < 0) {
+      video = null;
+      const filtered = filter.camera || filter.category || filter.day || filter.review !== "none";
+      stage.replaceChildren(
+        empty(
+          filtered ? "No event fits" : "Nothing to review",
+          filtered
+            ? "Choose other filters above."
+            : "New events show here by themselves. What was reviewed stands under Reviewed.",
+        ),
+      );
+      return;
+    }
+    draw(events[here]);
+  }
+  const draw = (event) => (video = drawEvent(stage, event, { say, relabel }));
+  async function say(verdict, category = null, note = "") {
+    const event = events[here];
+    if (!event) return;
+    try {
+      const now = await api(`/events/${event.id}/reviews`, { method: "POST", body: { verdict, category, note } });
+      const place = events.findIndex((one) => one.id === now.id);
+      if (place >= 0) events[place] = now;
+      toast(`${SAYS[verdict]}${category ? " as " + words(category) : ""}.`);
+      drawQueue();
+      open(here + 1 < events.length ? here + 1 : here);
+    } catch (error) {
+      toast(error.message, "bad");
+    }
+  }
+  async function relabel() {
+    const event = events[here];
+    if (!event) return;
+    const known = [...new Set([...categories, ...Object.keys(event.probabilities)])];
+    const given = await ask(
+      "What was it?",
+      [
+        field(
+          "Category",
+          el("input", {
+            name: "category",
+            list: "categories",
+            required: true,
+            maxlength: 100,
+            value: event.label,
+            autocomplete: "off",
+          }),
+          "one of the model's, or a new one",
+        ),
+        el(
+          "datalist",
+          { id: "categories" },
+          known.map((name) => el("option", { value: name })),
+        ),
+        field("Note", el("input", { name: "note", maxlength: 2000, autocomplete: "off" })),
+      ],
+      { submit: "Relabel" },
+    );
+    if (given) say("relabelled", given.get("category").trim(), given.get("note"));
+  }
+
+  await load();
+  const replace = (event) => {
+    const place = events.findIndex((one) => one.id === event.id);
+    if (place >= 0) {
+      events[place] = event;
+      drawQueue();
+      if (place === here && !stage.contains(document.activeElement)) draw(event);
+    }
+  };
+  let timer = 0;
+  const arrived = (message) => {
+    if (message.kind === "update") return;
+    clearTimeout(timer); // clips are stored a moment after the event's end
+    timer = setTimeout(async () => {
+      try {
+        const event = await api("/events/" + message.event_id);
+        if (events.some((one) => one.id === event.id)) replace(event);
+        else if (
+          (!filter.camera || filter.camera === event.camera) &&
+          (!filter.category || filter.category === event.label) &&
+          !filter.day &&
+          ["none", ""].includes(filter.review)
+        ) {
+          events.unshift(event);
+          here += 1;
+          drawQueue();
+          if (events.length === 1) open(0);
+        }
+      } catch {
+        /* not stored yet: the next message brings it */
+      }
+    }, 1200);
+  };
+  const ends = [
+    on("event", arrived),
+    on("review", ({ event }) => replace(event)),
+    bind([
+      ["j", "next event", () => open(here + 1)],
+      ["k", "previous event", () => open(here - 1)],
+      ["c", "confirm", () => say("confirmed")],
+      ["d", "dismiss", () => say("dismissed")],
+      ["r", "relabel", relabel],
+      [" ", "play or pause", () => video && (video.paused ? video.play() : video.pause())],
+      ["ArrowLeft", "a second back", () => seek(-1)],
+      ["ArrowRight", "a second on", () => seek(1)],
+      ["f", "full screen", () => video?.requestFullscreen?.()],
+    ]),
+  ];
+  const seek = (seconds) => {
+    if (video) video.currentTime = Math.max(0, video.currentTime + seconds);
+  };
+  return () => {
+    clearTimeout(timer);
+    ends.forEach((end) => end());
+  };
+}

@@ -1,0 +1,168 @@
+// The model, what was learnt from reviews, and how the service is doing.
+
+import { api } from "./api.js";
+import { ask, el, toast } from "./dom.js";
+import { score, words } from "./format.js";
+
+export async function show(root, { session }) {
+  const [model, cameras, reviewed] = await Promise.all([
+    api("/model"),
+    api("/cameras"),
+    api("/events", { query: { review: "any", limit: 1000 } }),
+  ]);
+  let ready = { status: "unready", reasons: ["it does not answer"] };
+  try {
+    ready = await (await fetch("/readyz")).json();
+  } catch {
+    /* said above */
+  }
+  const pick = el(
+    "select",
+    { "aria-label": "Run" },
+    model.choices.map((name) => el("option", { value: name, selected: name === model.run }, name)),
+  );
+  const swap = el("button", { class: "tool", disabled: model.choices.length < 2, onclick: change }, "Use this run");
+  const facts = (rows) =>
+    el(
+      "dl",
+      { class: "plain" },
+      rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]),
+    );
+  const said = (verdict) => reviewed.events.filter((event) => event.review.verdict === verdict).length;
+  const clips = reviewed.events.filter((event) => event.clip).length;
+  root.append(
+    el("div", { class: "head" }, el("h1", {}, "System")),
+    el(
+      "div",
+      { class: "cards" },
+      el(
+        "section",
+        { class: "card panel", "aria-labelledby": "model" },
+        el("h2", { id: "model" }, "Model"),
+        model.run
+          ? facts([
+              ["Run", model.run],
+              ["Encoder", model.encoder],
+              ["Categories", model.categories.map(words).join(", ")],
+              [
+                "Threshold",
+                `${score(model.threshold)}, for ${model.alerts_per_hour} alerts an hour${model.certified ? "" : ", not vouched for"}`,
+              ],
+            ])
+          : el("p", { class: "trouble" }, "There is none. Start the service with --model RUN."),
+        model.choices.length ? el("p", { class: "actions" }, pick, swap) : null,
+        model.choices.length === 1 ? el("p", { class: "note" }, "Other runs in the same folder show here.") : null,
+      ),
+      el(
+        "section",
+        { class: "card panel", "aria-labelledby": "labels" },
+        el("h2", { id: "labels" }, "Training labels"),
+        facts([
+          ["Confirmed", said("confirmed")],
+          ["Relabelled", said("relabelled")],
+          ["Dismissed, as normal", said("dismissed")],
+          ["With a clip", clips],
+        ]),
+        el(
+          "p",
+          { class: "note" },
+          "Whole clips with one label each, as training wants them; when something happened in them is not told.",
+        ),
+        el(
+          "p",
+          { class: "actions" },
+          clips
+            ? el(
+                "a",
+                { class: "tool primary", href: "/api/v1/labels.zip", download: "labels.zip" },
+                "Download clips and labels",
+              )
+            : el("a", { class: "tool", href: "#/review" }, "Review events first"),
+        ),
+      ),
+      el(
+        "section",
+        { class: "card panel", "aria-labelledby": "service" },
+        el("h2", { id: "service" }, "Service"),
+        facts([
+          ["Version", session?.version || "–"],
+          ["Ready", ready.status === "ok" ? "yes" : `no: ${ready.reasons.join(", ")}`],
+          ["Cameras live", `${cameras.filter((camera) => camera.state === "live").length} of ${cameras.length}`],
+          ["Access", session?.needed ? "by token" : "this machine only, no token"],
+        ]),
+        el(
+          "p",
+          { class: "note" },
+          "For programs: ",
+          el("a", { href: "/api/v1/openapi.json" }, "OpenAPI"),
+          ", ",
+          el("a", { href: "/metrics" }, "metrics"),
+          ".",
+        ),
+      ),
+    ),
+    cameras.length ? el("h2", {}, "Cameras") : "",
+    cameras.length
+      ? el(
+          "div",
+          { class: "card scroll" },
+          el(
+            "table",
+            {},
+            el(
+              "thead",
+              {},
+              el(
+                "tr",
+                {},
+                ["Camera", "State", "fps in", "fps scored", "Dropped", "Reconnects", "Events", "Threshold"].map(
+                  (name) => el("th", { scope: "col" }, name),
+                ),
+              ),
+            ),
+            el(
+              "tbody",
+              {},
+              cameras.map((camera) =>
+                el(
+                  "tr",
+                  {},
+                  el("th", { scope: "row" }, camera.name),
+                  [
+                    camera.state,
+                    camera.fps_in.toFixed(1),
+                    camera.fps_scored.toFixed(1),
+                    camera.frames_dropped,
+                    camera.reconnects,
+                    camera.events,
+                    score(camera.threshold),
+                  ].map((value) => el("td", { class: "number" }, String(value))),
+                ),
+              ),
+            ),
+          ),
+        )
+      : "",
+  );
+
+  async function change() {
+    if (
+      !(await ask(`Watch with ${pick.value}?`, [], {
+        submit: "Use it",
+        text: "Open events end. Thresholds that were moved by hand stay as they are: scores of another run may need others.",
+      }))
+    )
+      return;
+    swap.disabled = true;
+    swap.textContent = "Loading…";
+    try {
+      await api("/model", { method: "PUT", body: { run: pick.value } });
+      toast(`Now watching with ${pick.value}.`);
+    } catch (error) {
+      toast(error.message, "bad");
+    }
+    root.replaceChildren();
+    show(root, { session });
+  }
+  return null;
+}

@@ -1,0 +1,86 @@
+"""A look at an uploaded file, in a process of its own that is killed when it takes too long or too much memory.
+
+As a program: `python -m refinevad.apps.service.probing FILE` prints one JSON object, {"video": ...} or {"error": ...}.
+"""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from refinevad.apps.live.addresses import parse_address
+from refinevad.errors import InputError
+
+MOST_MEMORY_BYTES = 4_000_000_000
+_LARGEST_SIDE = 8192
+# FFmpeg's name of a container -> the suffix under which it is stored: the uploader's own name is not believed
+_SUFFIXES = {"mov": ".mp4", "matroska": ".mkv", "avi": ".avi", "mpegts": ".ts", "mpeg": ".mpg", "asf": ".wmv"}
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a file is, by its content. `browser`: whether browsers can be expected to play it."""
+
+    suffix: str
+    codec: str
+    width: int
+    height: int
+    duration_s: float
+    browser: bool
+
+
+def probe_upload(path: Path, timeout_s: float) -> Probed:
+    """Raises InputError for what is no video that can be analysed, or takes longer than `timeout_s` to look at."""
+    command = [sys.executable, "-m", "refinevad.apps.service.probing", str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+        answer = json.loads(done.stdout)
+    except subprocess.TimeoutExpired:
+        raise InputError("the file takes too long to open; convert it to MP4 and upload that") from None
+    except json.JSONDecodeError:
+        raise InputError("the file cannot be opened as a video: its reader crashed; convert it to MP4") from None
+    if "error" in answer:
+        raise InputError(answer["error"])
+    return Probed(**answer["video"])
+
+
+def _look(path: Path) -> Probed:
+    import av
+
+    address = parse_address(str(path))
+    try:
+        with av.open(address.url, options=address.options, metadata_errors="ignore") as container:
+            if not container.streams.video:
+                raise InputError("the file has no pictures in it; choose a video")
+            stream = container.streams.video[0]
+            for _ in container.decode(stream):
+                break
+            else:
+                raise InputError("no picture of the file can be decoded; convert it to MP4")
+            if max(stream.width, stream.height) > _LARGEST_SIDE:
+                raise InputError(f"pictures of {stream.width} x {stream.height} are too large; scale the video down")
+            names = container.format.name.split(",")
+            own = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+            duration = own or (container.duration or 0) / 1e6
+            codec = stream.codec_context.name
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).split("\n")[0]
+        raise InputError(f"this is no video that FFmpeg can read ({reason}); choose another or convert it") from error
+    suffix = next((_SUFFIXES[name] for name in names if name in _SUFFIXES), ".video")
+    plays = suffix in (".mp4", ".mkv") and codec in ("h264", "vp8", "vp9", "av1", "libdav1d")
+    return Probed(suffix, codec, stream.width, stream.height, duration, plays)
+
+
+def main() -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
+    try:
+        print(json.dumps({"video": asdict(_look(Path(sys.argv[1])))}))
+    except InputError as error:
+        print(json.dumps({"error": str(error)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One module a subject of the API, each with a `router`."""

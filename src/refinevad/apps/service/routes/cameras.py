@@ -1,0 +1,87 @@
+"""Cameras: listing, adding, removing, pausing, thresholds, the newest picture, and calibration on quiet hours."""
+
+from fastapi import APIRouter, HTTPException, Response
+
+from refinevad.apps.live.addresses import parse_address
+from refinevad.apps.live.clock import iso
+from refinevad.apps.live.config import NAME
+from refinevad.apps.live.secret import Secret
+from refinevad.apps.service.calibration import calibrate_camera
+from refinevad.apps.service.context import Here, seconds
+from refinevad.apps.service.schemas import CalibrationIn, CalibrationOut, CameraChange, CameraOut, NewCamera
+from refinevad.errors import InputError
+
+router = APIRouter(prefix="/cameras", tags=["cameras"])
+MOST_CAMERAS = 64
+
+
+@router.get("")
+def list_cameras(here: Here) -> list[CameraOut]:
+    """All cameras, in the order in which they were configured or added."""
+    return [CameraOut.of(camera) for camera in here.watch.cameras()]
+
+
+@router.post("", status_code=201)
+def add_camera(here: Here, new: NewCamera) -> CameraOut:
+    """Watch another camera, now and after a restart."""
+    if not NAME.fullmatch(new.name):
+        raise InputError(f"camera name {new.name!r}: use at most 64 letters, digits, space, - _ .")
+    if here.watch.find(new.name) is not None:
+        raise HTTPException(409, f"a camera is already called {new.name!r}; choose another name")
+    if len(here.watch.cameras()) >= MOST_CAMERAS:
+        raise InputError(f"one service watches at most {MOST_CAMERAS} cameras; remove one, or start another service")
+    password = Secret(new.password) if new.password else None
+    address = parse_address(new.source, roots=here.settings.roots, username=new.username or None, password=password)
+    here.watch.add(new.name, address, new.threshold)
+    return CameraOut.of(here.camera(new.name))
+
+
+@router.get("/{name}")
+def get_camera(here: Here, name: str) -> CameraOut:
+    return CameraOut.of(here.camera(name))
+
+
+@router.patch("/{name}")
+def change_camera(here: Here, name: str, change: CameraChange) -> CameraOut:
+    """Pause, resume, or move the threshold; it stays so after a restart."""
+    here.camera(name)
+    if change.paused is not None:
+        (here.watch.pause if change.paused else here.watch.resume)(name)
+    if "threshold" in change.model_fields_set:
+        here.watch.set_threshold(name, change.threshold)
+    return CameraOut.of(here.camera(name))
+
+
+@router.delete("/{name}", status_code=204)
+def remove_camera(here: Here, name: str) -> None:
+    """Stop watching a camera; its events and scores are kept."""
+    here.camera(name)
+    here.watch.remove(name)
+
+
+@router.get("/{name}/preview.jpg", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
+def preview(here: Here, name: str) -> Response:
+    """The newest picture; 404 while there is none."""
+    picture = None if here.camera(name).paused else here.watch.engine.preview(name)
+    if picture is None:
+        raise HTTPException(404, "no picture has come yet")
+    return Response(picture.jpeg, media_type="image/jpeg", headers={"x-refinevad-time": iso(picture.time)})
+
+
+@router.post("/{name}/calibration")
+def calibrate(here: Here, name: str, wanted: CalibrationIn) -> CalibrationOut:
+    """The threshold that would have kept the alert rate in this camera's own quiet hours, by its stored scores."""
+    here.camera(name)
+    quiet = [(seconds(stretch.start), seconds(stretch.end)) for stretch in wanted.quiet]
+    found, left_out = calibrate_camera(here.store, name, quiet, wanted.alerts_per_hour)
+    if wanted.apply:
+        here.watch.set_threshold(name, found.threshold)
+    return CalibrationOut(
+        threshold=found.threshold,
+        low_threshold=found.low_threshold,
+        alerts_per_hour=found.alerts_per_hour,
+        certified=found.certified,
+        quiet_hours=found.normal_hours,
+        left_out_events=left_out,
+        applied=wanted.apply,
+    )

@@ -1,0 +1,35 @@
+"""Whether the service lives, and whether it can do its work; and what Prometheus reads."""
+
+from fastapi import APIRouter, Response
+
+from refinevad.apps.live.database import StorageError
+from refinevad.apps.service.context import Here
+from refinevad.apps.service.schemas import Health
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+def alive() -> Health:
+    """The process answers."""
+    return Health(status="ok")
+
+
+@router.get("/readyz")
+def ready(here: Here, response: Response) -> Health:
+    """Storage can be reached and cameras can be watched; 503 with reasons where not."""
+    reasons = list(here.ready())
+    try:
+        here.store.cameras.all()
+    except StorageError:
+        reasons.append("storage cannot be reached")
+    if here.watch.model is None:
+        reasons.append("no model")
+    response.status_code = 503 if reasons else 200
+    return Health(status="unready" if reasons else "ok", reasons=reasons)
+
+
+@router.get("/metrics", response_class=Response)
+def metrics(here: Here) -> Response:
+    """Prometheus' text format."""
+    return Response(here.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

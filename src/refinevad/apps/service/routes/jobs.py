@@ -1,0 +1,74 @@
+"""Analyse a file: upload it, follow the progress, cancel, look at the result."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import FileResponse
+from starlette.concurrency import run_in_threadpool
+
+from refinevad.apps.live.records import Job
+from refinevad.apps.live.store import UPLOADS
+from refinevad.apps.service.context import Context, Here
+from refinevad.apps.service.schemas import JobOut
+from refinevad.apps.service.uploads import receive_upload
+
+router = APIRouter(prefix="/jobs", tags=["analyse"])
+_TYPES = {".mp4": "video/mp4", ".mkv": "video/x-matroska"}
+
+
+@router.post("", status_code=202, openapi_extra={"requestBody": {"content": {"application/octet-stream": {}}}})
+async def upload(here: Here, request: Request, name: Annotated[str, Query(max_length=300)] = "video") -> JobOut:
+    """The file is the request's body, as `curl --data-binary @FILE` sends it; `name` is what people will see."""
+    if await run_in_threadpool(here.jobs.waiting) >= here.settings.waiting_jobs:
+        raise HTTPException(429, f"{here.settings.waiting_jobs} files wait already; try again when some are done")
+    length = request.headers.get("content-length", "")
+    stated = int(length) if length.isdecimal() else None
+    job = await receive_upload(here.store, here.settings, name, stated, request.stream())
+    here.jobs.wake()
+    return JobOut.of(job)
+
+
+@router.get("")
+def list_jobs(here: Here, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[JobOut]:
+    """Newest first, without their results."""
+    return [JobOut.of(job, whole=False) for job in here.store.jobs.all(limit)]
+
+
+@router.get("/{job_id}")
+def get_job(here: Here, job_id: str) -> JobOut:
+    return JobOut.of(_job(here, job_id))
+
+
+@router.get("/{job_id}/video", response_class=FileResponse)
+def video(here: Here, job_id: str) -> FileResponse:
+    """The uploaded file; ranges are answered."""
+    job = _job(here, job_id)
+    path = here.store.media_path(f"{UPLOADS}/{job.file}")
+    if not path.is_file():
+        raise HTTPException(404, "the file is not kept any more")
+    return FileResponse(path, media_type=_TYPES.get(path.suffix, "application/octet-stream"))
+
+
+@router.post("/{job_id}/cancel")
+def cancel(here: Here, job_id: str) -> JobOut:
+    """Stop an analysis and delete its file; 409 where it is finished."""
+    _job(here, job_id)
+    if not here.jobs.cancel(job_id):
+        raise HTTPException(409, "this analysis is finished already")
+    return JobOut.of(_job(here, job_id))
+
+
+@router.delete("/{job_id}", status_code=204)
+def delete(here: Here, job_id: str) -> None:
+    """Forget an analysis and its file; one that runs is cancelled."""
+    job = _job(here, job_id)
+    here.jobs.cancel(job_id)
+    here.store.media_path(f"{UPLOADS}/{job.file}").unlink(missing_ok=True)
+    here.store.jobs.delete(job_id)
+
+
+def _job(here: Context, job_id: str) -> Job:
+    job = here.store.jobs.get(job_id)
+    if job is None:
+        raise HTTPException(404, "no such analysis")
+    return job

@@ -1,0 +1,53 @@
+"""The model in force, and swapping it for another RUN of the same folder."""
+
+from pathlib import Path
+
+from fastapi import APIRouter
+
+from refinevad.apps.service.context import Context, Here
+from refinevad.apps.service.schemas import ModelChange, ModelOut
+from refinevad.checkpoint import CALIBRATION, CONFIG, WEIGHTS, read_json
+from refinevad.errors import InputError
+
+router = APIRouter(prefix="/model", tags=["model"])
+
+
+@router.get("")
+def get_model(here: Here) -> ModelOut:
+    return _told(here)
+
+
+@router.put("")
+def swap_model(here: Here, change: ModelChange) -> ModelOut:
+    """Watch with another RUN from now on, and after a restart; open events end, and streams stay connected."""
+    chosen = _choices(here).get(change.run)
+    if chosen is None:
+        raise InputError(f"no run is called {change.run!r}; choose one of {', '.join(_choices(here)) or 'none'}")
+    here.watch.swap_model(chosen)
+    return _told(here)
+
+
+def _choices(here: Context) -> dict[str, Path]:
+    """Finished runs that lie beside the model the service was started with."""
+    if here.settings.runs is None:
+        return {}
+    whole = (path.parent for path in sorted(here.settings.runs.glob(f"*/{WEIGHTS}")))
+    return {path.name: path for path in whole if (path / CONFIG).exists() and (path / CALIBRATION).exists()}
+
+
+def _told(here: Context) -> ModelOut:
+    run, choices = here.watch.model, list(_choices(here))
+    if run is None:
+        return ModelOut(
+            run=None, encoder=None, categories=[], threshold=None, alerts_per_hour=None, certified=None, choices=choices
+        )
+    config, calibration = read_json(run / CONFIG), read_json(run / CALIBRATION)
+    return ModelOut(
+        run=run.name,
+        encoder=config["encoder"],
+        categories=list(config["model"]["categories"]),
+        threshold=calibration["threshold"],
+        alerts_per_hour=calibration["alerts_per_hour"],
+        certified=calibration["certified"],
+        choices=choices,
+    )

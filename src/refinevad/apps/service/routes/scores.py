@@ -1,0 +1,51 @@
+"""Stored scores: a day to draw, and the alert rate that each threshold would have given."""
+
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, HTTPException, Query
+
+from refinevad.apps.live.alert_rate import alert_rates, rule_at
+from refinevad.apps.live.clock import iso
+from refinevad.apps.service.context import Here, Stretch
+from refinevad.apps.service.schemas import RateOut, RatesOut, ScoresOut
+
+router = APIRouter(prefix="/cameras/{name}", tags=["scores"])
+LONGEST_S = 7 * 86_400.0
+THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 100))
+
+
+@router.get("/scores")
+def scores(here: Here, name: str, span: Stretch, buckets: Annotated[int, Query(ge=1, le=5000)] = 1440) -> ScoresOut:
+    """Highest and mean score in each of `buckets` equal parts: of a day, one a minute."""
+    found = here.store.scores.buckets(name, span.start, span.end, buckets)
+    return ScoresOut(
+        camera=name,
+        start=iso(span.start),
+        width_s=found.width_s,
+        highest=_numbers(found.highest),
+        mean=_numbers(found.mean),
+        segments=int(found.count.sum()),
+    )
+
+
+@router.get("/alert-rates")
+def rates(here: Here, name: str, span: Stretch) -> RatesOut:
+    """How many events each of 99 thresholds would have opened on the stored scores, by the live rule."""
+    if span.end - span.start > LONGEST_S:
+        raise HTTPException(422, "alert rates are counted over at most 7 days; name a shorter stretch")
+    status, calibration = here.camera(name).status, here.watch.calibration(name)
+    curve = here.store.scores.between(name, span.start, span.end)
+    found = alert_rates(curve, [rule_at(calibration, threshold) for threshold in THRESHOLDS])
+    return RatesOut(
+        camera=name,
+        start=iso(span.start),
+        end=iso(span.end),
+        hours=found[0].hours,
+        threshold=status.threshold,
+        rates=[RateOut(threshold=rate.threshold, alerts=rate.alerts, per_hour=rate.per_hour) for rate in found],
+    )
+
+
+def _numbers(values: np.ndarray) -> list[float | None]:
+    return [None if np.isnan(value) else round(float(value), 4) for value in values]

@@ -1,0 +1,271 @@
+"""The API's documents. Times are UTC, ISO 8601; lengths in seconds; scores in [0, 1]."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from refinevad.apps.live.clock import iso
+from refinevad.apps.live.records import EventState, Job, JobState, Review, ReviewedEvent, Verdict
+from refinevad.apps.service.watch import Watched
+
+CameraName = Annotated[str, Field(min_length=1, max_length=64, examples=["door"])]
+Score = Annotated[float, Field(ge=0, le=1)]
+Note = Annotated[str, Field(max_length=2000)]
+
+
+class Document(BaseModel):
+    """Unknown keys are refused: a misspelt one would be lost in silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class CameraOut(Document):
+    """A camera as it is now; counts since it was added. `trouble`: why it delivers nothing, in one sentence."""
+
+    name: str
+    source: str
+    model: str
+    state: Literal["starting", "connecting", "live", "waiting", "ended", "failed", "paused"]
+    trouble: str | None
+    threshold: float
+    score: float | None
+    score_time: str | None
+    width: int
+    height: int
+    fps_in: float
+    fps_scored: float
+    frames_in: int
+    frames_scored: int
+    frames_dropped: int
+    reconnects: int
+    events: int
+    open_event: str | None
+
+    @classmethod
+    def of(cls, watched: Watched) -> "CameraOut":
+        status = watched.status
+        taken = ("name", "source", "width", "height", "frames_in", "frames_scored", "frames_dropped", "reconnects")
+        return cls(
+            **{name: getattr(status, name) for name in (*taken, "threshold", "score", "events", "open_event")},
+            model=Path(status.model).name,
+            state="paused" if watched.paused else status.state,
+            trouble=status.reason or None,
+            score_time=None if status.score_time is None else iso(status.score_time),
+            fps_in=round(status.fps_in, 2),
+            fps_scored=round(status.fps_scored, 2),
+        )
+
+
+class NewCamera(Document):
+    """A camera to add. `source`: rtsp(s) or http(s); a file only from a folder the operator named."""
+
+    name: CameraName
+    source: Annotated[str, Field(min_length=1, max_length=2000, examples=["rtsp://10.0.0.5/stream"])]
+    username: Annotated[str, Field(max_length=200)] | None = None
+    password: Annotated[str, Field(max_length=200)] | None = None
+    threshold: Score | None = None
+
+
+class CameraChange(Document):
+    """What to change of a camera; what is left out stays. `threshold` null: the model's own."""
+
+    paused: bool | None = None
+    threshold: Score | None = None
+
+
+class ReviewOut(Document):
+    verdict: Verdict
+    category: str | None
+    reviewer: str
+    note: str
+    time: str
+
+    @classmethod
+    def of(cls, review: Review) -> "ReviewOut":
+        return cls(
+            verdict=review.verdict,
+            category=review.category,
+            reviewer=review.reviewer,
+            note=review.note,
+            time=iso(review.time),
+        )
+
+
+class EventOut(Document):
+    """An event. `label`: its category by the latest review; `clip`, `snapshot`: where to fetch them, if there."""
+
+    id: str
+    camera: str
+    start: str
+    end: str
+    peak: float
+    peak_time: str
+    category: str
+    label: str
+    probabilities: dict[str, float]
+    state: EventState
+    reason: str | None
+    model: str
+    clip: str | None
+    snapshot: str | None
+    review: ReviewOut | None
+
+    @classmethod
+    def of(cls, reviewed: ReviewedEvent) -> "EventOut":
+        event, review = reviewed.event, reviewed.review
+        place = f"/api/v1/events/{event.id}"
+        return cls(
+            id=event.id,
+            camera=event.camera,
+            start=iso(event.start),
+            end=iso(event.end),
+            peak=event.peak,
+            peak_time=iso(event.peak_time),
+            category=event.category,
+            label=(review.category if review else None) or event.category,
+            probabilities=dict(event.probabilities),
+            state=event.state,
+            reason=event.reason,
+            model=event.model,
+            clip=f"{place}/clip" if event.clip else None,
+            snapshot=f"{place}/snapshot" if event.snapshot else None,
+            review=ReviewOut.of(review) if review else None,
+        )
+
+
+class EventPage(Document):
+    """Events, newest first; `next_skip` fetches those after them, null: there are none."""
+
+    events: list[EventOut]
+    next_skip: int | None
+
+
+class NewReview(Document):
+    """A verdict. `category`: what it was, for `relabelled` alone."""
+
+    verdict: Verdict
+    category: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    reviewer: Annotated[str, Field(max_length=100)] = ""
+    note: Note = ""
+
+
+class ScoresOut(Document):
+    """Scores in equal buckets from `start`; null: none were stored there."""
+
+    camera: str
+    start: str
+    width_s: float
+    highest: list[float | None]
+    mean: list[float | None]
+    segments: int
+
+
+class RateOut(Document):
+    """Events a threshold would have opened on the stored scores."""
+
+    threshold: float
+    alerts: int
+    per_hour: float
+
+
+class RatesOut(Document):
+    camera: str
+    start: str
+    end: str
+    hours: float
+    threshold: float
+    rates: list[RateOut]
+
+
+class Stretch(Document):
+    """A stretch of time in which nothing happened."""
+
+    start: datetime
+    end: datetime
+
+
+class CalibrationIn(Document):
+    """Quiet hours and the alert rate wanted in such hours; `apply` puts the threshold in force."""
+
+    quiet: Annotated[list[Stretch], Field(min_length=1, max_length=100)]
+    alerts_per_hour: Annotated[float, Field(gt=0, le=3600)] = 1.0
+    apply: bool = False
+
+
+class CalibrationOut(Document):
+    """`certified`: whether the quiet hours are long enough to vouch for the rate."""
+
+    threshold: float
+    low_threshold: float
+    alerts_per_hour: float
+    certified: bool
+    quiet_hours: float
+    left_out_events: int
+    applied: bool
+
+
+class JobOut(Document):
+    """An uploaded file's analysis. `result` as docs/service.md says."""
+
+    id: str
+    name: str
+    state: JobState
+    progress: float
+    error: str | None
+    created: str
+    updated: str
+    video: str
+    result: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, job: Job, whole: bool = True) -> "JobOut":
+        return cls(
+            id=job.id,
+            name=job.name,
+            state=job.state,
+            progress=round(job.progress, 4),
+            error=job.error,
+            created=iso(job.created),
+            updated=iso(job.updated),
+            video=f"/api/v1/jobs/{job.id}/video",
+            result=dict(job.result) if whole and job.result is not None else None,
+        )
+
+
+class ModelOut(Document):
+    """The model in force and those it can be swapped for."""
+
+    run: str | None
+    encoder: str | None
+    categories: list[str]
+    threshold: float | None
+    alerts_per_hour: float | None
+    certified: bool | None
+    choices: list[str]
+
+
+class ModelChange(Document):
+    """Name of a RUN folder among the choices."""
+
+    run: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Login(Document):
+    token: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class SessionOut(Document):
+    """Whether a token is needed, and whether this browser has presented it."""
+
+    needed: bool
+    open: bool
+    version: str
+
+
+class Health(Document):
+    """`ok`, or what is not."""
+
+    status: Literal["ok", "unready"]
+    reasons: list[str] = []

@@ -1,0 +1,165 @@
+"""The cameras as people see them: what the engine watches, what is paused, and what was changed in the browser."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from refinevad.apps.live.addresses import Address, parse_address
+from refinevad.apps.live.config import CameraConfig
+from refinevad.apps.live.status import CameraStatus
+from refinevad.apps.service.changes import ChangeLog
+from refinevad.apps.service.engine import LiveEngine
+from refinevad.checkpoint import CALIBRATION, Calibration, read_json
+from refinevad.errors import InputError
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A camera now; `paused`: its stream was let go of by hand, and `status` is what was last known."""
+
+    status: CameraStatus
+    paused: bool = False
+
+
+class Watch:
+    """Keeps engine and change log in step; what it does holds after a restart too. Safe to share between threads.
+
+    A paused camera is removed from the engine, which ends its event and frees the stream, and kept here.
+    """
+
+    def __init__(self, engine: LiveEngine, changes: ChangeLog, configured: Sequence[CameraConfig], model: Path | None):
+        """`configured`: the cameras of cameras.toml; `model`: for cameras that name none."""
+        self.engine, self._changes, self._default = engine, changes, model
+        self._configured = {camera.name: camera for camera in configured}
+        self._paused: dict[str, tuple[CameraConfig, CameraStatus]] = {}
+        self._lock = threading.RLock()
+
+    def start(self, tell: Callable[[str], None]) -> None:
+        """Watch what was configured and what was added; a camera that cannot be is told of and left out."""
+        changes = self._changes.now
+        cameras = [camera for name, camera in self._configured.items() if name not in changes.removed]
+        for name, address in changes.added.items():
+            try:
+                cameras.append(self._made(name, parse_address(address)))
+            except InputError as error:
+                tell(f"camera {name!r}, added in the browser: {error}; left out")
+        for camera in cameras:
+            camera = self._changed(camera)
+            if camera.name in changes.paused:
+                self._paused[camera.name] = (camera, _at_rest(camera))
+                continue
+            try:
+                self.engine.add(camera)
+            except InputError as error:
+                tell(f"camera {camera.name!r}: {error}; left out")
+
+    @property
+    def model(self) -> Path | None:
+        """RUN folder in force for cameras that name none of their own, and for uploaded files."""
+        chosen = self._changes.now.model
+        return Path(chosen) if chosen is not None else self._default
+
+    def cameras(self) -> list[Watched]:
+        """All cameras, watched ones first."""
+        with self._lock:
+            watched = [Watched(status) for status in self.engine.statuses()]
+            return watched + [Watched(status, paused=True) for _, status in self._paused.values()]
+
+    def find(self, name: str) -> Watched | None:
+        return next((camera for camera in self.cameras() if camera.status.name == name), None)
+
+    def calibration(self, name: str) -> Calibration:
+        """Of the model a camera is watched with. Raises InputError where the camera or its run is not there."""
+        camera = self._config(name)
+        return Calibration(**read_json(camera.model / CALIBRATION))
+
+    def add(self, name: str, address: Address, threshold: float | None) -> None:
+        """Raises InputError where there is no model, the name is taken, or the model cannot be used."""
+        with self._lock:
+            if self.find(name) is not None:
+                raise InputError(f"a camera is already called {name!r}; choose another name")
+            self.engine.add(replace(self._made(name, address), threshold=threshold))
+            self._changes.change(lambda now: now.with_added(name, address.url).with_threshold(name, threshold))
+
+    def remove(self, name: str) -> None:
+        with self._lock:
+            if self._paused.pop(name, None) is None:
+                self.engine.remove(name)
+            self._changes.change(lambda now: now.with_removed(name, name in self._configured))
+
+    def pause(self, name: str) -> None:
+        with self._lock:
+            if name in self._paused:
+                return
+            camera, found = self._config(name), self.find(name)
+            self.engine.remove(name)
+            self._paused[name] = (camera, _at_rest(camera, found.status if found else None))
+            self._changes.change(lambda now: now.with_paused(name, True))
+
+    def resume(self, name: str) -> None:
+        with self._lock:
+            if name not in self._paused:
+                return
+            self.engine.add(self._paused[name][0])
+            del self._paused[name]
+            self._changes.change(lambda now: now.with_paused(name, False))
+
+    def set_threshold(self, name: str, threshold: float | None) -> None:
+        """Move a camera's threshold; None: the model's own."""
+        with self._lock:
+            if name in self._paused:
+                camera, status = self._paused[name]
+                camera = replace(camera, threshold=threshold)
+                self._paused[name] = (camera, replace(status, threshold=_threshold(camera)))
+            else:
+                self.engine.set_threshold(name, threshold)
+            self._changes.change(lambda now: now.with_threshold(name, threshold))
+
+    def swap_model(self, run: Path) -> None:
+        """Another RUN for all cameras that follow the common one. Raises InputError where it cannot be used."""
+        with self._lock:
+            before = self.model
+            for camera in self.engine.cameras:
+                if camera.model == before:
+                    self.engine.set_model(camera.name, run)
+            for name, (camera, status) in self._paused.items():
+                if camera.model == before:
+                    self._paused[name] = (replace(camera, model=run), replace(status, model=str(run)))
+            self._changes.change(lambda now: replace(now, model=str(run)))
+
+    def _config(self, name: str) -> CameraConfig:
+        with self._lock:
+            if name in self._paused:
+                return self._paused[name][0]
+            for camera in self.engine.cameras:
+                if camera.name == name:
+                    return camera
+        raise InputError(f"no camera is called {name!r}")
+
+    def _made(self, name: str, address: Address) -> CameraConfig:
+        if self.model is None:
+            raise InputError("no model to watch with: start the service with --model RUN")
+        return CameraConfig(name, address, self.model)
+
+    def _changed(self, camera: CameraConfig) -> CameraConfig:
+        """A camera with what was changed of it in the browser."""
+        if self.model is not None and camera.model == self._default:
+            camera = replace(camera, model=self.model)
+        threshold = self._changes.now.thresholds.get(camera.name, camera.threshold)
+        return replace(camera, threshold=threshold)
+
+
+def _at_rest(camera: CameraConfig, last: CameraStatus | None = None) -> CameraStatus:
+    """The status of a camera that is not watched."""
+    if last is not None:
+        return replace(last, state="ended", reason="", pid=None, fps_in=0.0, fps_scored=0.0, open_event=None)
+    return CameraStatus(
+        camera.name, camera.source.shown, str(camera.model), "ended", since=0.0, threshold=_threshold(camera)
+    )
+
+
+def _threshold(camera: CameraConfig) -> float:
+    if camera.threshold is not None:
+        return camera.threshold
+    return float(read_json(camera.model / CALIBRATION).get("threshold", 0.5))

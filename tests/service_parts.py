@@ -1,0 +1,90 @@
+"""A stand-in for tests of the service: an engine without cameras."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from refinevad.apps.live.config import CameraConfig
+from refinevad.apps.live.records import ScoreRow
+from refinevad.apps.live.status import CameraStatus, Listener, Preview, ScoreBatch
+from refinevad.checkpoint import CALIBRATION, CONFIG, WEIGHTS, write_json
+from refinevad.errors import InputError
+
+CATEGORIES = ("fall", "fight")
+JPEG = b"\xff\xd8picture\xff\xd9"
+
+
+class StillEngine:
+    """Watches nothing; says what it was told, and tells its listeners what a test wants them to hear."""
+
+    def __init__(self) -> None:
+        self.watched: dict[str, CameraConfig] = {}
+        self.listeners: list[Listener] = []
+        self.refused: set[Path] = set()
+
+    @property
+    def cameras(self) -> tuple[CameraConfig, ...]:
+        return tuple(self.watched.values())
+
+    def statuses(self) -> list[CameraStatus]:
+        return [
+            CameraStatus(
+                camera.name,
+                camera.source.shown,
+                str(camera.model),
+                "live",
+                since=0.0,
+                fps_in=24.96,
+                fps_scored=12.5,
+                frames_in=250,
+                frames_scored=125,
+                frames_dropped=3,
+                reconnects=2,
+                events=1,
+                score=0.25,
+                threshold=0.6 if camera.threshold is None else camera.threshold,
+            )
+            for camera in self.watched.values()
+        ]
+
+    def add(self, camera: CameraConfig) -> None:
+        if camera.model in self.refused:
+            raise InputError(f"{camera.model} is no finished run")
+        self.watched[camera.name] = camera
+        for listener in list(self.listeners):
+            listener.on_camera(camera, str(camera.model), True)
+
+    def remove(self, name: str) -> None:
+        camera = self.watched.pop(name)
+        for listener in list(self.listeners):
+            listener.on_camera(camera, str(camera.model), False)
+
+    def set_model(self, name: str, run: Path) -> None:
+        if run in self.refused:
+            raise InputError(f"{run} is no finished run")
+        self.watched[name] = replace(self.watched[name], model=run)
+
+    def set_threshold(self, name: str, threshold: float | None) -> None:
+        self.watched[name] = replace(self.watched[name], threshold=threshold)
+
+    def preview(self, name: str) -> Preview | None:
+        return Preview(JPEG, 1_700_000_000.0) if name != "dark" else None
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        self.listeners.append(listener)
+        return lambda: self.listeners.remove(listener)
+
+    def say_score(self, camera: str, time_s: float, score: float) -> None:
+        batch = ScoreBatch(camera, "run", CATEGORIES, (ScoreRow(time_s, 0.64, score, (0.1, 0.2)),))
+        for listener in list(self.listeners):
+            listener.on_scores(batch)
+
+
+def make_run(folder: Path, threshold: float = 0.6, low: float = 0.45) -> Path:
+    """A RUN folder with all but real weights."""
+    folder.mkdir(parents=True)
+    (folder / WEIGHTS).write_bytes(b"")
+    write_json(folder / CONFIG, {"encoder": "lite", "model": {"categories": list(CATEGORIES)}})
+    calibration = {"threshold": threshold, "low_threshold": low, "alerts_per_hour": 6.0}
+    write_json(folder / CALIBRATION, {**calibration, "certified": True, "normal_hours": 2.0})
+    return folder
