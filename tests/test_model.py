@@ -95,7 +95,7 @@ def test_each_gate_with_each_topology_equals_the_reference(gate: Any, topology: 
 
 
 def test_labels_change_nothing_outside_training() -> None:
-    model, (values, mask) = random_model(config(), 1), padded(random_bags([4, 5], 6, 1))
+    model, (values, mask) = random_model(config(label_injection=True), 1), padded(random_bags([4, 5], 6, 1))
     labels = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
     assert torch.equal(model(values, mask, labels).logits, model(values, mask).logits)
     model.train()
@@ -105,7 +105,7 @@ def test_labels_change_nothing_outside_training() -> None:
 def test_label_injection_adds_the_mean_prototype_and_nothing_to_normal_videos() -> None:
     """With w and e_y as weights of prototypes: labels {b, c} add half of each."""
     seen: list[torch.Tensor] = []
-    model = random_model(config(), 2).train()
+    model = random_model(config(label_injection=True), 2).train()
     model.core.inject.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[2]))
     values, mask = padded(random_bags([3, 3], 6, 2))
     output = model(values, mask, torch.tensor([[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]]))

@@ -66,7 +66,8 @@ class RefineVADConfig:
         topology: how the category mixture enters the segments; `none` leaves CORE's injection out.
         weights: `soft` mixture over categories, or the single most present one (`hard`).
         category_temperature: of the softmax that makes w from p.
-        label_injection: add the true categories' prototypes in training (v + e_y).
+        label_injection: add the true categories' prototypes in training (v + e_y), as the paper does. Off: the head
+            learns to read them, and misses them at test (docs/results.md, Ablation).
         segment_posterior: whether category scores follow a per-segment category posterior, learnt by MIL; without
             it they are score_t * w_c.
         smoothing: half-width in segments of the average over time of the logits, in training too; 0: none.
@@ -101,7 +102,7 @@ class RefineVADConfig:
     topology: Topology = "segments"
     weights: Weights = "soft"
     category_temperature: float = 0.2
-    label_injection: bool = True
+    label_injection: bool = False
     segment_posterior: bool = True
     smoothing: int = 0
     direct: bool = False
