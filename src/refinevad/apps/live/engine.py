@@ -132,7 +132,7 @@ class Engine:
         track = CameraTrack(
             camera.name,
             base.at(camera.threshold),
-            _Voice(self, camera.name),
+            _Voice(camera.name, lambda: self._listeners, self._fleet.command),
             self.clock,
             media=self.media,
             pre_roll_s=camera.pre_roll_s,
@@ -392,19 +392,21 @@ class Engine:
 
 
 class _Voice:
-    """Carries one track's news to the engine's listeners, and its commands to the camera's process."""
+    """Carries one track's news to whoever listens, and its commands to the camera's process."""
 
-    def __init__(self, engine: Engine, camera: str) -> None:
-        self._engine, self._camera = engine, camera
+    def __init__(
+        self, camera: str, listeners: Callable[[], Sequence[Listener]], command: Callable[[str, Command], None]
+    ) -> None:
+        self._camera, self._listeners, self._command = camera, listeners, command
 
     def scores(self, model: LiveModel, rows: tuple[ScoreRow, ...]) -> None:
         batch = ScoreBatch(self._camera, model.run, model.categories, rows)
-        for listener in self._engine._listeners:
+        for listener in self._listeners():
             listener.on_scores(batch)
 
     def event(self, envelope: Envelope) -> None:
-        for listener in self._engine._listeners:
+        for listener in self._listeners():
             listener.on_event(envelope)
 
     def command(self, command: Command) -> None:
-        self._engine._fleet.command(self._camera, command)
+        self._command(self._camera, command)
