@@ -26,14 +26,15 @@ def test_average_by_hand() -> None:
     np.testing.assert_allclose(average(values, 9), [4.5] * 4)
 
 
-def test_readings_add_the_videos_mean_logit_to_smoothed_segments() -> None:
+def test_readings_smooth_segments_and_weigh_the_videos_mean() -> None:
     generator = np.random.default_rng(1)
     training = [generator.normal(float(i % 2), 1.0, (4, 3)).astype(np.float32) for i in range(12)]
     tested = [generator.normal(0.5, 1.0, (30, 3)).astype(np.float32)]
     found = linear_on_means(training, [bool(i % 2) for i in range(12)], tested)
     logits = {name: np.log(scores[0] / (1 - scores[0])) for name, scores in found.items()}
-    plain, _, wide = (logits[name] for name in READINGS)
-    assert wide[20] == pytest.approx(plain[5:].mean() + plain.mean())  # +-15 of 30 segments: 5 to the last
+    plain, short, wide = (logits[name] for name in READINGS)
+    assert wide[20] == pytest.approx(plain[5:].mean())  # +-15 of 30 segments: 5 to the last
+    assert short[20] == pytest.approx(plain[15:26].mean() + 0.5 * plain.mean())
     assert found["linear on video means"][0].mean() > 0  # a score
 
 

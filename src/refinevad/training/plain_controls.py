@@ -16,9 +16,9 @@ from refinevad.training.bags import Bag, balanced_batches, collate
 from refinevad.training.losses import top_k_mean
 
 INVERSE_PENALTY = 10.0  # C of the logistic regression
-# half-width of the average over segments, and the weight of the video's mean logit
+# half-width of the average over segments, and the weight of the video's mean logit, which is 1 as it stands
 READINGS = {
-    "linear on video means": (0, 0.0),
+    "linear on video means": (0, 1.0),
     "linear on video means, smoothed 5, video 1.5": (5, 1.5),
     "linear on video means, smoothed 15, video 1": (15, 1.0),
 }
@@ -35,8 +35,8 @@ def linear_on_means(
     weight, bias = logistic_regression(np.stack([video.mean(0, dtype=np.float64) for video in training]), anomalous)
     logits = [video.astype(np.float64) @ weight + bias for video in tested]
     return {
-        name: [_sigmoid(average(video, half) + share * video.mean()) for video in logits]
-        for name, (half, share) in READINGS.items()
+        name: [_sigmoid(average(video, half) + (weight_of_mean - 1) * video.mean()) for video in logits]
+        for name, (half, weight_of_mean) in READINGS.items()
     }
 
 
