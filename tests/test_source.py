@@ -231,7 +231,7 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up(tmp_path: Path) -> N
         threading.Thread(target=lambda: taken.append(silent.accept()[0]), daemon=True).start()
         address = parse_address(f"http://127.0.0.1:{silent.getsockname()[1]}/stream")
         with pytest.raises(SourceLostError, match=r"127\.0\.0\.1"):
-            Source(address, stall_s=1.0)
+            Source(address, stall_s=1.0, open_s=1.0)
         for one in taken:
             one.close()
 

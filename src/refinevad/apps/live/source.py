@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
+OPEN_S = 20.0  # FFmpeg looks at up to five seconds of a stream before it counts as open
 _FALLBACK_RATE_HZ = 25.0
 _UNSTAMPED = frozenset(("mjpeg", "mpjpeg", "h264", "hevc", "m4v", "mpegvideo"))  # formats without time stamps
 _NAP_S = 0.25
@@ -45,11 +46,12 @@ class Source:
         address: Address,
         *,
         stall_s: float,
+        open_s: float = OPEN_S,
         fast: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
         nap: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.address, self._stall_s, self._fast = address, stall_s, fast
+        self.address, self._stall_s, self._open_s, self._fast = address, stall_s, open_s, fast
         self._monotonic, self._nap = monotonic, nap
         self.container = self._open()
         self.stream: VideoStream = self.container.streams.video[0]
@@ -75,7 +77,7 @@ class Source:
                 format=address.format,
                 container_options=address.options,
                 metadata_errors="ignore",
-                timeout=(max(self._stall_s, 5.0), self._stall_s) if address.live else None,
+                timeout=(self._open_s, self._stall_s) if address.live else None,
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
             said = f"not a video that FFmpeg can read: {address} ({_reason(error)}); copy or convert it again"
