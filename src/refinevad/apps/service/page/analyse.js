@@ -187,7 +187,7 @@ async function showJobs(root) {
           {},
           empty(
             "No analyses yet",
-            "Drop a recording above: MP4, MKV, AVI, MPEG and whatever else FFmpeg reads. It is scored as a live camera would be.",
+            "Drop a recording above: MP4, MKV, AVI, MPEG and whatever else FFmpeg reads. It is scored as a whole, as refinevad detect does.",
           ),
         ),
       );

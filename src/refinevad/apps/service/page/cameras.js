@@ -199,9 +199,15 @@ class Tile {
         ),
       ),
     );
-    this.picture.addEventListener("load", () => this.node.classList.add("has-picture"));
-    this.picture.addEventListener("error", () => this.node.classList.remove("has-picture"));
+    this.loading = false; // the next picture is asked for once the last has come: a slow link would get none otherwise
+    this.picture.addEventListener("load", () => this.pictured(true));
+    this.picture.addEventListener("error", () => this.pictured(false));
     new IntersectionObserver(([entry]) => (this.visible = entry.isIntersecting)).observe(this.node);
+  }
+
+  pictured(there) {
+    this.loading = false;
+    this.node.classList.toggle("has-picture", there && this.camera.state !== "paused");
   }
 
   async begin() {
@@ -248,7 +254,7 @@ class Tile {
     this.pause.setAttribute("aria-label", `${this.pause.textContent} ${this.camera.name}`);
     this.blank.textContent =
       { paused: "Paused", failed: "No picture", waiting: "No picture", ended: "Recording over" }[state] ||
-      "Connecting…";
+      (state === "live" ? "Waiting for a picture…" : "Connecting…");
     if (state === "paused") this.node.classList.remove("has-picture");
   }
 
@@ -278,8 +284,12 @@ class Tile {
     drawStrip(this.strip, this.scores, end - STRIP_S, end, this.camera.threshold);
     const peak = this.scores.reduce((high, [, , value]) => Math.max(high, value), 0);
     this.strip.setAttribute("aria-label", `Scores of the last ${STRIP_S / 60} minutes, highest ${score(peak)}`);
-    if (this.camera.state === "live" || (this.camera.state === "ended" && !this.node.classList.contains("has-picture")))
+    const wanted =
+      this.camera.state === "live" || (this.camera.state === "ended" && !this.node.classList.contains("has-picture"));
+    if (wanted && !this.loading) {
+      this.loading = true;
       this.picture.src = `/api/v1/cameras/${encodeURIComponent(this.camera.name)}/preview.jpg?at=${Date.now()}`;
+    }
   }
 
   async togglePause() {

@@ -70,7 +70,7 @@ export function scoreChart(host, { height, xs, ys, time, step, thresholds, oncli
       width: host.clientWidth,
       height,
       legend: { show: false },
-      padding: [8, 8, 0, 0],
+      padding: [8, 20, 0, 0],
       cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
       scales: { x: { time: Boolean(time), range: (_, low, high) => [low, high] }, y: { range: [0, 1] } },
       axes: [

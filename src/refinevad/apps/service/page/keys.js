@@ -2,6 +2,7 @@
 
 import { el } from "./dom.js";
 
+const NAMES = { " ": "space", ArrowLeft: "←", ArrowRight: "→" };
 const everywhere = [
   ["?", "show the keys", showHelp],
   ["1", "cameras", () => (location.hash = "#/cameras")],
@@ -35,7 +36,7 @@ addEventListener("keydown", (event) => {
 
 export function showHelp() {
   const rows = (keys) =>
-    keys.flatMap(([key, text]) => [el("dt", {}, el("kbd", {}, key === " " ? "space" : key)), el("dd", {}, text)]);
+    keys.flatMap(([key, text]) => [el("dt", {}, el("kbd", {}, NAMES[key] || key)), el("dd", {}, text)]);
   const dialog = el(
     "dialog",
     { class: "card dialog", "aria-labelledby": "keys-title" },

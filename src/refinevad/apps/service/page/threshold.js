@@ -6,6 +6,10 @@ import { score } from "./format.js";
 
 export async function thresholdPanel(panel, { camera, path, start, end, tried }) {
   const title = el("h2", { id: "threshold-title" }, "Threshold");
+  panel.replaceChildren(
+    title,
+    el("p", { class: "note", role: "status" }, "Counting what each threshold would have meant…"),
+  );
   let found;
   try {
     found = await api(path + "/alert-rates", { query: { start, end } });

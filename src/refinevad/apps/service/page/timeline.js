@@ -140,7 +140,7 @@ export async function show(root, { query }) {
           el("span", { class: "label", title: words(category) }, words(category)),
           el(
             "div",
-            { class: "track", style: { marginLeft: "46px", marginRight: "8px" } },
+            { class: "track", style: { marginLeft: "46px", marginRight: "20px" } },
             data.events
               .filter((event) => event.label === category)
               .map((event) => {

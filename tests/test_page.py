@@ -1,0 +1,307 @@
+"""The page in a real browser, against the real service: a process with a tiny model that watches a small clip."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fakes import MeanEncoder
+from refinevad.apps.live.records import EventRecord
+from refinevad.apps.live.stored import open_stored
+from refinevad.apps.live.tokens import make_token_file
+from refinevad.checkpoint import Calibration, Checkpoint
+from refinevad.contender import open_model
+from refinevad.features import Provenance
+from refinevad.model import RefineVADConfig
+from refinevad.timeline import SegmentRule
+from videos import write_video
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = ("background-networking", "component-update", "sync", "quic", "gpu")
+FLAGS = ["--no-sandbox", "--no-first-run", *(f"--disable-{service}" for service in QUIET)]
+FAKES = Path(__file__).with_name("fakes.py")
+SECOND_MS = 1000
+PATIENCE_MS = 60 * SECOND_MS  # of a machine that does much else
+UNNAMED = """[...document.querySelectorAll('button, a, input, select, video, canvas[role]')]
+  .filter(e => e.checkVisibility() && !(e.textContent.trim() || e.ariaLabel || e.closest('label') || e.title))
+  .map(e => e.outerHTML)"""
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing (Debian: chromium)")
+
+
+def make_run(folder: Path) -> Path:
+    """A model of random weights whose every score lies above its threshold: an event begins at once and stays on."""
+    torch.manual_seed(0)
+    config = RefineVADConfig(channels=4, categories=("fall", "fight"), width=8, heads=2)
+    signature = Provenance(MeanEncoder().identity.as_dict(), SegmentRule(seconds=0.4).as_dict()).signature
+    calibration = Calibration(1e-6, 1e-7, 6.0, True, 1.0)
+    Checkpoint(open_model(config).eval(), "lite", signature, calibration).save(folder)
+    return folder
+
+
+class Service:
+    """`refinevad serve` in a process of its own, on a port that it keeps over restarts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.data, self.port = folder, folder / "data", 0
+        self.run = make_run(folder / "runs" / "tiny")
+        write_video(folder / "street.mp4", frames=3000, rate=10, size=(160, 90))
+        self.config = folder / "cameras.toml"
+        self.config.write_text(f'model = "{self.run}"\n[[camera]]\nname = "street"\nsource = "street.mp4"\n')
+        self.token = make_token_file(folder / "token")
+        self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        arguments = ["serve", "--config", self.config, "--model", self.run, "--data", self.data, "--port", self.port]
+        arguments += ["--token-file", self.folder / "token", "--window", 4, "--delay", 0, "--json", "-"]
+        with (self.folder / "stderr.txt").open("a") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, str(FAKES), *map(str, arguments)],
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                start_new_session=True,
+            )
+        assert self.process.stdout is not None
+        answer = "".join(iter(self.process.stdout.readline, "}\n")) + "}"
+        self.port = int(json.loads(answer)["address"].rpartition(":")[2])
+
+    def stop(self, how: signal.Signals) -> int:
+        assert self.process is not None
+        self.process.send_signal(how)
+        code = self.process.wait(60)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.process = None
+        return code
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    service = Service(tmp_path_factory.mktemp("service"))
+    service.start()
+    yield service
+    if service.process is not None:
+        service.stop(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["sync_api.Browser"]:
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def login(browser: "sync_api.Browser", service: Service) -> dict[str, Any]:
+    """What the browser holds after a login through the page."""
+    context = browser.new_context(base_url=service.address)
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_label("Token").fill("a guess")
+    page.get_by_role("button", name="Log in").click()
+    sync_api.expect(page.get_by_role("alert")).to_contain_text("not the service's", timeout=PATIENCE_MS)
+    page.get_by_label("Token").fill(service.token)
+    page.keyboard.press("Enter")
+    sync_api.expect(page.get_by_role("heading", name="Cameras")).to_be_visible(timeout=PATIENCE_MS)
+    assert page.evaluate("document.cookie") == ""  # no script can read it
+    state: dict[str, Any] = context.storage_state()
+    context.close()
+    return state
+
+
+class Visit:
+    """A page that is logged in, and what the browser complained of."""
+
+    def __init__(self, browser: "sync_api.Browser", service: Service, login: dict[str, Any], **options: Any) -> None:
+        self.context = browser.new_context(base_url=service.address, storage_state=login, **options)
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
+
+    def open(self, view: str) -> "sync_api.Page":
+        self.page.goto(f"/#/{view}")
+        self.page.get_by_role("heading", level=1).wait_for()
+        return self.page
+
+    def api(self, path: str) -> Any:
+        return self.page.evaluate("async (path) => (await fetch('/api/v1' + path)).json()", path)
+
+
+@pytest.fixture
+def visit(browser: "sync_api.Browser", service: Service, login: dict[str, Any]) -> Iterator[Visit]:
+    visit = Visit(browser, service, login)
+    yield visit
+    visit.context.close()
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + PATIENCE_MS / SECOND_MS
+    while not true():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+def add_events(service: Service, count: int) -> list[str]:
+    """Events of yesterday with a clip each, newest first."""
+    store, day = open_stored(str(service.data)), time.time() - 86_400
+    names = [f"past-{number}" for number in range(count)]
+    for number, name in enumerate(names):
+        write_video(store.media / "clips" / f"{name}.mp4", frames=20, rate=10, size=(160, 90))
+        probabilities = {"fall": 0.75, "fight": 0.25}
+        start = day - 60.0 * number
+        event = EventRecord(name, "street", start, start + 2, 0.9, start + 1, "fall", probabilities, "ended", "tiny")
+        store.events.upsert(replace(event, clip=f"clips/{name}.mp4"))
+    store.close()
+    return names
+
+
+def test_the_wall_shows_pictures_scores_and_the_event(visit: Visit) -> None:
+    page = visit.open("cameras")
+    tile = page.locator(".tile[data-camera=street]")
+    sync_api.expect(tile).to_have_class("tile card has-picture alarmed", timeout=PATIENCE_MS)
+    sync_api.expect(tile.locator(".state")).to_have_text("live")
+    assert tile.locator("img").evaluate("picture => picture.naturalWidth") == 160
+    painted = "c => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size"
+    until(lambda: tile.locator("canvas").evaluate(painted) > 2, "the strip stays empty")
+    before = tile.locator("canvas").evaluate("c => c.toDataURL()")
+    until(lambda: tile.locator("canvas").evaluate("c => c.toDataURL()") != before, "the strip stands still")
+    assert [complaint for complaint in visit.complaints if "404" not in complaint] == []
+
+
+def test_a_day_with_its_event_and_what_a_threshold_would_have_meant(visit: Visit) -> None:
+    page = visit.open("timeline")
+    slider = page.get_by_role("slider", name="Threshold to try")
+    slider.wait_for()
+    until(lambda: visit.api("/events?limit=1")["events"] != [], "no event is stored")
+    page.reload()
+    mark = page.locator(".lane a.mark").first
+    mark.wait_for()
+    assert mark.get_attribute("aria-label")
+    slider.wait_for()
+    slider.fill("0.99")
+    sync_api.expect(page.locator(".rate")).to_contain_text("0 alerts")
+    page.get_by_role("button", name="Use this threshold").click()
+    sync_api.expect(page.get_by_text("street now alerts above 0.99.")).to_be_visible()
+    assert visit.api("/cameras/street")["threshold"] == pytest.approx(0.99)
+    page.get_by_role("button", name="Use the model's own").click()
+    until(lambda: visit.api("/cameras/street")["threshold"] < 0.01, "the threshold does not come back")
+    mark.click()
+    page.get_by_role("heading", name="Review").wait_for()
+    assert visit.complaints == []
+
+
+def test_events_are_reviewed_by_keyboard(visit: Visit, service: Service) -> None:
+    names = add_events(service, 4)
+    page = visit.open(f"review/{names[0]}")
+    current = page.locator(".queue .current")
+    sync_api.expect(page.locator("video")).to_have_attribute("src", f"/api/v1/events/{names[0]}/clip")
+    until(
+        lambda: page.locator("video").evaluate("v => v.readyState >= 1 && v.videoWidth") == 160,
+        "the clip does not load",
+    )
+    page.keyboard.press("j")
+    sync_api.expect(page.locator("video")).to_have_attribute("src", f"/api/v1/events/{names[1]}/clip")
+    page.keyboard.press("k")
+    sync_api.expect(page.locator("video")).to_have_attribute("src", f"/api/v1/events/{names[0]}/clip")
+    page.keyboard.press("c")
+    sync_api.expect(page.locator("video")).to_have_attribute("src", f"/api/v1/events/{names[1]}/clip")  # on it goes
+    page.keyboard.press("d")
+    sync_api.expect(page.locator("video")).to_have_attribute("src", f"/api/v1/events/{names[2]}/clip")
+    page.keyboard.press("r")
+    category = page.get_by_label("Category", exact=False).last
+    category.fill("cat on the wall")
+    page.keyboard.press("Enter")
+    sync_api.expect(page.locator("video")).to_have_attribute("src", f"/api/v1/events/{names[3]}/clip")
+    page.keyboard.press("?")
+    sync_api.expect(page.get_by_role("dialog")).to_contain_text("next event")
+    page.keyboard.press("Escape")
+    sync_api.expect(page.get_by_role("dialog")).to_have_count(0)
+    said = {event["id"]: event for event in visit.api("/events?review=any")["events"]}
+    assert [said[name]["review"]["verdict"] for name in names[:3]] == ["confirmed", "dismissed", "relabelled"]
+    assert said[names[2]]["label"] == "cat on the wall"
+    assert current.count() == 1
+    page.reload()
+    page.get_by_role("heading", name="Review").wait_for()
+    assert names[0] in page.url
+    assert visit.complaints == []
+
+
+def test_a_file_is_dropped_in_and_its_result_opens(visit: Visit, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "my clip.mp4", frames=40, rate=10, size=(160, 90))
+    (tmp_path / "notes.txt").write_text("no video")
+    page = visit.open("analyse")
+    sync_api.expect(page.get_by_text("No analyses yet")).to_be_visible()
+    page.set_input_files("#file", str(tmp_path / "notes.txt"))
+    sync_api.expect(page.locator(".job[data-name='notes.txt'] small")).to_contain_text("no video")
+    page.set_input_files("#file", str(video))
+    row = page.locator(".job[data-name='my clip.mp4']")
+    sync_api.expect(row.locator(".tag")).to_have_text("done", timeout=PATIENCE_MS)
+    row.get_by_role("link", name="Open my clip.mp4").click()
+    sync_api.expect(page.locator(".verdict")).to_contain_text("1 event")
+    page.locator(".plot canvas").wait_for()
+    until(lambda: page.locator("video").evaluate("v => v.videoWidth") == 160, "the video does not load")
+    page.reload()
+    sync_api.expect(page.get_by_role("heading", name="my clip.mp4")).to_be_visible()
+    assert [complaint for complaint in visit.complaints if "415" not in complaint] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_every_view_whole(
+    browser: "sync_api.Browser", service: Service, login: dict[str, Any], scheme: str
+) -> None:
+    visit = Visit(browser, service, login, viewport={"width": 360, "height": 740}, has_touch=True, color_scheme=scheme)
+    for view in ("cameras", "timeline", "review", "analyse", "system"):
+        page = visit.open(view)
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
+        unnamed = page.evaluate(UNNAMED)
+        assert unnamed == [], view
+    level = page.evaluate("getComputedStyle(document.body).backgroundColor").strip("rgb()").split(",")
+    assert (max(map(int, level)) < 60) == (scheme == "dark")
+    visit.context.close()
+
+
+def test_a_killed_service_closes_its_event_and_the_page_comes_back(visit: Visit, service: Service) -> None:
+    """kill -9 in mid-event: after the restart the event is closed, another begins, and the page goes on."""
+    page = visit.open("cameras")
+    until(lambda: bool(visit.api("/cameras")[0]["open_event"]), "no event is on")
+    event = visit.api("/cameras")[0]["open_event"]
+    until(lambda: visit.api(f"/events/{event}").get("state") in ("new", "open"), "the event is not stored")
+    service.stop(signal.SIGKILL)
+    sync_api.expect(page.locator("#link-state")).to_contain_text("Connection lost")
+    service.start()
+    page.get_by_label("Token").wait_for()  # logins end with the process
+    page.get_by_label("Token").fill(service.token)
+    page.keyboard.press("Enter")
+    page.locator(".tile").wait_for()
+    sync_api.expect(page.locator("#link-state")).to_be_hidden()
+    until(lambda: visit.api(f"/events/{event}")["state"] in ("closed-by-restart", "ended"), "the event stays open")
+    until(lambda: visit.api("/cameras")[0]["open_event"] not in (None, event), "nothing is watched any more")
+
+
+def test_a_stopped_service_ends_its_event_and_exits_0(service: Service) -> None:
+    assert service.stop(signal.SIGTERM) == 0
+    store = open_stored(str(service.data))
+    assert [found.event.id for found in store.events.find(states=("new", "open"))] == []
+    assert any(found.event.state == "ended" and found.event.clip for found in store.events.find())
+    store.close()
+    assert "Traceback" not in (service.folder / "stderr.txt").read_text()
