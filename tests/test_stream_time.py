@@ -85,3 +85,12 @@ def test_a_packets_time_is_by_the_first_frame() -> None:
     assert time.of(3.0) == 0.0
     time.place(3.0, 0.0)
     assert time.of(3.5) == 0.5
+
+
+def test_a_source_that_begins_anew_is_not_late() -> None:
+    """Else its packets would be dropped undecoded, and the jump never seen."""
+    time = live()
+    for stamp in (16000.0, 16001.0):
+        time.saw(time.place(stamp, stamp), stamp)
+    assert time.lag_s(time.of(0.0), 16002.0) == 0.0
+    assert time.lag_s(time.of(16001.0), 16004.0) == pytest.approx(3.0)

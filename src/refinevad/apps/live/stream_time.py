@@ -70,7 +70,9 @@ class StreamTime:
         self.origin = min(self._before_min, self._now_min)
 
     def lag_s(self, time_s: float, now: float) -> float:
-        """How much later than the promptest frame one of `time_s` is, if it comes `now`."""
+        """How much later than the promptest frame one of `time_s` is, if it comes `now`; 0 for one that begins anew."""
+        if time_s < self.last_s - RESTART_S:
+            return 0.0
         return now - (time_s + self.origin) if math.isfinite(self.origin) else 0.0
 
 
