@@ -32,7 +32,7 @@ def test_every_command_is_named_and_every_named_file_is_there() -> None:
     table = set(re.findall(r"^\| `(\w+)` \|", README, flags=re.MULTILINE))
     assert table == set(COMMANDS)
     tree = README.split("src/refinevad/\n")[1].split("docs/")[0]
-    for name in re.findall(r"[a-z_]+(?:\.py|/)", tree):
+    for name in re.findall(r"[a-z_]+(?:/[a-z_]+)*(?:\.py|/)", tree):
         assert (ROOT / "src/refinevad" / name).exists(), name
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / link).exists(), link
