@@ -41,7 +41,7 @@ class DemoSize:
     """Videos a split (normal, of each incident), their length and that of the unseen video in seconds."""
 
     train: tuple[int, int] = (50, 10)
-    val: tuple[int, int] = (10, 2)
+    val: tuple[int, int] = (20, 2)
     test: tuple[int, int] = (15, 3)
     seconds: tuple[float, float] = (8.0, 11.0)
     unseen: float = 26.0
