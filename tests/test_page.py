@@ -187,6 +187,23 @@ def test_the_wall_shows_pictures_scores_and_the_event(visit: Visit) -> None:
     assert [complaint for complaint in visit.complaints if "404" not in complaint] == []
 
 
+def test_a_camera_is_added_and_a_bad_address_keeps_what_was_typed(visit: Visit) -> None:
+    page = visit.open("cameras")
+    page.get_by_role("button", name="Add a camera").click()
+    page.get_by_label("Name", exact=True).fill("yard")
+    page.get_by_label("Address").fill("ftp://10.0.0.7/b")
+    page.keyboard.press("Enter")
+    sync_api.expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("scheme 'ftp' is not opened")
+    assert page.get_by_label("Name", exact=True).input_value() == "yard"
+    page.get_by_label("Address").fill("rtsp://127.0.0.1:9/none")
+    page.keyboard.press("Enter")
+    tile = page.locator(".tile[data-camera=yard]")
+    tile.get_by_role("button", name="Remove yard").click(timeout=PATIENCE_MS)
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    sync_api.expect(tile).to_have_count(0)
+    assert [complaint for complaint in visit.complaints if "40" not in complaint] == []
+
+
 def test_a_day_with_its_event_and_what_a_threshold_would_have_meant(visit: Visit) -> None:
     page = visit.open("timeline")
     slider = page.get_by_role("slider", name="Threshold to try")

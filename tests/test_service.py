@@ -1,6 +1,7 @@
 """The service in process: who may come in, what each route answers, and what it does not let through."""
 
 import json
+import socket
 import time
 import zipfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from analyses import analyse_and_crash, analyse_at_once, analyse_for_ever
+from refinevad.apps.cli import main
 from refinevad.apps.live.addresses import parse_address
 from refinevad.apps.live.clock import ManualClock, iso
 from refinevad.apps.live.config import CameraConfig
@@ -23,7 +25,7 @@ from refinevad.apps.live.records import EventRecord, ScoreRow
 from refinevad.apps.live.secret import Secret
 from refinevad.apps.live.sinks.base import make_envelope
 from refinevad.apps.live.store import Store
-from refinevad.apps.live.tokens import TokenHash
+from refinevad.apps.live.tokens import TokenHash, read_token_file
 from refinevad.apps.service.app import create_app
 from refinevad.apps.service.changes import ChangeLog
 from refinevad.apps.service.feed import CLIENT_MESSAGES, Client
@@ -228,6 +230,46 @@ def test_the_page_has_nothing_inline_and_nothing_from_elsewhere() -> None:
         assert "://" not in source, path.name
         assert "innerHTML" not in source, path.name
         assert "eval(" not in source, path.name
+
+
+def call(*arguments: object) -> int:
+    return main(["serve", *map(str, arguments)])
+
+
+def test_other_machines_come_in_with_a_token_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for host in ("0.0.0.0", "::", "10.0.0.5", "example.org", ""):
+        assert call("--host", host, "--data", tmp_path / "data") == 2
+        assert "needs a token" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()  # refused before anything was made
+    assert call("--host", "0.0.0.0", "--token-file", tmp_path / "absent") == 2
+    (tmp_path / "open").write_text(TokenHash.of(TOKEN).stored())
+    (tmp_path / "open").chmod(0o644)
+    assert call("--host", "0.0.0.0", "--token-file", tmp_path / "open") == 2
+    assert "open to others" in capsys.readouterr().err
+
+
+def test_a_token_is_made_and_shown_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "token"
+    assert call("--token-file", file, "--make-token") == 0
+    token = capsys.readouterr().out.strip()
+    assert token not in file.read_text()
+    assert read_token_file(file).matches(token)
+    assert call("--token-file", file, "--make-token") == 2  # never made anew by mistake
+    assert call("--make-token") == 2
+
+
+def test_what_cannot_work_is_said_before_the_service_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert call("--data", tmp_path / "data", "--port", taken.getsockname()[1]) == 2
+        assert "cannot listen on 127.0.0.1" in capsys.readouterr().err
+    for arguments in (
+        ("--model", tmp_path / "absent"),
+        ("--config", tmp_path / "absent.toml"),
+        ("--port", 70_000),
+        ("--upload-mb", 0),
+        ("--storage", "mysql://host/name"),
+    ):
+        assert call("--data", tmp_path / "data", "--port", 0, *arguments) == 2, arguments
 
 
 # --- cameras ---------------------------------------------------------------------------------------------------------
@@ -636,6 +678,7 @@ def test_the_websocket_says_what_happens(house: House) -> None:
         assert hello["type"] == "hello"
         assert hello["time"] == iso(NOON)
         assert [camera["name"] for camera in hello["cameras"]] == ["door"]
+        socket.send_bytes(b"nobody asked")  # is not minded
         house.clock.advance(60.0)
         assert socket.receive_json() == {"type": "ping", "time": iso(NOON + 60)}
         house.engine.say_score("door", NOON + 10, 0.87654)

@@ -1,7 +1,7 @@
 """Who may come in: every request passes here before any route sees it.
 
 - With a token: `Authorization: Bearer TOKEN`, or the cookie of a login. The page's own files, the login, and
-  /healthz and /readyz, which tell nothing, are open.
+  /healthz and /readyz, which tell nothing, are open; what follows holds for the login too.
 - Without one only loopback is bound, and the Host must be a loopback name: a web page elsewhere that points its own
   name at 127.0.0.1 (DNS rebinding) is refused.
 - A browser sends cookies, and reaches loopback, on behalf of any page. So what changes something must carry the header

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from fastapi import HTTPException
+from starlette.requests import ClientDisconnect
 
 from refinevad.apps.live.records import Job
 from refinevad.apps.live.store import UPLOADS, Store
@@ -38,14 +39,17 @@ async def receive_upload(
 async def _receive(part: Path, settings: ServiceSettings, body: AsyncIterator[bytes]) -> None:
     received = 0
     with part.open("wb") as file:
-        async for chunk in body:
-            received += len(chunk)
-            if received > settings.upload_bytes:
-                raise HTTPException(413, _too_large(settings))
-            space = os.statvfs(part.parent)
-            if space.f_bavail * space.f_frsize < LEAST_FREE_BYTES:
-                raise HTTPException(507, "the service's disk is nearly full; free some space and upload again")
-            await asyncio.to_thread(file.write, chunk)
+        try:
+            async for chunk in body:
+                received += len(chunk)
+                if received > settings.upload_bytes:
+                    raise HTTPException(413, _too_large(settings))
+                space = os.statvfs(part.parent)
+                if space.f_bavail * space.f_frsize < LEAST_FREE_BYTES:
+                    raise HTTPException(507, "the service's disk is nearly full; free some space and upload again")
+                await asyncio.to_thread(file.write, chunk)
+        except ClientDisconnect as error:
+            raise HTTPException(400, "the upload broke off") from error
     if not received:
         raise HTTPException(400, "the upload is empty; send the file as the request's body")
 

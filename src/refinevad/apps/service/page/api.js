@@ -37,8 +37,10 @@ export async function api(path, { method = "GET", body, query } = {}) {
 async function sentence(response) {
   try {
     const { detail } = await response.json();
-    if (typeof detail === "string")
-      return detail.charAt(0).toUpperCase() + detail.slice(1) + (/[.!?]$/.test(detail) ? "" : ".");
+    if (typeof detail === "string") {
+      const begun = /^[a-z]+[ ,]/.test(detail) ? detail.charAt(0).toUpperCase() + detail.slice(1) : detail;
+      return begun + (/[.!?]$/.test(detail) ? "" : ".");
+    }
   } catch {
     /* no JSON: say what is known */
   }

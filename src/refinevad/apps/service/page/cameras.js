@@ -88,17 +88,15 @@ export async function show(root) {
         field("User name", el("input", { name: "username", autocomplete: "off" }), "where the camera asks for one"),
         field("Password", el("input", { name: "password", type: "password", autocomplete: "new-password" })),
       ],
-      { submit: "Add" },
+      {
+        submit: "Add",
+        act: (form) =>
+          api("/cameras", { method: "POST", body: Object.fromEntries([...form].filter(([, value]) => value)) }),
+      },
     );
     if (!given) return;
-    const body = Object.fromEntries([...given].filter(([, value]) => value));
-    try {
-      await api("/cameras", { method: "POST", body });
-      toast(`${body.name} is being connected.`);
-    } catch (error) {
-      toast(error.message, "bad");
-    }
-    refresh();
+    toast(`${given.get("name")} is being connected.`);
+    quietly();
   }
 
   const quietly = () => refresh().catch(() => {}); // the line on top says when the link is lost

@@ -47,26 +47,43 @@ export function toast(text, kind = "") {
   setTimeout(() => node.remove(), kind === "bad" ? 9000 : 4500);
 }
 
-/** A modal dialog with a form; resolves to its FormData, or null when it was left. */
-export function ask(title, fields, { submit = "OK", danger = false, text = "" } = {}) {
+/**
+ * A modal dialog with a form; resolves to its FormData, or null when it was left. With `act`, an async function of the
+ * FormData, it stays open and says why when that fails, so that nothing has to be typed again.
+ */
+export function ask(title, fields, { submit = "OK", danger = false, text = "", act = null } = {}) {
   return new Promise((resolve) => {
     const dialog = el("dialog", { class: "card dialog", "aria-labelledby": "dialog-title" });
+    const send = el("button", { type: "submit", class: danger ? "tool primary danger" : "tool primary" }, submit);
+    const cancel = el("button", { type: "button", class: "tool", onclick: () => dialog.close() }, "Cancel");
+    const trouble = el("p", { class: "trouble", role: "alert" });
     const form = el(
       "form",
-      { method: "dialog" },
+      {},
       el("h2", { id: "dialog-title" }, title),
       text ? el("p", { class: "note" }, text) : null,
       ...fields,
-      el(
-        "p",
-        { class: "actions" },
-        el("button", { type: "button", class: "tool", onclick: () => dialog.close() }, "Cancel"),
-        el("button", { type: "submit", class: danger ? "tool primary danger" : "tool primary", value: "ok" }, submit),
-      ),
+      trouble,
+      el("p", { class: "actions" }, cancel, send),
     );
+    let given = null;
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const data = new FormData(form);
+      send.disabled = true;
+      trouble.textContent = "";
+      try {
+        await act?.(data);
+        given = data;
+        dialog.close();
+      } catch (error) {
+        trouble.textContent = error.message;
+      }
+      send.disabled = false;
+    });
     dialog.append(form);
     dialog.addEventListener("close", () => {
-      resolve(dialog.returnValue === "ok" ? new FormData(form) : null);
+      resolve(given);
       dialog.remove();
     });
     document.body.append(dialog);

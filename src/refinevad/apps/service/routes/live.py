@@ -25,10 +25,8 @@ async def live(socket: WebSocket) -> None:
     client = here.feed.join()
     sending = asyncio.create_task(_send(socket, here, client))
     try:
-        while True:
-            await socket.receive_text()
-    except WebSocketDisconnect:
-        pass
+        while (await socket.receive())["type"] != "websocket.disconnect":
+            pass
     finally:
         sending.cancel()
         here.feed.leave(client)
