@@ -30,7 +30,7 @@ def test_two_cameras_with_the_default_encoder_score_as_detect_does(tmp_path: Pat
     for camera in watch_config([str(film) for film in films], tmp_path / "run").cameras:
         engine.add(camera)
     engine.start()
-    assert engine.wait(200)
+    assert engine.wait(200.0)
     engine.stop()
     detector = Detector.open(tmp_path / "run", WindowRule(3.2, 1.28))
     for film in films:
