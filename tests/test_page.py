@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,6 +34,7 @@ FLAGS = ["--no-sandbox", "--no-first-run", *(f"--disable-{service}" for service 
 FAKES = Path(__file__).with_name("fakes.py")
 SECOND_MS = 1000
 PATIENCE_MS = 60 * SECOND_MS  # of a machine that does much else
+NOTHING = re.compile(r"\b(null|undefined|NaN|\[object)\b")  # what scripts show by mistake
 UNNAMED = """[...document.querySelectorAll('button, a, input, select, video, canvas[role]')]
   .filter(e => e.checkVisibility() && !(e.textContent.trim() || e.ariaLabel || e.closest('label') || e.title))
   .map(e => e.outerHTML)"""
@@ -275,6 +277,7 @@ def test_a_file_is_dropped_in_and_its_result_opens(visit: Visit, tmp_path: Path)
     row.get_by_role("link", name="Open my clip.mp4").click()
     sync_api.expect(page.locator(".verdict")).to_contain_text("1 event")
     page.locator(".plot canvas").wait_for()
+    assert not NOTHING.search(page.locator("main").inner_text())
     until(lambda: page.locator("video").evaluate("v => v.videoWidth") == 160, "the video does not load")
     page.reload()
     sync_api.expect(page.get_by_role("heading", name="my clip.mp4")).to_be_visible()
@@ -292,6 +295,7 @@ def test_a_phone_shows_every_view_whole(
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
         unnamed = page.evaluate(UNNAMED)
         assert unnamed == [], view
+        assert not NOTHING.search(page.locator("main").inner_text()), view
     level = page.evaluate("getComputedStyle(document.body).backgroundColor").strip("rgb()").split(",")
     assert (max(map(int, level)) < 60) == (scheme == "dark")
     visit.context.close()

@@ -67,7 +67,7 @@ export async function showResult(root, id) {
     video.play().catch(() => {});
     screen.scrollIntoView({ block: "nearest", behavior: "smooth" });
   };
-  root.append(
+  const parts = [
     back,
     el("h1", {}, job.name),
     el(
@@ -103,7 +103,8 @@ export async function showResult(root, id) {
           ),
         )
       : null,
-  );
+  ];
+  root.append(...parts.filter(Boolean));
   const { start_s, score: values } = found.curve;
   let chart = null;
   const say = (index) =>
