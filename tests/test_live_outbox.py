@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from live_cases import ListSink, envelope
+from refinevad.apps.live.backoff import backoff_s
 from refinevad.apps.live.clock import ManualClock, SystemClock
-from refinevad.apps.live.courier import Courier, Dispatch, backoff_s
+from refinevad.apps.live.courier import Courier, Dispatch
 from refinevad.apps.live.outbox import Outbox
 from refinevad.apps.live.sinks.base import DeliveryError, Envelope, RefusedError
 from refinevad.errors import InputError

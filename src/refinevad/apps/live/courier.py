@@ -10,18 +10,13 @@ import random
 import threading
 from collections.abc import Callable, Iterable
 
+from refinevad.apps.live.backoff import LONGEST_PAUSE_S, backoff_s
 from refinevad.apps.live.clock import Clock
 from refinevad.apps.live.outbox import Entry, Outbox, OutboxError
 from refinevad.apps.live.sinks.base import DeliveryError, Envelope, RefusedError, ScoreSink, Sink
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_ASKED_S = 1.0, 60.0, 3600.0
+LONGEST_ASKED_S = 3600.0
 IDLE_S = 1.0  # an idle courier looks again by itself, should a wake-up be missed
-
-
-def backoff_s(failures: int, chance: float) -> float:
-    """Pause after so many failures in a row; `chance` in [0, 1) takes up to half of it away."""
-    longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(failures - 1, 30))
-    return longest * (1.0 - 0.5 * chance)
 
 
 class Courier:
