@@ -58,15 +58,20 @@ class Program:
     def start(self) -> None:
         assert self.process is None, "already started"
         quiet = subprocess.DEVNULL
-        self.process = subprocess.Popen(self.command, stdout=quiet, stderr=quiet, stdin=quiet, user=self.user, cwd="/")
+        self.process = subprocess.Popen(
+            self.command, stdout=quiet, stderr=quiet, stdin=quiet, user=self.user, cwd="/", start_new_session=True
+        )
         process = self.process
         wait_until(lambda: listens(self.port) or process.poll() is not None, f"{self.command[0]} on {self.port}")
         assert process.poll() is None, f"{self.command[0]} ended with {process.returncode}"
 
     def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """End it, at once by default."""
+        """End it, at once by default: then its children too, which would go on serving for a while."""
         if self.process is not None:
-            self.process.send_signal(how)
+            if how is signal.SIGKILL:
+                os.killpg(self.process.pid, how)
+            else:
+                self.process.send_signal(how)
             self.process.wait(PATIENCE_S)
             self.process = None
 

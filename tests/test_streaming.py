@@ -149,7 +149,7 @@ def assert_equal(outputs: list[StreamOutput], detection: Detection) -> None:
     start, end = (np.concatenate([getattr(o.segments, name) for o in outputs]) for name in ("start_s", "end_s"))
     close(start, detection.timeline.time_bounds[:-1], 1e-9)
     close(end, detection.timeline.time_bounds[1:], 1e-9)
-    assert_same(follow([u for o in outputs for u in o.updates]), list(detection.events))
+    assert_same(follow([u for o in outputs for u in o.updates]), list(detection.events), 1e-5)
 
 
 @settings(deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -40,13 +40,15 @@ def follow(updates: list[EventUpdate]) -> list[Event]:
     return [ended[number] for number in sorted(ended)]
 
 
-def assert_same(found: list[Event], expected: list[Event]) -> None:
-    assert len(found) == len(expected)
+def assert_same(found: list[Event], expected: list[Event], tolerance: float = 1e-12) -> None:
+    """Equal events; of scores that differ within a tolerance, the place of the peak may be another."""
+    assert [(event.start_s, event.end_s, event.category) for event in found] == [
+        (event.start_s, event.end_s, event.category) for event in expected
+    ]
     for one, other in zip(found, expected, strict=True):
-        assert (one.start_s, one.end_s, one.peak, one.peak_s, one.category) == (
-            *(other.start_s, other.end_s, other.peak, other.peak_s, other.category),
-        )
-        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-12)
+        assert one.peak == pytest.approx(other.peak, abs=tolerance)
+        assert one.peak_s == other.peak_s or tolerance > 1e-12
+        assert one.probabilities == pytest.approx(other.probabilities, abs=tolerance)
 
 
 @given(st.data(), st.integers(0, 60), st.integers(0, 2**32 - 1))
