@@ -167,6 +167,20 @@ def test_relative_positions_tell_distances_apart_by_powers_of_two() -> None:
         assert reference.bucket(distance) == 12 + power
 
 
+@torch.no_grad()
+def test_long_attention_equals_the_reference_and_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From LONG segments on, scoring reads the biases from a view with its queries reversed."""
+    model, (bag,) = random_model(config(layers=2), 6), random_bags([13], 6, 6)
+    expected = reference.run(bag, arrays(model), followed(model.config)).logits
+    monkeypatch.setattr("refinevad.model.LONG", 1)
+    close(model(*padded([bag])).logits[0], expected, 1e-5)
+    equals_reference(model, random_bags([11, 2, 7], 6, 5), None, 1e-5)  # padded: the table after all
+    long = padded(random_bags([1300], 6, 7))
+    viewed = model(*long).logits
+    monkeypatch.setattr("refinevad.model.LONG", 9999)
+    torch.testing.assert_close(viewed, model(*long).logits, rtol=0.0, atol=1e-6)
+
+
 # --- what holds whatever the weights ----------------------------------------------------------------------------
 
 

@@ -36,6 +36,7 @@ Empty = Literal["zero", "mean"]
 VARIANCE_FLOOR = 1e-6  # log of a motionless video's variance stays finite
 FIXED_RATIO = 0.5  # `fixed`: TSM's constant shift, and where an untrained gate starts
 DISTANCE_BUCKETS = 12  # relative positions up to 2**11 segments apart are told apart, by powers of two
+LONG = 512  # segments from which writing the table of relative positions costs more than reversing the queries
 # below folding 2 the two borrowed parts would overlap; colder than 1e-3, a softmax of p in [0, 1] is one-hot
 _AT_LEAST = {
     "channels": 1,
@@ -274,12 +275,14 @@ class MoTAR(nn.Module):
         rank = torch.arange(channels, device=x.device, dtype=x.dtype)
         first, pair = rank + 1, torch.div(rank, 2, rounding_mode="floor") + 1
         if self.gate == "soft":
-            from_before = torch.sigmoid((reach - first) / self.temperature)
-            borrowed = torch.maximum(torch.sigmoid((reach - pair) / self.temperature), from_before)
+            # in place where it can be: writing fresh memory costs more than the arithmetic
+            from_before = (reach - first).div_(self.temperature).sigmoid_()
+            borrowed = torch.maximum((reach - pair).div_(self.temperature).sigmoid_(), from_before)
         else:
             whole = reach.floor()
             from_before, borrowed = (first <= whole).to(x.dtype), (pair <= whole).to(x.dtype)
-        return x + from_before * (before - x) + (borrowed - from_before) * (after - x), ratio
+        y = (before - x).mul_(from_before).add_(x)
+        return y.add_((after - x).mul_(borrowed - from_before)), ratio
 
 
 class RelativePosition(nn.Module):
@@ -290,12 +293,15 @@ class RelativePosition(nn.Module):
         self.bias = nn.Parameter(torch.zeros(heads, 2 * DISTANCE_BUCKETS + 1))
 
     def forward(self, segments: int) -> Float[Tensor, "head segment segment"]:
-        # every row of the table is a stretch of one line of 2 T - 1 distances
+        return self.backwards(segments).flip(1)
+
+    def backwards(self, segments: int) -> Float[Tensor, "head segment segment"]:
+        """The table with its last row first: a view, since each row is a stretch of one line of 2 T - 1 distances."""
         distance = torch.arange(1 - segments, segments, device=self.bias.device)
         # bit length of |distance|, exact in float64
         power = torch.frexp(distance.abs().double()).exponent.clamp(max=DISTANCE_BUCKETS)
         line = self.bias[:, distance.sign() * power + DISTANCE_BUCKETS]
-        return line.unfold(1, segments, 1).flip(1)
+        return line.unfold(1, segments, 1)
 
 
 class EncoderBlock(nn.Module):
@@ -323,14 +329,27 @@ class EncoderBlock(nn.Module):
         videos, segments, width = h.shape
         heads = self.query_key_value(self.attention_norm(h)).view(videos, segments, 3, self.heads, -1)
         query, key, value = heads.permute(2, 0, 3, 1, 4)
-        visible = mask[:, None, None, :]
-        bias: Tensor = visible
-        if self.position is not None:
-            bias = self.position(segments)[None].masked_fill(~visible, float("-inf"))
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        mixed = self._attend(query, key, value, mask)
         h = h + self.dropout(self.out(mixed.transpose(1, 2).reshape(videos, segments, width)))
         encoded: Tensor = h + self.dropout(self.feed_forward(h))
         return encoded
+
+    def _attend(
+        self,
+        query: Float[Tensor, "video head segment part"],
+        key: Float[Tensor, "video head segment part"],
+        value: Float[Tensor, "video head segment part"],
+        mask: Bool[Tensor, "video segment"],
+    ) -> Float[Tensor, "video head segment part"]:
+        segments, visible = mask.shape[1], mask[:, None, None, :]
+        if self.position is None:
+            return F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
+        if segments < LONG or torch.is_grad_enabled() or query.device.type != "cpu" or not mask.all():
+            bias = self.position(segments)[None].masked_fill(~visible, float("-inf"))
+            return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        # the same numbers without the table, which for a window of 4,096 is 268 MB and slower to write than to use
+        bias = self.position.backwards(segments)[None]
+        return F.scaled_dot_product_attention(query.flip(2), key, value, attn_mask=bias).flip(2)
 
 
 class Injection(nn.Module):
