@@ -179,7 +179,8 @@ def add_events(service: Service, count: int) -> list[str]:
 def test_the_wall_shows_pictures_scores_and_the_event(visit: Visit) -> None:
     page = visit.open("cameras")
     tile = page.locator(".tile[data-camera=street]")
-    sync_api.expect(tile).to_have_class("tile card has-picture alarmed", timeout=PATIENCE_MS)
+    for state in ("has-picture", "alarmed"):  # in the order in which they come true
+        sync_api.expect(tile).to_have_class(re.compile(rf"\b{state}\b"), timeout=PATIENCE_MS)
     sync_api.expect(tile.locator(".state")).to_have_text("live")
     assert tile.locator("img").evaluate("picture => picture.naturalWidth") == 160
     painted = "c => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size"

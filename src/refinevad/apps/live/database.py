@@ -1,5 +1,7 @@
 """The database: SQLite in WAL mode by default, PostgreSQL by URL; brought to the newest schema when it is opened."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,7 @@ from refinevad.errors import InputError, RefineVADError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_WAIT_MS = 10_000
+_LOCK_PAUSE_S = 0.01
 _MIGRATION_LOCK = 0x5EF1_4EAD  # any number of our own: PostgreSQL's name for "one of us is migrating"
 _POSTGRES = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
@@ -134,6 +137,19 @@ def _check(text: str) -> URL:
     return url
 
 
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn WAL on. In a new file that does not wait for others who turn it on too, whatever the busy timeout."""
+    until = time.monotonic() + _LOCK_WAIT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_LOCK_PAUSE_S)
+
+
 def _prepare_sqlite(engine: Engine) -> None:
     """WAL: readers never wait for the writer. Writers take the lock when they begin, so that none fails half-way."""
 
@@ -142,7 +158,7 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.isolation_level = None  # the driver must not begin transactions of its own
         connection.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT_MS}")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts only before the first table is made
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the last moments, never the file
         connection.execute("PRAGMA foreign_keys = ON")
 
