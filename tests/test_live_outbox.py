@@ -1,6 +1,8 @@
 """The outbox and its couriers: order, bounds, patience, and what a killed process leaves behind."""
 
+import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import defaultdict
@@ -137,6 +139,51 @@ def test_a_bad_event_does_not_hold_up_the_others(outbox: Outbox) -> None:
         clock.advance(courier.step() or 0.0)
     assert [(item["event_id"], item["kind"]) for item in sink.taken] == [("good", "new"), ("good", "end")]
     assert outbox.waiting() == {"list": 2}
+
+
+def test_hundreds_of_bad_events_do_not_hold_up_those_after_them(outbox: Outbox) -> None:
+    class Picky(ListSink):
+        tried = 0
+
+        def deliver(self, envelope: Envelope) -> None:
+            self.tried += 1
+            if envelope["event_id"].startswith("bad"):
+                raise DeliveryError("500")
+            super().deliver(envelope)
+
+    clock, sink = ManualClock(), Picky()
+    courier = Courier(sink, outbox, clock, chance=lambda: 0.0)
+    for number in range(250):
+        outbox.put(envelope(event=f"bad{number}"), ["list"])
+    outbox.put(envelope(event="good"), ["list"])
+    while not sink.taken:
+        clock.advance(courier.step() or 0.0)
+    assert sink.tried == 251  # each once before any a second time
+    # who comes after they have all been tried comes first, after a restart too
+    outbox.put(envelope(event="later"), ["list"])
+    outbox.close()
+    again = Courier(sink, Outbox(outbox.path), clock, chance=lambda: 0.0)
+    again.step()
+    assert [item["event_id"] for item in sink.taken] == ["good", "later"]
+
+
+def test_a_box_of_an_older_version_is_read_on(tmp_path: Path) -> None:
+    path, item = tmp_path / "outbox.db", envelope()
+    with sqlite3.connect(path) as old:
+        old.executescript(
+            "CREATE TABLE entry (number INTEGER PRIMARY KEY AUTOINCREMENT, sink TEXT NOT NULL, event TEXT NOT NULL, "
+            "envelope_id TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (sink, envelope_id));"
+        )
+        old.execute(
+            "INSERT INTO entry (sink, event, envelope_id, body) VALUES ('list', 'e1', ?, ?)",
+            (item["id"], json.dumps(item)),
+        )
+    old.close()
+    box, sink = Outbox(path), ListSink()
+    assert Courier(sink, box, ManualClock()).step() == 0.0
+    assert sink.taken == [item]
+    box.close()
+    Outbox(path).close()  # nor does it mind a second time
 
 
 def test_a_refused_envelope_goes_and_is_counted(outbox: Outbox) -> None:

@@ -2,8 +2,8 @@
 
 After a failure the whole sink rests: 1 s, 2 s, 4 s ... up to a minute, each cut by up to a half at random, so that
 many couriers do not return together; a receiver that says when (Retry-After, a rate limit) is believed, up to an hour.
-The envelope that failed goes behind those of other events, so that one bad event does not hold the rest up. All
-durations are monotonic.
+The envelope that failed goes behind those of other events, so that bad events, however many, do not hold the rest up
+by more than a pause. All durations are monotonic.
 """
 
 import random
@@ -35,7 +35,6 @@ class Courier:
         self.delivered = self.failed = self.refused = 0
         self._failures = 0  # in a row
         self._resting_until = clock.monotonic()
-        self._behind: dict[int, int] = {}  # entry -> attempts: those that failed come after the others
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -44,11 +43,10 @@ class Courier:
         rest = self._resting_until - self._clock.monotonic()
         if rest > 0:
             return rest
-        entries = self._outbox.heads(self.sink.name)
-        if not entries:
-            self._behind.clear()
+        heads = self._outbox.heads(self.sink.name, limit=1)
+        if not heads:
             return None
-        entry = min(entries, key=lambda entry: (self._behind.get(entry.number, 0), entry.number))
+        entry = heads[0]
         try:
             self.sink.deliver(entry.envelope)
         except RefusedError as error:
@@ -60,7 +58,6 @@ class Courier:
         else:
             self.delivered += 1
             self._outbox.acknowledge(entry)
-        self._behind.pop(entry.number, None)
         self._failures = 0
         return 0.0
 
@@ -70,7 +67,7 @@ class Courier:
         else:
             self.failed += 1
             self._failures += 1
-            self._behind[entry.number] = self._behind.get(entry.number, 0) + 1
+            self._outbox.postpone(entry)
             pause = backoff_s(self._failures, self._chance())
             if self._failures == 1:
                 self._tell(f"{self.sink.name}: {error}; kept and tried again")

@@ -3,8 +3,9 @@
 A SQLite file of its own, because the database may be what is down. An envelope is written before anyone tries to
 deliver it and removed after its sink has acknowledged it; so nothing is lost when a broker is away or the process is
 killed, and something may be delivered twice: envelopes carry an id. Of one event a sink gets its envelopes in
-order: only the oldest left is ever handed out. The box is bounded by count; when it is full the oldest envelope
-goes, whatever its sink, and is counted.
+order: only the oldest left is ever handed out, and of several events the one tried least often, so that no number of
+events which a receiver cannot take holds up the others. The box is bounded by count; when it is full the oldest
+envelope goes, whatever its sink, and is counted.
 """
 
 import json
@@ -27,11 +28,13 @@ CREATE TABLE IF NOT EXISTS entry (
     event TEXT NOT NULL,
     envelope_id TEXT NOT NULL,
     body TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
     UNIQUE (sink, envelope_id)
 );
 CREATE INDEX IF NOT EXISTS entry_order ON entry (sink, event, number);
 CREATE TABLE IF NOT EXISTS dropped (sink TEXT PRIMARY KEY, count INTEGER NOT NULL);
 """
+_ADD_ATTEMPTS = "ALTER TABLE entry ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0"
 
 
 class OutboxError(RefineVADError):
@@ -61,6 +64,8 @@ class Outbox:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")  # a power cut loses nothing either; events are rare
             self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+            if "attempts" not in [column[1] for column in self._connection.execute("PRAGMA table_info(entry)")]:
+                self._connection.execute(_ADD_ATTEMPTS)  # a box of an older version
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             if "locked" in reason:
@@ -115,10 +120,10 @@ class Outbox:
         connection.execute(f"DELETE FROM entry WHERE {which}", values)
 
     def heads(self, sink: str, limit: int = 100) -> list[Entry]:
-        """The oldest entry of each event for a sink, oldest first: those that may be delivered now."""
+        """The oldest entry of each event for a sink: may be delivered now; least tried first, then oldest."""
         query = (
             "SELECT number, body FROM entry WHERE number IN "
-            "(SELECT min(number) FROM entry WHERE sink = ? GROUP BY event) ORDER BY number LIMIT ?"
+            "(SELECT min(number) FROM entry WHERE sink = ? GROUP BY event) ORDER BY attempts, number LIMIT ?"
         )
         with self._transaction() as connection:
             rows = connection.execute(query, (sink, limit)).fetchall()
@@ -128,6 +133,11 @@ class Outbox:
         """Remove what was delivered."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM entry WHERE number = ?", (entry.number,))
+
+    def postpone(self, entry: Entry) -> None:
+        """Put what failed behind the other events that wait; kept over a restart."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE entry SET attempts = attempts + 1 WHERE number = ?", (entry.number,))
 
     def refuse(self, entry: Entry) -> None:
         """Remove what its receiver will never take, and count it as dropped."""
