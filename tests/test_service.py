@@ -301,6 +301,7 @@ def test_an_added_camera_outlives_a_restart_and_its_password_stays_unseen(house:
     Watch(again, ChangeLog(file), [], house.run).start(house.told.append)
     assert again.watched["yard"].source.url == "rtsp://viewer:p%40ss%2Fw@10.0.0.7/b"
     assert again.watched["yard"].threshold == 0.4
+    assert again.watched["yard"].source.by_api  # bounded as before
     assert house.told == []
 
 
@@ -317,6 +318,11 @@ def test_an_added_camera_outlives_a_restart_and_its_password_stays_unseen(house:
         "footage/../changes.json",
         "rtsp://",
         "rtsp://host/\x00",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://2852039166/",
+        "rtsp://[fe80::1]/a",
+        "http://0.0.0.0:8600/",
+        "rtsp://239.1.2.3/a",
         "",
     ],
 )

@@ -4,15 +4,19 @@ FFmpeg reads far more than videos: `concat:`, `subfile,`, `data:`, playlists tha
 things keep it to what was meant: only known schemes come through; `protocol_whitelist` and, for files,
 `format_whitelist` bound what it opens on its own; a file is handed over as `file:` and an absolute path, so that
 no name is taken for a protocol.
+
+An address that came in by the API is bounded further: its host is looked at each time it is opened (hosts.py), and
+nothing that an answer names is followed, neither a redirect nor a playlist.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
+from refinevad.apps.live.hosts import Resolve, addresses_of, require_ordinary_host
 from refinevad.apps.live.secret import Secret
 from refinevad.errors import InputError
 
@@ -21,6 +25,7 @@ NETWORK: tuple[Scheme, ...] = ("rtsp", "rtsps", "http", "https")
 TIMEOUT_S = 10.0  # without a byte for so long, the connection counts as lost
 
 _DEVICE = re.compile(r"/dev/video\d{1,3}")
+_PLACE = re.compile(r"(\[[\w.:%]+\]|[\w.%-]+)(:\d*)?")  # all else is read differently by different programs
 _HAS_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _IN_TEXT = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*)://[^\s'\"<>]+")
 _OPEN_QUERY = frozenset(
@@ -40,11 +45,18 @@ _PROTOCOLS: dict[Scheme, str] = {
 
 @dataclass(frozen=True)
 class Address:
-    """Where pictures come from. `url` is for FFmpeg alone and may hold a password; `shown` is for everything else."""
+    """Where pictures come from.
+
+    Attributes:
+        shown: for everything but FFmpeg.
+        url: for FFmpeg alone; it may hold a password.
+        by_api: someone gave it through the API, who need not be the operator.
+    """
 
     scheme: Scheme
     shown: str
     url: str = field(repr=False)
+    by_api: bool = False
 
     def __str__(self) -> str:
         return self.shown
@@ -74,7 +86,14 @@ class Address:
             options |= {"rtsp_transport": "tcp", "timeout": microseconds, "allowed_media_types": "video"}
         elif self.scheme in ("http", "https"):
             options |= {"rw_timeout": microseconds, "format_whitelist": f"{_CONTAINERS},hls"}
+            if self.by_api:
+                options |= {"max_redirects": "0", "format_whitelist": _CONTAINERS}
         return options
+
+    def require_allowed(self, resolve: Resolve = addresses_of) -> None:
+        """Look at the host of an address that came in by the API. Raises InputError where it may not be reached."""
+        if self.by_api and self.scheme in NETWORK:
+            require_ordinary_host(urlsplit(self.url).hostname or "", resolve)
 
 
 def parse_address(
@@ -88,7 +107,8 @@ def parse_address(
 
     Args:
         roots: where given (addresses that come in by the API), a file must lie inside one of these folders, after
-            links are followed, and devices are refused; None: the operator's own command line or configuration.
+            links are followed, devices are refused, and the address is marked `by_api`; None: the operator's own
+            command line or configuration.
         username, password: put into a network URL.
 
     Raises:
@@ -108,7 +128,7 @@ def parse_address(
         return _file(text, roots)
     for known in NETWORK:
         if scheme == known:
-            return _network(known, text, username, password)
+            return replace(_network(known, text, username, password), by_api=roots is not None)
     raise InputError(
         f"{_mask_url(text)}: scheme '{scheme}' is not opened; use file, {', '.join(NETWORK)} or /dev/videoN"
     )
@@ -149,7 +169,8 @@ def _network(scheme: Scheme, text: str, username: str | None, password: Secret |
         host, port = parts.hostname, parts.port
     except ValueError:
         raise InputError(f"{_mask_url(text)} is no URL; {advice}") from None
-    if not host or any(letter.isspace() for letter in text):
+    place = parts.netloc.rpartition("@")[2]
+    if not host or not _PLACE.fullmatch(place) or any(letter.isspace() for letter in text):
         raise InputError(f"{_mask_url(text)} names no host or has spaces in it; {advice}")
     if username is not None:
         if parts.username is not None:

@@ -120,7 +120,7 @@ class Outbox:
         connection.execute(f"DELETE FROM entry WHERE {which}", values)
 
     def heads(self, sink: str, limit: int = 100) -> list[Entry]:
-        """The oldest entry of each event for a sink: may be delivered now; least tried first, then oldest."""
+        """The oldest entry of each event for a sink, which may go out now; least tried first, then oldest."""
         query = (
             "SELECT number, body FROM entry WHERE number IN "
             "(SELECT min(number) FROM entry WHERE sink = ? GROUP BY event) ORDER BY attempts, number LIMIT ?"

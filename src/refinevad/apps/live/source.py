@@ -26,6 +26,7 @@ _FALLBACK_RATE_HZ = 25.0
 _UNSTAMPED = frozenset(("mjpeg", "mpjpeg", "h264", "hevc", "m4v", "mpegvideo"))  # formats without time stamps
 _NAP_S = 0.25
 _MOST_STUMBLES = 100  # reads in a row that fail before a recording counts as over
+_BOUNDED = "; redirects and playlists are followed only for cameras of the operator's cameras.toml"
 _MOST_PIXELS = 8192 * 8192
 
 
@@ -71,6 +72,11 @@ class Source:
         import av
 
         address = self.address
+        bounded = address.by_api and address.scheme in ("http", "https")
+        try:
+            address.require_allowed()  # each time: a name may lead elsewhere by now
+        except InputError as error:
+            raise SourceLostError(str(error)) from error
         try:
             container = av.open(
                 address.url,
@@ -82,7 +88,7 @@ class Source:
         except (av.error.FFmpegError, OSError, ValueError) as error:
             said = f"not a video that FFmpeg can read: {address} ({_reason(error)}); copy or convert it again"
             # without the error itself: it holds the password
-            raise self._refusal(f"{address}: {_reason(error)}" if address.live else said) from None
+            raise self._refusal(f"{address}: {_reason(error)}{_BOUNDED * bounded}" if address.live else said) from None
         if not container.streams.video:
             container.close()
             raise self._refusal(f"no video stream in {address}")

@@ -41,7 +41,7 @@ class Watch:
         cameras = [camera for name, camera in self._configured.items() if name not in changes.removed]
         for name, address in changes.added.items():
             try:
-                cameras.append(self._made(name, parse_address(address)))
+                cameras.append(self._made(name, replace(parse_address(address), by_api=True)))
             except InputError as error:
                 tell(f"camera {name!r}, added in the browser: {error}; left out")
         for camera in cameras:

@@ -32,6 +32,7 @@ def add_camera(here: Here, new: NewCamera) -> CameraOut:
         raise InputError(f"one service watches at most {MOST_CAMERAS} cameras; remove one, or start another service")
     password = Secret(new.password) if new.password else None
     address = parse_address(new.source, roots=here.settings.roots, username=new.username or None, password=password)
+    address.require_allowed()
     here.watch.add(new.name, address, new.threshold)
     return CameraOut.of(here.camera(new.name))
 

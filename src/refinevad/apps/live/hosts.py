@@ -1,0 +1,68 @@
+"""Hosts that an address given by the API must not lead to, whatever their name says.
+
+A service can reach what the person who adds a camera cannot: above all the link-local address at which clouds hand out
+a machine's credentials. So a host is resolved first, as FFmpeg will, and each of its addresses looked at. The
+operator's own configuration is not held against this.
+"""
+
+import socket
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from refinevad.errors import InputError
+
+Resolve = Callable[[str], Iterable[str]]
+_NAT64 = ip_network("64:ff9b::/96")
+_THIS_NETWORK = ip_network("0.0.0.0/8")  # 0.0.0.0 reaches this machine
+# clouds' metadata services outside of 169.254.0.0/16 and fe80::/10
+_METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")))
+
+
+def addresses_of(host: str) -> list[str]:
+    """Every address of a name, or of the many spellings of a number. Raises InputError where there is none."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"host {host} is not known here; check the name, or give its address") from error
+    return [str(place[0]) for *_, place in found]
+
+
+def require_ordinary_host(host: str, resolve: Resolve = addresses_of) -> None:
+    """Pass a host all of whose addresses are of one machine in a network, this one included.
+
+    Raises:
+        InputError: it is not known, or one of its addresses is link-local, multicast, unspecified, broadcast or a
+            cloud's metadata service.
+    """
+    for text in resolve(host):
+        kind = _kind(ip_address(text.partition("%")[0]))
+        if kind is not None:
+            what = f"{host} is" if host == text else f"{host} leads to {text},"
+            raise InputError(f"{what} {kind}; such an address can only be watched from the operator's cameras.toml")
+
+
+def _kind(address: IPv4Address | IPv6Address) -> str | None:
+    """What is wrong with an address; None: nothing."""
+    inner = _inner(address)
+    if inner is not None:
+        return _kind(inner)
+    if address in _METADATA:
+        return "a cloud's metadata service"
+    if address.is_link_local:
+        return "a link-local address"
+    if address.is_multicast:
+        return "a multicast address"
+    if address.is_unspecified or (address.version == 4 and address in _THIS_NETWORK):
+        return "an unspecified address"
+    if address.version == 4 and address.is_reserved:
+        return "a reserved or broadcast address"
+    return None
+
+
+def _inner(address: IPv4Address | IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that an IPv6 address stands for."""
+    if not isinstance(address, IPv6Address):
+        return None
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour

@@ -1,0 +1,77 @@
+"""Hosts that the API must not lead to: by every spelling, by name, and looked up anew at each opening."""
+
+import socket
+from dataclasses import replace
+
+import pytest
+
+from refinevad.apps.live.addresses import parse_address
+from refinevad.apps.live.hosts import addresses_of, require_ordinary_host
+from refinevad.apps.live.source import Source, SourceLostError
+from refinevad.errors import InputError
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254",  # RFC 3927, and where clouds hand out credentials
+        "2852039166",  # 169 * 2**24 + 254 * 2**16 + 169 * 2**8 + 254
+        "0xa9fea9fe",
+        "0251.0376.0251.0376",
+        "169.254.43518",
+        "fe80::1",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",  # RFC 6052
+        "2002:a9fe:a9fe::1",  # RFC 3056
+        "fd00:ec2::254",
+        "100.100.100.200",
+        "0.0.0.0",
+        "0",
+        "::",
+        "224.0.0.1",
+        "239.255.255.250",
+        "ff02::1",
+        "255.255.255.255",
+    ],
+)
+def test_no_spelling_leads_there(host: str) -> None:
+    with pytest.raises(InputError, match=r"only be watched from the operator's cameras\.toml"):
+        require_ordinary_host(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["10.0.0.5", "192.168.1.9", "127.0.0.1", "::1", "8.8.8.8", "fd12::1", "169.253.255.255"]
+)
+def test_machines_in_a_network_are_reached(host: str) -> None:
+    require_ordinary_host(host)
+
+
+def test_every_address_of_a_name_is_looked_at() -> None:
+    require_ordinary_host("camera", lambda name: ["10.0.0.5", "10.0.0.6"])
+    with pytest.raises(InputError, match=r"camera leads to 169\.254\.1\.1, a link-local address"):
+        require_ordinary_host("camera", lambda name: ["10.0.0.5", "169.254.1.1"])
+    with pytest.raises(InputError, match="not known here"):
+        require_ordinary_host("no-such-host.invalid")  # RFC 2606: never there
+    assert "127.0.0.1" in addresses_of("localhost")
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "rtsps", "http", "https"])
+def test_only_what_came_in_by_the_api_is_held_against_it(scheme: str) -> None:
+    text = f"{scheme}://user:pw@169.254.169.254/latest"
+    parse_address(text).require_allowed()  # the operator's own
+    with pytest.raises(InputError, match="link-local") as refused:
+        parse_address(text, roots=[]).require_allowed()
+    assert "pw" not in str(refused.value)
+    for odd in (f"{scheme}://10.0.0.5\\@169.254.169.254/", f"{scheme}://10.0.0.5*/", f"{scheme}://[::1]169.254.1.1/"):
+        with pytest.raises(InputError):  # which of them is the host, programs disagree
+            parse_address(odd, roots=[]).require_allowed()
+
+
+def test_a_name_is_looked_up_at_each_opening(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that was ordinary when the camera was added, and leads elsewhere now."""
+    address = replace(parse_address("http://camera.example/a.mp4"), by_api=True)
+    address.require_allowed(lambda name: ["10.0.0.5"])
+    place = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 0))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [place])
+    with pytest.raises(SourceLostError, match="link-local"):
+        Source(address, stall_s=1.0)
