@@ -45,7 +45,7 @@ class RateMeter:
 
 
 class Camera:
-    """One camera. `hear` is called under the engine's lock, as are `status` and the reading of `inbox`.
+    """One camera. `hear` is called under the roster's lock, as are `status` and the reading of `inbox`.
 
     Of segments that wait the oldest goes where there are more than `queue_segments`, and its frames are counted; a
     recording read `fast` waits instead (`has_room`).
