@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from refinevad.errors import InputError
 from refinevad.evidence import Prompts
-from refinevad.model import Empty, RefineVAD, RefineVADConfig, smooth
+from refinevad.model import Empty, RefineVAD, RefineVADConfig, channel_statistics, smooth
 from refinevad.options import check_options
 from refinevad.peers.base import HeadOutput
 from refinevad.peers.choice import HEADS, open_head
@@ -125,9 +125,9 @@ class Contender(nn.Module):
             normal = len(self.config.categories)
             of_class = [prompts.vectors[owner == place].mean(0) for place in (normal, *range(normal))]
             self.head.fit_text(F.normalize(torch.stack(of_class), dim=-1))
-        real = x[mask][..., self.selected]
-        self.input_mean.copy_(real.mean(0))
-        self.input_scale.copy_(real.std(0, unbiased=False).clamp_min(1e-4))
+        mean, scale = channel_statistics(x, mask, self.selected)
+        self.input_mean.copy_(mean)
+        self.input_scale.copy_(scale)
 
     def forward(
         self,

@@ -16,6 +16,7 @@ from refinevad.files import atomic_write
 from refinevad.timeline import Timeline
 
 FORMAT = "refinevad-features-1"
+_STORED = {"F16": np.float16, "F32": np.float32}  # safetensors' names of what `save_features` writes
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,46 @@ def save_features(path: Path, features: Features) -> None:
         save_file(arrays, partial, metadata=header)
 
 
+class StoredFeatures(Features):
+    """A video whose values stay on disk: whoever asks for them reads them, whole and checked, as `load_features`."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises InputError for anything but refinevad's features, whole."""
+        with _open(path) as file:
+            provenance, timeline = _provenance(path, file.metadata()), _timeline(path, file)
+        object.__setattr__(self, "path", path)
+        object.__setattr__(self, "timeline", timeline)
+        object.__setattr__(self, "provenance", provenance)
+
+    path: Path
+
+    @property
+    def values(self) -> Float[np.ndarray, "segment channel"]:
+        """One vector a segment."""
+        return load_features(self.path).values
+
+
+def map_values(path: Path) -> Float[np.ndarray, "segment channel"]:
+    """Map stored values into memory as they lie, float16 or float32, unchecked: pages are read when they are used.
+
+    Raises:
+        InputError: missing, or no refinevad features.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            described = json.loads(file.read(length))["values"]
+        begin, end = described["data_offsets"]
+        array = np.memmap(path, _STORED[described["dtype"]], "r", 8 + length + begin, tuple(described["shape"]))
+    except FileNotFoundError as error:
+        raise InputError(f"features not found: {path}; run refinevad extract first") from error
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
+        raise InputError(f"features {path} cannot be read ({error}); extract them again") from error
+    if array.nbytes != end - begin:
+        raise InputError(f"features {path} are not whole; extract them again")
+    return array
+
+
 def read_provenance(path: Path) -> Provenance:
     """Read the header alone. Raises InputError for anything but refinevad's features."""
     with _open(path) as file:
@@ -93,9 +134,9 @@ def load_features(path: Path) -> Features:
         provenance = _provenance(path, file.metadata())
         try:
             values = file.get_tensor("values").astype(np.float32)
-            timeline = Timeline(file.get_tensor("frame_bounds"), file.get_tensor("time_bounds"))
         except SafetensorError as error:
             raise InputError(f"features {path} are not whole ({error}); extract them again") from error
+        timeline = _timeline(path, file)
     if values.ndim != 2 or len(values) != timeline.segments:
         raise InputError(
             f"features {path} hold {values.shape} values for {timeline.segments} segments; extract them again"
@@ -116,6 +157,13 @@ def _open(path: Path) -> Any:
         raise InputError(f"features not found: {path}; run refinevad extract first") from error
     except (SafetensorError, OSError) as error:
         raise InputError(f"features {path} cannot be read ({error}); extract them again") from error
+
+
+def _timeline(path: Path, file: Any) -> Timeline:
+    try:
+        return Timeline(file.get_tensor("frame_bounds"), file.get_tensor("time_bounds"))
+    except SafetensorError as error:
+        raise InputError(f"features {path} are not whole ({error}); extract them again") from error
 
 
 def _provenance(path: Path, metadata: Mapping[str, str] | None) -> Provenance:

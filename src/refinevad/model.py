@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from refinevad.errors import InputError
@@ -37,6 +37,7 @@ VARIANCE_FLOOR = 1e-6  # log of a motionless video's variance stays finite
 FIXED_RATIO = 0.5  # `fixed`: TSM's constant shift, and where an untrained gate starts
 DISTANCE_BUCKETS = 12  # relative positions up to 2**11 segments apart are told apart, by powers of two
 LONG = 512  # segments from which writing the table of relative positions costs more than reversing the queries
+_VIDEOS_AT_ONCE, _CHANNELS_AT_ONCE = 32, 64  # bound what statistics over hundreds of videos copy
 # below folding 2 the two borrowed parts would overlap; colder than 1e-3, a softmax of p in [0, 1] is one-hot
 _AT_LEAST = {
     "channels": 1,
@@ -498,19 +499,24 @@ class RefineVAD(nn.Module):
     ) -> None:
         """Set the input's and the motion's mean and spread, and the prompts, from training videos."""
         if self.prompts is not None and prompts is not None:
-            self.prompts.fit(prompts, x[..., self.selected], mask)
-        real = x[mask][..., self.selected]
-        self.input_mean.copy_(real.mean(0))
-        self.input_scale.copy_(real.std(0, unbiased=False).clamp_min(1e-4))
-        motion = MoTAR.log_variance(self.standardise(x, mask), mask)[mask]
+            self.prompts.fit(prompts, self.look(x), mask)
+        mean, scale = channel_statistics(x, mask, self.selected)
+        self.input_mean.copy_(mean)
+        self.input_scale.copy_(scale)
+        videos = zip(torch.split(x, _VIDEOS_AT_ONCE), torch.split(mask, _VIDEOS_AT_ONCE), strict=True)
+        motion = torch.cat([MoTAR.log_variance(self.standardise(v, real), real)[real] for v, real in videos])
         self.motar.motion_mean.copy_(motion.mean())
         self.motar.motion_scale.copy_(motion.std(unbiased=False).clamp_min(1e-3))
+
+    def look(self, x: Float[Tensor, "video segment channel"]) -> Float[Tensor, "video segment selected"]:
+        """The channels the model looks at; where these are all, no copy."""
+        return x[..., self.selected] if self.config.inputs else x
 
     def standardise(
         self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]
     ) -> Float[Tensor, "video segment selected"]:
         """The channels the model looks at, to mean 0 and spread 1 over the training set; 0 where padded."""
-        standard = (x[..., self.selected] - self.input_mean) / self.input_scale
+        standard = (self.look(x) - self.input_mean) / self.input_scale
         if self.config.input_clip:
             standard = standard.clamp(-self.config.input_clip, self.config.input_clip)
         return standard * mask[..., None]
@@ -564,10 +570,19 @@ class RefineVAD(nn.Module):
         else:
             logits, categories = logits + presence_logit(evidence), evidence
         if self.prompts is not None:
-            likeness, prior = self.prompts(x[..., self.selected])
+            likeness, prior = self.prompts(self.look(x))
             logits = logits + self.config.prompt_weight * prior
             categories = categories + 0.5 * self.config.prompt_weight * likeness
         return logits, categories
+
+
+def channel_statistics(
+    x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"], selected: Int[Tensor, "selected"]
+) -> tuple[Float[Tensor, "selected"], Float[Tensor, "selected"]]:
+    """Mean and spread (at least 1e-4) over real segments of each selected channel; few channels are copied at once."""
+    blocks = (x[..., some][mask] for some in torch.split(selected, _CHANNELS_AT_ONCE))
+    found = [(real.mean(0), real.std(0, unbiased=False)) for real in blocks]
+    return torch.cat([mean for mean, _ in found]), torch.cat([spread for _, spread in found]).clamp_min(1e-4)
 
 
 def smooth(

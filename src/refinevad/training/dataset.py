@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from refinevad.errors import InputError
-from refinevad.features import Features, load_features, read_provenance, require_same_signature
+from refinevad.features import Features, StoredFeatures, load_features, read_provenance, require_same_signature
 from refinevad.files import atomic_write
 from refinevad.training.published import PublishedSet
 from refinevad.video import VIDEO_SUFFIXES
@@ -222,6 +222,16 @@ class FeatureIndex:
                 require_same_signature(loaded[0].provenance.signature, features.provenance, str(self.path(item)))
             loaded.append(features)
         return loaded
+
+    def stored(self, items: Sequence[Item]) -> list[Features]:
+        """`load` for sets of any size: headers are read now, each video's values whenever they are asked for."""
+        if self.published is not None:
+            return self.load(items)
+        found: list[Features] = []
+        for item in items:
+            found.append(StoredFeatures(self.path(item)))
+            require_same_signature(found[0].provenance.signature, found[-1].provenance, str(self.path(item)))
+        return found
 
     def channels(self) -> int:
         """Numbers a segment, read from the first item's header."""

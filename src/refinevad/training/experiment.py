@@ -14,7 +14,7 @@ from refinevad.encoders.choice import open_encoder
 from refinevad.errors import InputError
 from refinevad.events import calibrate
 from refinevad.evidence import Prompts
-from refinevad.features import Features
+from refinevad.features import Features, StoredFeatures
 from refinevad.model import RefineVAD, RefineVADConfig
 from refinevad.scores import score
 from refinevad.timeline import Timeline
@@ -35,6 +35,7 @@ from refinevad.training.dataset import (
 from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.featurize import Featurized, featurize, featurize_ucf_captions
 from refinevad.training.importing import import_features
+from refinevad.training.loading import StoredBag
 from refinevad.training.loop import Trainer
 from refinevad.training.published import CropBag, PublishedFeatures, mean_over_crops
 from refinevad.training.recipe import Recipe
@@ -114,7 +115,7 @@ def train_run(
     """
     check_trainable(items)
     chosen = {split: [item for item in items if item.split == split] for split in ("train", "val")}
-    features = {split: index.load(members) for split, members in chosen.items()}
+    features = {split: index.stored(members) for split, members in chosen.items()}
     categories = categories_of(chosen["train"])
     first = features["train"][0]
     prompts = embed_prompts(recipe, categories, features["train"])
@@ -160,6 +161,8 @@ def make_bags(
 ) -> list[Bag]:
     """Bags for a model: one a crop; tokens where it merges runs. Videos without any token are left out.
 
+    Stored features are read batch by batch; tokens and windows are made here and kept in memory.
+
     Raises:
         InputError: a label the model does not know, or crops whose runs were to be merged or cut into windows.
     """
@@ -171,6 +174,10 @@ def make_bags(
                     "published features are trained on whole, without merge_runs or a window: leave both out"
                 )
             bags += [CropBag(crop, label_vector(item.labels, config.categories)) for crop in video.crops]
+            continue
+        if isinstance(video, StoredFeatures) and not config.merge_runs and not rule.bounded:
+            if video.timeline.segments:
+                bags.append(StoredBag(video.path, label_vector(item.labels, config.categories)))
             continue
         values = merge_runs(video.values).values if config.merge_runs else video.values
         labels = label_vector(item.labels, config.categories)

@@ -21,3 +21,6 @@ class HeldFeatures(FeatureIndex):
         missing = [item for item in items if item.name not in self.held]
         self.held.update(zip((item.name for item in missing), super().load(missing), strict=True))
         return [self.held[item.name] for item in items]
+
+    def stored(self, items: Sequence[Item]) -> list[Features]:
+        return self.load(items)

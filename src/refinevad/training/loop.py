@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from refinevad.model import Output, RefineVAD, RefineVADConfig
 from refinevad.options import check_options
 from refinevad.training.bags import Bag, Batch, Shortening, balanced_batches, collate
 from refinevad.training.distributed import ALONE, Processes
+from refinevad.training.loading import read_batches
 from refinevad.training.losses import category_loss, gmm_loss, inheritance_loss, mil_loss, posterior_loss, top_k_mean
 from refinevad.training.metrics import Runs, roc_auc
 from refinevad.training.precision import Precision, autocast, check_precision, in_float32, loss_scaler
@@ -254,18 +255,26 @@ class Trainer:
 
     def _epoch(self) -> dict[str, float]:
         self.model.train()
+        batches = self.order(self.epoch)
         # an epoch's noise depends on nothing before it, and is each process's own
         torch.manual_seed(self.options.seed * 100_003 + self.epoch + 1 + self.processes.rank * 15_485_863)
         sums: dict[str, float] = {}
-        batches = list(balanced_batches(self.training, self.options.batch, self.options.seed, self.epoch))
-        draw = np.random.default_rng([self.options.seed, self.epoch, 1])  # beside the order's own
-        for indices in batches:
-            batch = make_batch([self.training[i] for i in indices], self.options.limit, self.options.shortening, draw)
-            for name, value in self._step(batch.to(self.device)).items():
+        for batch in self.batches(self.epoch, batches):
+            for name, value in self._step(batch).items():
                 sums[name] = sums.get(name, 0.0) + value / len(batches)
         return sums | {"learning_rate": float(self.schedule.get_last_lr()[0])}
 
+    def order(self, epoch: int) -> list[list[int]]:
+        """Which training bags make each batch of an epoch."""
+        return list(balanced_batches(self.training, self.options.batch, self.options.seed, epoch))
+
+    def batches(self, epoch: int, order: Sequence[Sequence[int]]) -> Iterator[Batch]:
+        """An epoch's batches on the device. Raises InputError where a bag cannot be read."""
+        draw = np.random.default_rng([self.options.seed, epoch, 1])  # beside the order's own
+        return read_batches(self.training, order, self.options.limit, self.options.shortening, self.device, draw)
+
     def _step(self, batch: Batch) -> dict[str, float]:
+        """Learn from one batch; its loss and each of the terms. Raises InputError where the loss is not finite."""
         share = self.processes.share(batch)
         with autocast(self.options.precision, self.device):
             output = pass_through(self.model, share)

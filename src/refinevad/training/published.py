@@ -17,7 +17,7 @@ from refinevad.errors import InputError
 from refinevad.features import Features, Provenance
 from refinevad.scores import Scores
 from refinevad.timeline import FIELD_SEGMENT_FRAMES, SegmentRule, Timeline
-from refinevad.training.bags import Bag
+from refinevad.training.bags import Bag, Shortening, shorten
 from refinevad.training.npy import open_npy
 
 RULE = SegmentRule(frames=FIELD_SEGMENT_FRAMES)
@@ -50,15 +50,27 @@ class Crop:
 
     def read(self) -> Float[np.ndarray, "segment channel"]:
         """The crop's segments, audio beside them. Raises InputError for a file that changed or holds no numbers."""
-        array = open_npy(self.path)
-        values = _floats(array if self.place is None else array[:, self.place], self.path)
-        if values.ndim != 2 or len(values) < self.segments:
-            raise InputError(f"{self.path} has changed since it was imported; import it again")
-        values = values[: self.segments]
+        values = _floats(self._mapped(), self.path)[: self.segments]
         if self.audio is None:
             return values
         audio = _floats(open_npy(self.audio), self.audio)
         return np.concatenate([values, audio[audio_rows(self.segments, len(audio))]], axis=1)
+
+    def _mapped(self) -> Float[np.ndarray, "whole channel"]:
+        array = open_npy(self.path)
+        values = array if self.place is None else array[:, self.place]
+        if values.ndim != 2 or len(values) < self.segments:
+            raise InputError(f"{self.path} has changed since it was imported; import it again")
+        return values
+
+    def shortened(self, limit: int, how: Shortening) -> Float[np.ndarray, "kept channel"]:
+        """`shorten` of the crop, from the file as it lies. Raises InputError as `read`."""
+        if self.audio is not None:
+            return shorten(self.read(), limit, how)
+        kept = shorten(self._mapped()[: self.segments], limit, how)
+        if not np.isfinite(kept).all():
+            self.read()  # names the first bad segment
+        return kept
 
     def identity(self) -> bytes:
         """Tells this crop from another, and a changed file from what it was, without reading it."""
@@ -91,6 +103,10 @@ class CropBag(Bag):
     def values(self) -> Float[np.ndarray, "segment channel"]:
         """The crop's segments."""
         return self.crop.read()
+
+    def shortened(self, limit: int, how: Shortening) -> Float[np.ndarray, "kept channel"]:
+        """At most `limit` segments of the crop; no more than these is copied."""
+        return self.crop.shortened(limit, how)
 
     def identity(self) -> bytes:
         """The files' names, sizes and times, and the labels."""

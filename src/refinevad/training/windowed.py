@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from refinevad.devices import pinned, sent
 from refinevad.errors import InputError
 from refinevad.model import Output
 from refinevad.tokens import merge_runs
@@ -64,10 +65,15 @@ class WindowedBatch(Batch):
     owned: Int[Tensor, "video window"]
     owns: Bool[Tensor, "video window"]
 
+    def pinned(self, device: torch.device) -> "WindowedBatch":
+        plain, pieces = super().pinned(device), self.pieces.pinned(device)
+        places = (pinned(self.rows, device), pinned(self.owned, device), pinned(self.owns, device))
+        return WindowedBatch(plain.values, plain.mask, plain.labels, pieces, *places)
+
     def to(self, device: torch.device) -> "WindowedBatch":
-        moved = (self.rows.to(device), self.owned.to(device), self.owns.to(device))
-        plain = super().to(device)
-        return WindowedBatch(plain.values, plain.mask, plain.labels, self.pieces.to(device), *moved)
+        plain, pieces = super().to(device), self.pieces.to(device)
+        places = (sent(self.rows, device), sent(self.owned, device), sent(self.owns, device))
+        return WindowedBatch(plain.values, plain.mask, plain.labels, pieces, *places)
 
     def of_videos(self, output: Output) -> Output:
         """The windows' output as their videos'."""
