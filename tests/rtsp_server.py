@@ -1,11 +1,12 @@
 """An RTSP server on GStreamer, run as a program of its own by Debian's python3, which has the bindings (python3-gi).
 
-    /usr/bin/python3 tests/rtsp_server.py PORT pattern|FILE [USER PASSWORD]
+    /usr/bin/python3 tests/rtsp_server.py PORT pattern|FILE [--login USER PASSWORD] [--tls PEM]
 
-Serves rtsp://127.0.0.1:PORT/stream, prints `ready` once it listens, and runs until it is killed. FILE holds H.264
+Serves rtsp(s)://127.0.0.1:PORT/stream, prints `ready` once it listens, and runs until it is killed. FILE holds H.264
 access units as tests/servers.py writes them; they are sent in a loop, at their own pace, with time going on.
 """
 
+import argparse
 import struct
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import gi
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtspServer  # noqa: E402
 
 PATTERN = (
     "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=160,height=120,framerate=25/1 "
@@ -55,9 +56,28 @@ class Feed:
         self.source.emit("push-buffer", buffer)
 
 
+def guard(login, tls):
+    """Who may look: those who log in, or everyone; over TLS where there is a certificate."""
+    auth, token = GstRtspServer.RTSPAuth(), GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", "viewer")
+    if login:
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(*login), token)
+    else:
+        auth.set_default_token(token)
+    if tls:
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(tls))
+    return auth
+
+
 def main():
     Gst.init(None)
-    port, what, *credentials = sys.argv[1:]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port")
+    parser.add_argument("what")
+    parser.add_argument("--login", nargs=2)
+    parser.add_argument("--tls", help="certificate and key")
+    options = parser.parse_args()
+    port, what = options.port, options.what
     server, factory = GstRtspServer.RTSPServer(), GstRtspServer.RTSPMediaFactory()
     server.set_address("127.0.0.1")
     server.set_service(port)
@@ -72,12 +92,8 @@ def main():
             "media-configure",
             lambda _, media: feeds.append(Feed(media.get_element().get_by_name_recurse_up("units"), units, length_ns)),
         )
-    if credentials:
-        user, password = credentials
-        auth, token = GstRtspServer.RTSPAuth(), GstRtspServer.RTSPToken()
-        token.set_string("media.factory.role", "viewer")
-        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
-        server.set_auth(auth)
+    if options.login or options.tls:
+        server.set_auth(guard(options.login, options.tls))
         factory.add_role_from_structure(
             Gst.Structure.from_string("viewer,media.factory.access=true,media.factory.construct=true")[0]
         )

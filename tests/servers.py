@@ -85,20 +85,64 @@ class Program:
         self.process.send_signal(signal.SIGCONT)
 
 
+# -- TLS --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate for 127.0.0.1 that vouches for itself; `both`: with its key in one file."""
+
+    file: Path
+    key: Path
+    both: Path
+
+
+def make_certificate(folder: Path) -> Certificate:
+    """Made by openssl; skips where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = Certificate(folder / "server.pem", folder / "key.pem", folder / "both.pem")
+    command = [_find("openssl", ()), "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-days", "2"]
+    files = ["-keyout", str(made.key), "-out", str(made.file)]
+    subprocess.run([*command, *names, *files], check=True, capture_output=True)
+    made.both.write_text(made.file.read_text() + made.key.read_text())
+    return made
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="session")
+def other_certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("other"))
+
+
 # -- MQTT -------------------------------------------------------------------------------------------------------------
+
+
+def _broker(folder: Path, more: str = "") -> Iterator[Program]:
+    binary = _find("mosquitto", ("/usr/sbin",))
+    port = free_port()
+    settings = folder / "mosquitto.conf"
+    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser {getpass.getuser()}\n{more}")
+    broker = Program((binary, "-c", str(settings)), port)
+    broker.start()
+    yield broker
+    broker.kill()
 
 
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Program]:
     """A broker without persistence, running; it forgets what was retained when it is killed."""
-    binary = _find("mosquitto", ("/usr/sbin",))
-    port = free_port()
-    settings = tmp_path / "mosquitto.conf"
-    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser {getpass.getuser()}\n")
-    broker = Program((binary, "-c", str(settings)), port)
-    broker.start()
-    yield broker
-    broker.kill()
+    yield from _broker(tmp_path)
+
+
+@pytest.fixture
+def mosquitto_tls(tmp_path: Path, certificate: Certificate) -> Iterator[Program]:
+    """The same behind TLS."""
+    yield from _broker(tmp_path, f"certfile {certificate.file}\nkeyfile {certificate.key}\n")
 
 
 # -- PostgreSQL -------------------------------------------------------------------------------------------------------
@@ -227,28 +271,36 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 class RtspServer(Program):
     """Serves one stream."""
 
+    scheme: str = "rtsp"
+
     @property
     def url(self) -> str:
-        return f"rtsp://127.0.0.1:{self.port}/stream"
+        return f"{self.scheme}://127.0.0.1:{self.port}/stream"
 
 
 @pytest.fixture
 def rtsp(tmp_path: Path) -> Iterator[Callable[..., RtspServer]]:
     """Start an RTSP server: rtsp() serves a test pattern (160 x 120, 25 a second), rtsp([mp4, ...]) H.264 in a loop.
 
-    Options: `spoiled` numbers of access units whose content is overwritten, `login` (user, password).
+    Options: `spoiled` numbers of access units whose content is overwritten, `login` (user, password), `tls`.
     """
     _require_gstreamer()
     started: list[RtspServer] = []
 
     def start(
-        videos: Sequence[Path] = (), spoiled: Collection[int] = (), login: tuple[str, str] | None = None
+        videos: Sequence[Path] = (),
+        spoiled: Collection[int] = (),
+        login: tuple[str, str] | None = None,
+        tls: Certificate | None = None,
     ) -> RtspServer:
         port, what = free_port(), "pattern"
         if videos:
             what = str(write_access_units(tmp_path / f"units-{port}", videos, spoiled))
         script = str(Path(__file__).with_name("rtsp_server.py"))
-        server = RtspServer((str(DEBIAN_PYTHON), script, str(port), what, *(login or ())), port)
+        words = [str(DEBIAN_PYTHON), script, str(port), what]
+        words += ["--login", *login] if login else []
+        words += ["--tls", str(tls.both)] if tls else []
+        server = RtspServer(words, port, scheme="rtsps" if tls else "rtsp")
         server.start()
         started.append(server)
         return server

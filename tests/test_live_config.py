@@ -75,6 +75,18 @@ def test_everything_is_read(folder: Path) -> None:
     assert (config.media, config.retention.events_days, config.retention.scores_days) == (folder / "kept/media", 45, 30)
 
 
+def test_a_certificate_is_held_against_a_file_beside_the_configuration(folder: Path) -> None:
+    (folder / "door.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    path = folder / "cameras.toml"
+    path.write_text(path.read_text().replace('"rtsp://10.0.0.5/stream"', '"rtsps://10.0.0.5/a"\nca_file = "door.pem"'))
+    door, yard = read_config(path).cameras
+    assert {name: door.source.options[name] for name in ("tls_verify", "ca_file")} == {
+        "tls_verify": "1",
+        "ca_file": str(folder / "door.pem"),
+    }
+    assert "tls_verify" not in yard.source.options
+
+
 def test_no_secret_shows(folder: Path) -> None:
     shown = repr(read_config(folder / "cameras.toml"))
     assert not [word for word in ("t0p", "yardkey", "signing", "T0") if word in shown]
@@ -97,6 +109,11 @@ def test_no_secret_shows(folder: Path) -> None:
         (('host = "10.0.0.2"', "host = 5"), "host"),
         (("env:DOOR_PASSWORD", "env:NO_SUCH_VARIABLE"), "NO_SUCH_VARIABLE"),
         (('model = "runs/mine"', ""), "model"),
+        (("threshold = 0.75", 'ca_file = "KEY"'), "ca_file is for rtsps and https"),
+        (
+            ('source = "rtsp://10.0.0.5/stream"', 'source = "rtsps://10.0.0.5/a"\nca_file = "no.pem"'),
+            "no.pem is not there",
+        ),
         (("[retention]", "[[retention]]"), "retention"),
         (("[[camera]]", "[camera]"), "TOML"),
     ],

@@ -29,7 +29,7 @@ from refinevad.apps.live.sinks.rate import TokenBucket
 from refinevad.apps.live.sinks.stdout import StdoutSink
 from refinevad.apps.live.sinks.webhook import WebhookSink, verify
 from refinevad.errors import InputError
-from servers import Program, Receiver, free_port, wait_until
+from servers import Certificate, Program, Receiver, free_port, wait_until
 
 # -- envelopes, pipes, folders, storage
 
@@ -379,6 +379,34 @@ def test_a_broker_killed_and_started_again_gets_everything(
     wait_until(lambda: listener.on("refinevad/door/alert")[-1:] == ["OFF"], "the alert")
     assert listener.on("refinevad/status")[-1] == "online"
     assert listener.on("homeassistant/sensor/refinevad_door/score/config")
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")  # paho lets go of a socket whose handshake failed
+def test_a_broker_behind_tls_is_held_against_its_certificate(
+    mosquitto_tls: Program, certificate: Certificate, other_certificate: Certificate
+) -> None:
+    def options(ca_file: Path | None) -> MqttOptions:
+        return MqttOptions("home", "127.0.0.1", mosquitto_tls.port, tls=True, ca_file=ca_file, timeout_s=30.0)
+
+    known = MqttSink(options(certificate.file), ["door"], SystemClock())
+    deliver(known, envelope())
+    known.close()
+    for ca_file in (other_certificate.file, None):  # signed by another; by nobody this machine knows
+        stranger = MqttSink(options(ca_file), ["door"], SystemClock())
+
+        def refused(sink: MqttSink = stranger) -> bool:
+            with pytest.raises(DeliveryError) as failed:
+                sink.deliver(envelope())
+            return "certificate is not vouched for" in str(failed.value)
+
+        wait_until(refused, "a word on the certificate")
+        stranger.close()
+    plain = MqttSink(MqttOptions("home", "127.0.0.1", mosquitto_tls.port), ["door"], SystemClock())
+    with pytest.raises(DeliveryError):
+        plain.deliver(envelope())
+    plain.close()
+    with pytest.raises(InputError, match="ca_file"):
+        MqttSink(options(certificate.file.with_name("absent.pem")), [], SystemClock())
 
 
 def test_the_broker_tells_when_we_are_gone(mosquitto: Program, listeners: list[Listener]) -> None:

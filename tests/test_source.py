@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fakes import MeanEncoder
-from refinevad.apps.live.addresses import parse_address
+from refinevad.apps.live.addresses import Address, parse_address
 from refinevad.apps.live.messages import Gap, Message, Picture, Segment
 from refinevad.apps.live.preview import PreviewMaker
 from refinevad.apps.live.reel import Reel
@@ -234,6 +234,39 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up(tmp_path: Path) -> N
             Source(address, stall_s=1.0, open_s=1.0)
         for one in taken:
             one.close()
+
+
+class PatternDevice(Address):
+    """A device as FFmpeg's libavdevice shows one: raw pictures at their own pace. No kernel module is to be had."""
+
+    @property
+    def format(self) -> str:
+        return "lavfi"
+
+    @property
+    def options(self) -> dict[str, str]:
+        return {}
+
+
+def test_a_device_is_a_stream() -> None:
+    address = PatternDevice("device", "/dev/video0", "testsrc=size=64x48:rate=25,realtime")
+    source = Source(address, stall_s=10.0)
+    assert (source.recording, source.stamped, source.rate_hz) == (False, True, 25.0)
+    sent: list[Message] = []
+    one = reel(source, sent)
+    for number, (packet, arrived) in enumerate(source):
+        for frame in packet.decode():
+            assert one.push(frame, arrived)
+        if number == 60:
+            break
+    source.close()
+    starts = [message.clip.start_s for message in sent if isinstance(message, Segment)]
+    assert starts[:3] == pytest.approx([0.0, 0.64, 1.28])
+
+
+def test_a_device_that_is_not_there_may_be_plugged_in_later() -> None:
+    with pytest.raises(SourceLostError, match="/dev/video987: No such file"):
+        Source(parse_address("/dev/video987"), stall_s=5.0)
 
 
 def test_films_for_other_tests_have_pictures(tmp_path: Path) -> None:

@@ -51,12 +51,15 @@ class Address:
         shown: for everything but FFmpeg.
         url: for FFmpeg alone; it may hold a password.
         by_api: someone gave it through the API, who need not be the operator.
+        ca_file: certificates by one of which an rtsps or https server must be vouched for; None: whatever certificate
+            it has is taken, as FFmpeg does, because cameras sign their own.
     """
 
     scheme: Scheme
     shown: str
     url: str = field(repr=False)
     by_api: bool = False
+    ca_file: Path | None = None
 
     def __str__(self) -> str:
         return self.shown
@@ -88,6 +91,8 @@ class Address:
             options |= {"rw_timeout": microseconds, "format_whitelist": f"{_CONTAINERS},hls"}
             if self.by_api:
                 options |= {"max_redirects": "0", "format_whitelist": _CONTAINERS}
+        if self.ca_file is not None:
+            options |= {"tls_verify": "1", "ca_file": str(self.ca_file)}
         return options
 
     def require_allowed(self, resolve: Resolve = addresses_of) -> None:

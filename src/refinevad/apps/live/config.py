@@ -9,9 +9,10 @@
 
     [[camera]]
     name = "door"
-    source = "rtsp://10.0.0.5/stream"       # a file, rtsp(s), http(s), /dev/videoN, or env:NAME
+    source = "rtsps://10.0.0.5/stream"      # a file, rtsp(s), http(s), /dev/videoN, or env:NAME
     username = "viewer"
     password = "file:/run/secrets/door"     # secrets: in place, env:NAME or file:PATH
+    ca_file = "camera.pem"                  # rtsps, https: hold the server's certificate against this
 
     [[sink]]
     type = "mqtt"
@@ -25,7 +26,7 @@ import re
 import tomllib
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -106,6 +107,7 @@ class _CameraTable:
     post_roll_s: float | None = None
     username: str | None = None
     password: Secret | None = None
+    ca_file: Path | None = None
 
 
 def read_config(path: Path) -> LiveConfig:
@@ -174,15 +176,26 @@ def _camera(values: Mapping[str, Any], where: str, base: Path, top: _Top) -> Cam
     if model is None:
         raise InputError(f"{where}: no model; name a RUN folder here or once at the top, model = ...")
     text = str(base / source) if _is_plain_path(source) else source
+    address = parse_address(text, username=table.username, password=table.password)
     return CameraConfig(
         table.name,
-        parse_address(text, username=table.username, password=table.password),
+        _vouched(address, table.ca_file, where),
         model,
         table.threshold,
         table.sinks,
         top.pre_roll_s if table.pre_roll_s is None else table.pre_roll_s,
         top.post_roll_s if table.post_roll_s is None else table.post_roll_s,
     )
+
+
+def _vouched(address: Address, ca_file: Path | None, where: str) -> Address:
+    if ca_file is None:
+        return address
+    if address.scheme not in ("rtsps", "https"):
+        raise InputError(f"{where}: ca_file is for rtsps and https; {address} is neither")
+    if not ca_file.is_file():
+        raise InputError(f"{where}: ca_file {ca_file} is not there")
+    return replace(address, ca_file=ca_file)
 
 
 def _is_plain_path(source: str) -> bool:

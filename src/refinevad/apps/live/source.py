@@ -61,8 +61,7 @@ class Source:
         if context.width * context.height > _MOST_PIXELS:
             self.close()
             raise self._refusal(f"{address} is {context.width} x {context.height}: larger than is decoded")
-        # a length is what a recording has and a broadcast has not
-        self.recording = not address.live or bool(address.scheme.startswith("http") and self.container.duration)
+        self.recording = not address.live or (address.scheme.startswith("http") and self._has_length())
         self.stamped = self.recording or not _UNSTAMPED & set(self.container.format.name.split(","))
         rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(0)
         self.rate_hz = float(rate) or _FALLBACK_RATE_HZ
@@ -93,6 +92,10 @@ class Source:
             container.close()
             raise self._refusal(f"no video stream in {address}")
         return container
+
+    def _has_length(self) -> bool:
+        """A length is what a recording has and a broadcast has not; MPEG-TS tells it in bytes alone."""
+        return bool(self.container.duration) or (self.container.format.name == "mpegts" and self.container.size > 0)
 
     def _refusal(self, sentence: str) -> RefineVADError:
         """What a stream cannot be now it may be later; a file stays what it is."""

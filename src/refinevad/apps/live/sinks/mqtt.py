@@ -11,6 +11,8 @@ What is retained is published again at each connection: a broker may have forgot
 """
 
 import json
+import ssl
+import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -56,6 +58,7 @@ class MqttSink:
                 raise InputError(f"sink {self.name!r}: ca_file {options.ca_file}: {error.strerror or error}") from error
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
+        self._client.on_connect_fail = self._on_connect_fail
         for camera in cameras:
             self._announce(camera)
         self._client.connect_async(options.host, options.port, keepalive=_KEEPALIVE_S)
@@ -111,7 +114,7 @@ class MqttSink:
         self._client.disconnect()
         self._client.loop_stop()
         # paho closes its wake-up sockets when it is collected: no circle may keep it
-        self._client.on_connect = self._client.on_disconnect = None
+        self._client.on_connect = self._client.on_disconnect = self._client.on_connect_fail = None
 
     def _topic(self, camera: str) -> str:
         return f"{self._options.prefix}/{topic_name(camera)}"
@@ -144,6 +147,12 @@ class MqttSink:
             client.publish(self._status, "online", qos=1, retain=True)
             for topic, text in self._retained.items():
                 client.publish(topic, text, qos=1, retain=True)
+
+    def _on_connect_fail(self, _client: Client, _data: Any) -> None:
+        error = sys.exc_info()[1]  # paho calls this while it handles what the attempt failed of
+        self._trouble = str(getattr(error, "verify_message", None) or getattr(error, "strerror", None) or error)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            self._trouble = f"its certificate is not vouched for by ca_file ({self._trouble})"
 
     def _on_disconnect(
         self, _client: Client, _data: Any, _flags: DisconnectFlags, code: ReasonCode, _properties: Properties | None
