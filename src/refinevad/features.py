@@ -100,6 +100,8 @@ class StoredFeatures(Features):
 def map_values(path: Path) -> Float[np.ndarray, "segment channel"]:
     """Map stored values into memory as they lie, float16 or float32, unchecked: pages are read when they are used.
 
+    What is written to them stays in memory.
+
     Raises:
         InputError: missing, or no refinevad features.
     """
@@ -108,7 +110,7 @@ def map_values(path: Path) -> Float[np.ndarray, "segment channel"]:
             length = int.from_bytes(file.read(8), "little")
             described = json.loads(file.read(length))["values"]
         begin, end = described["data_offsets"]
-        array = np.memmap(path, _STORED[described["dtype"]], "r", 8 + length + begin, tuple(described["shape"]))
+        array = np.memmap(path, _STORED[described["dtype"]], "c", 8 + length + begin, tuple(described["shape"]))
     except FileNotFoundError as error:
         raise InputError(f"features not found: {path}; run refinevad extract first") from error
     except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:

@@ -16,7 +16,7 @@ def open_npy(path: Path) -> Float[np.ndarray, "*axes"]:
             which could run code when unpickled.
     """
     try:
-        array = np.lib.format.open_memmap(path, mode="r")
+        array = np.lib.format.open_memmap(path, mode="c")  # what is written stays in memory
     except FileNotFoundError as error:
         raise InputError(f"features not found: {path}; check the list and the folder") from error
     except OSError as error:
