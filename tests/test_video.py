@@ -135,6 +135,7 @@ def test_a_cut_copy_is_read_as_far_as_it_goes(suffix: str, tmp_path: Path) -> No
         assert [str(w.message).split(" of the ")[1][:5] for w in told] == ["4.0 s"]
 
 
+@pytest.mark.filterwarnings("ignore:.* damaged packets were skipped")  # the last one is cut in the middle
 def test_a_cut_web_copy_says_that_its_end_is_missing(tmp_path: Path) -> None:
     """With the index in front, as on the web, the header still promises the whole length."""
     path = write_video(tmp_path / "v.mp4", frames=200, codec="mpeg4", container_options={"movflags": "faststart"})

@@ -11,6 +11,7 @@ from refinevad.timeline import Segmenter, SegmentRule
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
+    from av.video.reformatter import VideoReformatter
 
 
 @dataclass
@@ -47,6 +48,7 @@ class ClipCutter:
         self._last: tuple[VideoFrame, float] | None = None
         self._next_gray = -np.inf
         self._gray_size: tuple[int, int] | None = None
+        self._to_rgb, self._to_gray = _scaler(), _scaler()
 
     def push(self, frame: "VideoFrame", time_s: float) -> Clip | None:
         """Take a frame shown at `time_s`; return the segment that it ends, if it ends one."""
@@ -113,7 +115,7 @@ class ClipCutter:
         quarter_turns = _quarter_turns(frame)
         if self.needs.rgb_size is not None and quarter_turns % 2:
             width, height = height, width
-        pixels = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+        pixels = self._to_rgb.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
         return np.ascontiguousarray(np.rot90(pixels, quarter_turns))
 
     def _gray(self, frame: "VideoFrame") -> UInt8[np.ndarray, "height width"]:
@@ -124,8 +126,15 @@ class ClipCutter:
                 max(2, round(frame.height * scale / 2) * 2),
             )
         width, height = self._gray_size
-        pixels = frame.reformat(width=width, height=height, format="gray").to_ndarray()
+        pixels = self._to_gray.reformat(frame, width, height, "gray", threads=1).to_ndarray()
         return np.ascontiguousarray(np.rot90(pixels, _quarter_turns(frame)))
+
+
+def _scaler() -> "VideoReformatter":
+    """One for each size asked for: `VideoFrame.reformat` sets up its own anew, which takes longer than to scale."""
+    from av.video.reformatter import VideoReformatter
+
+    return VideoReformatter()
 
 
 def _quarter_turns(frame: "VideoFrame") -> int:

@@ -61,7 +61,10 @@ class Detector:
 
     def detect(self, path: Path, progress: Callable[[int], None] | None = None) -> Detection:
         """Analyse one video. Raises InputError where it cannot be read."""
-        features = extract(path, self.encoder, self.rule, progress)
+        config = self.checkpoint.model.config
+        # what the model does not look at need not be made; runs of equal segments are told by every channel
+        encoder = self.encoder if config.merge_runs else self.encoder.reading(config.inputs)
+        features = extract(path, encoder, self.rule, progress)
         return self.detect_features(features, path.name)
 
     def detect_features(self, features: Features, name: str) -> Detection:

@@ -1,6 +1,7 @@
 """video -> features: the one path from pixels to vectors, for training sets and for a single video alike."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,28 +12,39 @@ import refinevad
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
 from refinevad.features import Features, Provenance, read_provenance
+from refinevad.read_ahead import read_ahead
 from refinevad.timeline import SegmentRule
 from refinevad.video import ClipReader, probe
 
-CLIPS_AT_ONCE = 16  # bounds memory, and gives the encoder batches that pay
+CLIPS_AT_ONCE = 8  # bounds memory, and gives the encoder batches that pay
+CLIPS_AHEAD = 16  # decoded while the encoder works; with the default encoder 0.4 MB each
 _Any = TypeVar("_Any")
 
 
 def extract(
-    path: Path, encoder: EncoderChoice, rule: SegmentRule, progress: Callable[[int], None] | None = None
+    path: Path,
+    encoder: EncoderChoice,
+    rule: SegmentRule,
+    progress: Callable[[int], None] | None = None,
+    ahead: int = CLIPS_AHEAD,
 ) -> Features:
     """Features of one video in constant memory but for the vectors; `progress(frames)` after each chunk.
+
+    Args:
+        ahead: clips decoded in another thread before the encoder takes them; 0: each chunk in turn, to the same bit.
 
     Raises:
         InputError: the video cannot be read, or the encoder made values that are not finite.
     """
     reader = ClipReader(path, encoder.needs, rule)
     chunks, seen = [], 0
-    for clips in _chunks(iter(reader), CLIPS_AT_ONCE):
-        chunks.append(encoder.encode_clips(clips))
-        if progress is not None:
-            progress(reader.frames - seen)
-            seen = reader.frames
+    with closing(read_ahead(reader, ahead)) as decoded:
+        for clips in _chunks(decoded, CLIPS_AT_ONCE):
+            chunks.append(encoder.encode_clips(clips))
+            if progress is not None:
+                now = reader.frames  # read once: the decoder goes on
+                progress(now - seen)
+                seen = now
     vision = np.concatenate(chunks).astype(np.float32)
     values = np.concatenate([vision, encoder.encode_captions(path, reader.timeline)], axis=1)
     if not np.isfinite(values).all():

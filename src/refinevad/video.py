@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refinevad.clips import ClipCutter
+from refinevad.cores import usable_cores
 from refinevad.errors import InputError
 from refinevad.frames import Clip, FrameNeeds
 from refinevad.timeline import SegmentRule, Timeline
@@ -28,6 +29,7 @@ VIDEO_SUFFIXES = frozenset(
 )
 _FALLBACK_RATE_HZ = 25.0  # for raw streams that state no rate
 _MOST_STUMBLES = 100
+_SMALL_PICTURE = 640 * 480
 _MISSING_S, _MISSING_SHARE = 1.0, 0.05  # containers round; what is missing beyond both was cut off
 
 
@@ -140,6 +142,9 @@ class FrameReader:
         with open_container(self.path) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
+            context = stream.codec_context
+            # threads that wait for each other over small pictures take a third more than one alone
+            context.thread_count = usable_cores() if context.width * context.height > _SMALL_PICTURE else 1
             stumbles = 0  # reads in a row that failed before any packet came
             while stumbles < _MOST_STUMBLES:
                 try:

@@ -47,3 +47,10 @@ class Encoder(ABC):
     @abstractmethod
     def encode(self, clips: Sequence[Clip]) -> Float[np.ndarray, "segment channel"]:
         """One float32 vector for each clip."""
+
+    def reading(self, spans: Sequence[tuple[int, int]]) -> "Encoder":
+        """This encoder for somebody who reads these channels [first, last) alone (none: all); others may then be 0.
+
+        Its vectors are not to be stored: they carry the whole encoder's identity.
+        """
+        return self

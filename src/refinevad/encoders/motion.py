@@ -11,7 +11,6 @@ of flow magnitude, Hassner et al., "Violent flows", CVPRW 2012. The rest are pla
 """
 
 import itertools
-import os
 
 import cv2
 import numpy as np
@@ -23,8 +22,7 @@ UNIT_S = 0.04
 GRID_LONG_SIDE = 40  # cells along the picture's long side on which the flow is described
 STATISTICS = ("mean", "deviation", "largest fifth")
 
-if os.environ.get("OMP_NUM_THREADS", "").isdigit():  # OpenCV has threads of its own and does not read the variable
-    cv2.setNumThreads(int(os.environ["OMP_NUM_THREADS"]))
+cv2.setNumThreads(1)  # segments go to threads; to share out one small picture's rows takes longer than it saves
 
 _MIN_SIDE = 16  # the flow's patches do not fit a smaller picture
 _CUT_FLOOR, _CUT_RATIO, _CUT_RUNNER_UP = 4.0, 3.0, 2.0
@@ -34,17 +32,19 @@ Series = Float[np.ndarray, "pair"]
 
 
 def segment_motion(
-    gray: UInt8[np.ndarray, "frame height width"], times: Float[np.ndarray, "frame"]
+    gray: UInt8[np.ndarray, "frame height width"],
+    times: Float[np.ndarray, "frame"],
+    cuts: Bool[np.ndarray, "pair"] | None = None,
 ) -> Float[np.ndarray, "channel"]:
     """Describe one segment: `DIM` channels, all zero when there are fewer than two frames or only a cut.
 
     Args:
-        gray: luma, 0 to 255.
-        times: presentation second of each frame, rising.
+        gray: luma, 0 to 255. times: presentation second of each frame, rising.
+        cuts: what `find_cuts` says, where it is known already.
     """
     if len(gray) < 2 or min(gray.shape[1:]) < _MIN_SIDE:
         return np.zeros(DIM, dtype=np.float32)
-    usable = ~touched_by_cut(find_cuts(gray))
+    usable = ~touched_by_cut(find_cuts(gray) if cuts is None else cuts)
     if usable[1:].any():
         usable[0] = False  # nothing precedes the first pair: it has no acceleration
     if not usable.any():
@@ -52,14 +52,18 @@ def segment_motion(
     return summarise(describe_pairs(gray, times)[usable])
 
 
-def frame_difference(gray: UInt8[np.ndarray, "frame height width"], times: Float[np.ndarray, "frame"]) -> float:
+def frame_difference(
+    gray: UInt8[np.ndarray, "frame height width"],
+    times: Float[np.ndarray, "frame"],
+    cuts: Bool[np.ndarray, "pair"] | None = None,
+) -> float:
     """Mean absolute grey difference of neighbouring frames, in grey levels per 1/25 s; 0.0 with one frame.
 
-    Pairs across a cut are left out. The plainest measure of motion there is, kept as a control.
+    Pairs across a cut (`cuts`, as in `segment_motion`) are left out. The plainest measure of motion, kept as a control.
     """
     if len(gray) < 2:
         return 0.0
-    usable = ~find_cuts(gray)
+    usable = ~(find_cuts(gray) if cuts is None else cuts)
     steps = np.diff(times) / UNIT_S
     values = _mean_difference(gray) / np.maximum(steps, 1e-3)
     return float(values[usable].mean()) if usable.any() else 0.0
@@ -78,8 +82,8 @@ def find_cuts(gray: UInt8[np.ndarray, "frame height width"]) -> Bool[np.ndarray,
     cuts = np.zeros(len(difference), dtype=bool)
     if len(difference) < 3:
         return cuts
-    for pair, value in enumerate(difference):
-        others = np.delete(difference, pair)
+    for pair in np.flatnonzero(difference > _CUT_FLOOR):  # few: a cut is above this whatever the others are
+        value, others = difference[pair], np.delete(difference, pair)
         cuts[pair] = value > _CUT_FLOOR + _CUT_RATIO * np.median(others) and value > _CUT_RUNNER_UP * others.max()
     return cuts
 
@@ -265,7 +269,8 @@ def _grid(size: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _mean_difference(gray: UInt8[np.ndarray, "frame height width"]) -> Series:
-    return np.array([cv2.absdiff(a, b).mean() for a, b in itertools.pairwise(gray)], dtype=np.float64)
+    pairs = itertools.pairwise(gray)
+    return np.array([cv2.norm(a, b, cv2.NORM_L1) / a.size for a, b in pairs], dtype=np.float64)
 
 
 def _mean(fields: Fields) -> Series:
