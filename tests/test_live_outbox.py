@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from live_cases import ListSink, envelope
 from refinevad.apps.live.backoff import backoff_s
 from refinevad.apps.live.clock import ManualClock, SystemClock
-from refinevad.apps.live.courier import Courier, Dispatch
+from refinevad.apps.live.courier import Backlog, Courier, Dispatch
 from refinevad.apps.live.outbox import Outbox
 from refinevad.apps.live.sinks.base import DeliveryError, Envelope, RefusedError
 from refinevad.errors import InputError
@@ -184,6 +184,20 @@ def test_a_box_of_an_older_version_is_read_on(tmp_path: Path) -> None:
     assert sink.taken == [item]
     box.close()
     Outbox(path).close()  # nor does it mind a second time
+
+
+def test_what_a_sink_has_not_got_is_told_with_the_reason(outbox: Outbox) -> None:
+    sink, clock = ListSink(), ManualClock()
+    dispatch = Dispatch(outbox, [sink], clock)
+    courier = dispatch.couriers["list"]
+    assert dispatch.backlog() == [Backlog("list", 0, 0, "")]
+    sink.down = "connection refused"
+    dispatch.send(envelope(), ["list"])
+    clock.advance(courier.step() or 0.0)
+    assert dispatch.backlog() == [Backlog("list", 1, 0, "connection refused")]
+    sink.down = ""
+    assert courier.step() == 0.0
+    assert dispatch.backlog() == [Backlog("list", 0, 0, "")]
 
 
 def test_a_refused_envelope_goes_and_is_counted(outbox: Outbox) -> None:

@@ -1,5 +1,6 @@
 """The page in a real browser, against the real service: a process with a tiny model that watches a small clip."""
 
+import base64
 import json
 import os
 import re
@@ -38,6 +39,11 @@ NOTHING = re.compile(r"\b(null|undefined|NaN|\[object)\b")  # what scripts show 
 UNNAMED = """[...document.querySelectorAll('button, a, input, select, video, canvas[role]')]
   .filter(e => e.checkVisibility() && !(e.textContent.trim() || e.ariaLabel || e.closest('label') || e.title))
   .map(e => e.outerHTML)"""
+DROPPED = """([name, content]) => {
+  const carried = new DataTransfer();
+  carried.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name));
+  return carried;
+}"""
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing (Debian: chromium)")
 
 
@@ -265,6 +271,19 @@ def test_events_are_reviewed_by_keyboard(visit: Visit, service: Service) -> None
     assert visit.complaints == []
 
 
+def test_the_keys_lead_through_the_views_and_the_system_shows_where_events_go(visit: Visit) -> None:
+    page = visit.open("cameras")
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Timeline of street"
+    for key, title in (("2", "Timeline"), ("3", "Review"), ("4", "Analyse a file"), ("5", "System"), ("1", "Cameras")):
+        page.keyboard.press(key)
+        page.get_by_role("heading", name=title, exact=True, level=1).wait_for()
+    page.keyboard.press("5")
+    sync_api.expect(page.get_by_role("row", name=re.compile("database"))).to_contain_text("none")
+    assert not NOTHING.search(page.locator("main").inner_text())
+    assert [complaint for complaint in visit.complaints if "404" not in complaint] == []
+
+
 def test_a_file_is_dropped_in_and_its_result_opens(visit: Visit, tmp_path: Path) -> None:
     video = write_video(tmp_path / "my clip.mp4", frames=40, rate=10, size=(160, 90))
     (tmp_path / "notes.txt").write_text("no video")
@@ -272,7 +291,10 @@ def test_a_file_is_dropped_in_and_its_result_opens(visit: Visit, tmp_path: Path)
     sync_api.expect(page.get_by_text("No analyses yet")).to_be_visible()
     page.set_input_files("#file", str(tmp_path / "notes.txt"))
     sync_api.expect(page.locator(".job[data-name='notes.txt'] small")).to_contain_text("no video")
-    page.set_input_files("#file", str(video))
+    dropped = page.evaluate_handle(DROPPED, [video.name, base64.b64encode(video.read_bytes()).decode()])
+    page.dispatch_event("main", "dragover", {"dataTransfer": dropped})
+    sync_api.expect(page.locator(".drop")).to_have_class(re.compile(r"\bover\b"))
+    page.dispatch_event("main", "drop", {"dataTransfer": dropped})
     row = page.locator(".job[data-name='my clip.mp4']")
     sync_api.expect(row.locator(".tag")).to_have_text("done", timeout=PATIENCE_MS)
     row.get_by_role("link", name="Open my clip.mp4").click()

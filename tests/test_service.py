@@ -21,6 +21,7 @@ from refinevad.apps.cli import main
 from refinevad.apps.live.addresses import parse_address
 from refinevad.apps.live.clock import ManualClock, iso
 from refinevad.apps.live.config import CameraConfig
+from refinevad.apps.live.courier import Backlog
 from refinevad.apps.live.records import EventRecord, ScoreRow
 from refinevad.apps.live.secret import Secret
 from refinevad.apps.live.sinks.base import make_envelope
@@ -64,7 +65,11 @@ class House:
             roots=(folder / "footage",),
             **{"heartbeat_s": 0.05, **limits},
         )
-        self.app = create_app(self.watch, self.store, settings, work=work)
+        self.backlog = [
+            Backlog("home", 3, 1, "broker 10.0.0.2:1883: Connection refused"),
+            Backlog("database", 0, 0, ""),
+        ]
+        self.app = create_app(self.watch, self.store, settings, work=work, backlog=lambda: self.backlog)
         self.client = TestClient(self.app, base_url="http://localhost:8600", headers={} if token else OURS)
 
     def add_event(self, event: str = "e1", start: float = NOON, category: str = "fall", **values: Any) -> None:
@@ -771,6 +776,17 @@ def test_metrics_of_each_camera(house: House) -> None:
         assert line in text.splitlines(), line
     names = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if not line.startswith("#")}
     assert all(name.startswith("refinevad_") for name in names)
+
+
+def test_what_has_not_been_delivered_is_shown(shared: House) -> None:
+    assert shared.client.get("/api/v1/sinks").json() == [
+        {"name": "home", "waiting": 3, "lost": 1, "trouble": "broker 10.0.0.2:1883: Connection refused"},
+        {"name": "database", "waiting": 0, "lost": 0, "trouble": None},
+    ]
+    lines = shared.client.get("/metrics").text.splitlines()
+    assert 'refinevad_envelopes_waiting{sink="home"} 3.0' in lines
+    assert 'refinevad_envelopes_waiting{sink="database"} 0.0' in lines
+    assert 'refinevad_envelopes_lost_total{sink="home"} 1.0' in lines
 
 
 def test_health_and_readiness(house: House) -> None:

@@ -9,6 +9,7 @@ by more than a pause. All durations are monotonic.
 import random
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from refinevad.apps.live.backoff import LONGEST_PAUSE_S, backoff_s
 from refinevad.apps.live.clock import Clock
@@ -33,6 +34,7 @@ class Courier:
         """`tell` is given a sentence at the first of several failures and at each refusal."""
         self.sink, self._outbox, self._clock, self._tell, self._chance = sink, outbox, clock, tell, chance
         self.delivered = self.failed = self.refused = 0
+        self.trouble = ""  # why the last attempt failed; empty once one has succeeded
         self._failures = 0  # in a row
         self._resting_until = clock.monotonic()
         self._wake, self._stop = threading.Event(), threading.Event()
@@ -58,7 +60,7 @@ class Courier:
         else:
             self.delivered += 1
             self._outbox.acknowledge(entry)
-        self._failures = 0
+        self._failures, self.trouble = 0, ""
         return 0.0
 
     def _rest(self, entry: Entry, error: DeliveryError) -> float:
@@ -67,6 +69,7 @@ class Courier:
         else:
             self.failed += 1
             self._failures += 1
+            self.trouble = str(error)
             self._outbox.postpone(entry)
             pause = backoff_s(self._failures, self._chance())
             if self._failures == 1:
@@ -105,6 +108,16 @@ class Courier:
                 self._stop.wait(due)
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """What a sink has not got: envelopes that wait, envelopes it never will, and why it takes none just now."""
+
+    sink: str
+    waiting: int
+    lost: int
+    trouble: str
+
+
 class Dispatch:
     """Every sink with its courier: `send` writes an envelope to disk and returns; delivery happens behind."""
 
@@ -129,6 +142,14 @@ class Dispatch:
         self.outbox.put(envelope, names)
         for name in names:
             self.couriers[name].wake()
+
+    def backlog(self) -> list[Backlog]:
+        """Of each sink. Raises OutboxError."""
+        waiting, lost = self.outbox.waiting(), self.outbox.dropped()
+        return [
+            Backlog(name, waiting.get(name, 0), lost.get(name, 0), courier.trouble)
+            for name, courier in self.couriers.items()
+        ]
 
     def show_score(self, camera: str, score: float) -> None:
         """Hand the newest score to the sinks that show it; best effort."""

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from refinevad.apps.live.clock import iso
 from refinevad.apps.live.config import CameraConfig, LiveConfig
-from refinevad.apps.live.courier import Dispatch
+from refinevad.apps.live.courier import Backlog, Dispatch
 from refinevad.apps.live.database import StorageError
 from refinevad.apps.live.outbox import Outbox, OutboxError
 from refinevad.apps.live.records import EventRecord
@@ -140,6 +140,10 @@ class Delivery:
     def waiting(self) -> dict[str, int]:
         """Envelopes not yet acknowledged, by sink. Raises OutboxError."""
         return self._dispatch.outbox.waiting()
+
+    def backlog(self) -> list[Backlog]:
+        """What each sink has not got. Raises OutboxError."""
+        return self._dispatch.backlog()
 
     def dropped(self) -> dict[str, int]:
         """Envelopes lost since the outbox was made, by sink. Raises OutboxError."""

@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 import refinevad
+from refinevad.apps.live.courier import Backlog
 from refinevad.apps.live.database import StorageError
 from refinevad.apps.live.records import Job
 from refinevad.apps.live.store import Store
@@ -20,7 +21,7 @@ from refinevad.apps.service.feed import Feed
 from refinevad.apps.service.headers import SecurityHeaders
 from refinevad.apps.service.jobs import Analyse, JobRunner
 from refinevad.apps.service.metrics import Metrics
-from refinevad.apps.service.routes import cameras, events, health, jobs, live, models, scores, sessions
+from refinevad.apps.service.routes import cameras, events, health, jobs, live, models, scores, sessions, sinks
 from refinevad.apps.service.schemas import JobOut
 from refinevad.apps.service.sessions import Sessions
 from refinevad.apps.service.settings import ServiceSettings
@@ -38,15 +39,17 @@ def create_app(
     *,
     work: Analyse = analyse,
     ready: Callable[[], list[str]] = list,
+    backlog: Callable[[], list[Backlog]] = list,
 ) -> FastAPI:
     """The service over an engine's cameras and a store, both opened and closed by the caller.
 
     Args:
         work: the analysis of an uploaded file, run in a process of its own.
         ready: reasons why the service is not ready.
+        backlog: what has not been delivered, of each sink.
     """
     feed, log = Feed(), Sessions(store.clock, settings.session_s)
-    metrics = Metrics(watch.cameras, store.clock)
+    metrics = Metrics(watch.cameras, backlog, store.clock)
 
     def tell(job: Job) -> None:
         feed.publish({"type": "job", "job": JobOut.of(job, whole=False).model_dump(mode="json")})
@@ -76,9 +79,9 @@ def create_app(
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
-    app.state.context = Context(watch, store, settings, log, feed, runner, metrics, ready)
+    app.state.context = Context(watch, store, settings, log, feed, runner, metrics, ready, backlog)
     api = APIRouter(prefix="/api/v1")
-    for module in (sessions, cameras, scores, events, jobs, models):
+    for module in (sessions, cameras, scores, events, jobs, models, sinks):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)

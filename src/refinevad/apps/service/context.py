@@ -8,6 +8,7 @@ from typing import Annotated, cast
 from fastapi import Depends, HTTPException, Query
 from starlette.requests import HTTPConnection
 
+from refinevad.apps.live.courier import Backlog
 from refinevad.apps.live.store import Store
 from refinevad.apps.service.feed import Feed
 from refinevad.apps.service.jobs import JobRunner
@@ -29,6 +30,7 @@ class Context:
     jobs: JobRunner
     metrics: Metrics
     ready: Callable[[], list[str]] = list
+    backlog: Callable[[], list[Backlog]] = list
 
     def camera(self, name: str) -> Watched:
         """A camera that is watched or paused. Answers 404 where there is none of that name."""

@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import Metric
 import refinevad
 from refinevad.apps.live.clock import Clock
 from refinevad.apps.live.config import CameraConfig
+from refinevad.apps.live.courier import Backlog
 from refinevad.apps.live.sinks.base import Envelope
 from refinevad.apps.live.status import CameraStatus, ScoreBatch
 from refinevad.apps.service.watch import Watched
@@ -59,10 +60,27 @@ class _Cameras:
         yield info
 
 
+class _Sinks:
+    """What has not been delivered."""
+
+    def __init__(self, backlog: Callable[[], Sequence[Backlog]]) -> None:
+        self._backlog = backlog
+
+    def collect(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily("refinevad_envelopes_waiting", "Envelopes not yet delivered.", labels=["sink"])
+        lost = CounterMetricFamily("refinevad_envelopes_lost", "Envelopes that never will be.", labels=["sink"])
+        for sink in self._backlog():
+            waiting.add_metric([sink.sink], float(sink.waiting))
+            lost.add_metric([sink.sink], float(sink.lost))
+        yield from (waiting, lost)
+
+
 class Metrics:
     """One service's figures; a Listener of the engine."""
 
-    def __init__(self, cameras: Callable[[], Sequence[Watched]], clock: Clock) -> None:
+    def __init__(
+        self, cameras: Callable[[], Sequence[Watched]], backlog: Callable[[], Sequence[Backlog]], clock: Clock
+    ) -> None:
         self._registry, self._clock = CollectorRegistry(), clock
         self._latency = Histogram(
             "refinevad_latency_seconds",
@@ -72,6 +90,7 @@ class Metrics:
             registry=self._registry,
         )
         self._registry.register(_Cameras(cameras))
+        self._registry.register(_Sinks(backlog))
 
     def text(self) -> bytes:
         """Prometheus' text format."""

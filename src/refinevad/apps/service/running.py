@@ -57,7 +57,7 @@ def serve(
         open_.callback(engine.stop)
         open_.enter_context(_retention(Retention(store, config.retention)))
         watch = Watch(engine, changes, config.cameras, config.model)
-        app = create_app(watch, store, settings)
+        app = create_app(watch, store, settings, backlog=delivery.backlog)
         # cameras take a while to load; the page is there meanwhile
         threading.Thread(target=watch.start, args=(_tell,), name="cameras", daemon=True).start()
         address = _address(host, listening.getsockname()[1])

@@ -252,6 +252,15 @@ class ModelChange(Document):
     run: Annotated[str, Field(min_length=1, max_length=200)]
 
 
+class SinkOut(Document):
+    """A place events go: envelopes that wait for it, those that were lost, why it takes none at the moment."""
+
+    name: str
+    waiting: int
+    lost: int
+    trouble: str | None
+
+
 class Login(Document):
     token: Annotated[str, Field(min_length=1, max_length=500)]
 

@@ -5,6 +5,8 @@ export function colours() {
   return new Proxy({}, { get: (_, name) => style.getPropertyValue("--" + name).trim() });
 }
 
+const TICK_PX = 56; // what a label of the time axis needs, with some air
+
 /** A canvas that shows [start, end) of scores: values are [start s, length s, score]. */
 export function drawStrip(canvas, values, start, end, threshold) {
   const ratio = devicePixelRatio || 1,
@@ -77,7 +79,7 @@ export function scoreChart(host, { height, xs, ys, time, step, thresholds, oncli
         {
           ...axis,
           values: format ? (_, ticks) => ticks.map(format) : undefined,
-          space: 70,
+          space: TICK_PX,
           incrs: step,
           splits: step ? wholeHours(step) : undefined,
           size: 30,
@@ -115,7 +117,7 @@ export function scoreChart(host, { height, xs, ys, time, step, thresholds, oncli
 
 /** Ticks at whole local hours, as far apart as the width asks. */
 const wholeHours = (steps) => (chart, _axis, low, high) => {
-  const room = chart.bbox.width / (devicePixelRatio || 1) / 70,
+  const room = chart.bbox.width / (devicePixelRatio || 1) / TICK_PX,
     step = steps.find((one) => (high - low) / one <= room) || steps.at(-1),
     ticks = [];
   const midnight = new Date(low * 1000);

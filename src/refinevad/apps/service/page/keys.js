@@ -9,6 +9,7 @@ const everywhere = [
   ["2", "timeline", () => (location.hash = "#/timeline")],
   ["3", "review", () => (location.hash = "#/review")],
   ["4", "analyse a file", () => (location.hash = "#/analyse")],
+  ["5", "system", () => (location.hash = "#/system")],
 ];
 let ofView = [];
 

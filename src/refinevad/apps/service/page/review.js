@@ -157,14 +157,14 @@ export async function show(root, { rest, query }) {
     if (item) queue.scrollTo({ top: item.offsetTop - queue.clientHeight / 2 + item.clientHeight / 2 });
     if (here < 0) {
       video = null;
-      const filtered = filter.camera || filter.category || filter.day || filter.review !== "none";
+      const filtered = filter.camera || filter.category || filter.day || !["", "none"].includes(filter.review);
       stage.replaceChildren(
-        empty(
-          filtered ? "No event fits" : "Nothing to review",
-          filtered
-            ? "Choose other filters above."
-            : "New events show here by themselves. What was reviewed stands under Reviewed.",
-        ),
+        filtered
+          ? empty("No event fits", "Choose other filters above.")
+          : empty(
+              filter.review ? "Nothing to review" : "No events yet",
+              "New events show here by themselves." + (filter.review ? " What was reviewed stands under Reviewed." : ""),
+            ),
       );
       return;
     }

@@ -5,9 +5,10 @@ import { ask, el, toast } from "./dom.js";
 import { score, words } from "./format.js";
 
 export async function show(root, { session }) {
-  const [model, cameras, reviewed] = await Promise.all([
+  const [model, cameras, sinks, reviewed] = await Promise.all([
     api("/model"),
     api("/cameras"),
+    api("/sinks"),
     api("/events", { query: { review: "any", limit: 1000 } }),
   ]);
   let ready = { status: "unready", reasons: ["it does not answer"] };
@@ -101,48 +102,26 @@ export async function show(root, { session }) {
         ),
       ),
     ),
-    cameras.length ? el("h2", {}, "Cameras") : "",
-    cameras.length
-      ? el(
-          "div",
-          { class: "card scroll" },
-          el(
-            "table",
-            {},
-            el(
-              "thead",
-              {},
-              el(
-                "tr",
-                {},
-                ["Camera", "State", "fps in", "fps scored", "Dropped", "Reconnects", "Events", "Threshold"].map(
-                  (name) => el("th", { scope: "col" }, name),
-                ),
-              ),
-            ),
-            el(
-              "tbody",
-              {},
-              cameras.map((camera) =>
-                el(
-                  "tr",
-                  {},
-                  el("th", { scope: "row" }, camera.name),
-                  [
-                    camera.state,
-                    camera.fps_in.toFixed(1),
-                    camera.fps_scored.toFixed(1),
-                    camera.frames_dropped,
-                    camera.reconnects,
-                    camera.events,
-                    score(camera.threshold),
-                  ].map((value) => el("td", { class: "number" }, String(value))),
-                ),
-              ),
-            ),
-          ),
-        )
-      : "",
+    ...table(
+      "Cameras",
+      ["Camera", "State", "fps in", "fps scored", "Dropped", "Reconnects", "Events", "Threshold"],
+      cameras.map((camera) => [
+        camera.name,
+        camera.state,
+        camera.fps_in.toFixed(1),
+        camera.fps_scored.toFixed(1),
+        camera.frames_dropped,
+        camera.reconnects,
+        camera.events,
+        score(camera.threshold),
+      ]),
+    ),
+    ...table(
+      "Where events go",
+      ["Sink", "Waiting", "Lost", "Trouble"],
+      sinks.map((sink) => [sink.name, sink.waiting, sink.lost, sink.trouble || "none"]),
+      "text",
+    ),
   );
 
   async function change() {
@@ -165,4 +144,28 @@ export async function show(root, { session }) {
     show(root, { session });
   }
   return null;
+}
+
+/** A heading and a table whose rows begin with a name; nothing where there are none. `last`: class of the last column. */
+function table(title, columns, rows, last = "number") {
+  if (!rows.length) return [];
+  const kind = (index, many) => (index === many - 1 ? last : "number");
+  const cells = ([name, ...values]) =>
+    el(
+      "tr",
+      {},
+      el("th", { scope: "row" }, name),
+      values.map((value, index) => el("td", { class: kind(index, values.length) }, String(value))),
+    );
+  const head = columns.map((name, index) =>
+    el("th", { scope: "col", class: index ? kind(index - 1, columns.length - 1) : null }, name),
+  );
+  return [
+    el("h2", {}, title),
+    el(
+      "div",
+      { class: "card scroll" },
+      el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows.map(cells))),
+    ),
+  ];
 }

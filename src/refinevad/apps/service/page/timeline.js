@@ -13,7 +13,7 @@ export async function show(root, { query }) {
   const cameras = await api("/cameras");
   if (!cameras.length) {
     root.append(
-      el("h1", {}, "Timeline"),
+      el("div", { class: "head" }, el("h1", {}, "Timeline")),
       empty(
         "No cameras yet",
         "A day's scores and events show here once a camera is watched.",
@@ -107,7 +107,7 @@ export async function show(root, { query }) {
       xs = scores.highest.map((_, index) => begin + index * scores.width_s);
     chart = scoreChart(plot, {
       height: 190,
-      step: [3600, 7200, 10800, 14400, 21600],
+      step: [3600, 7200, 10800, 14400, 21600, 43200],
       xs: [...xs, at(end.toISOString())],
       ys: [...scores.highest, null],
       format: minute,
