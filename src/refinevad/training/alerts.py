@@ -40,8 +40,8 @@ class Curve:
 
 def extract_events(curve: Curve, threshold: float, gap_s: float = GAP_S) -> list[ScoredEvent]:
     """Runs of segments at or above `threshold`, joined across gaps shorter than `gap_s`; a run's peak is its score."""
-    opens, closes = _joined_runs(curve.scores >= threshold, curve.time_bounds[:-1], curve.time_bounds[1:], gap_s)
-    bounds = curve.time_bounds
+    bounds, touching = curve.time_bounds, np.zeros(0, dtype=np.int64)
+    opens, closes = _joined_runs(curve.scores >= threshold, bounds[:-1], bounds[1:], gap_s, touching)
     return [
         (float(bounds[i]), float(bounds[j + 1]), float(curve.scores[i : j + 1].max()))
         for i, j in zip(opens, closes, strict=True)
@@ -53,14 +53,25 @@ def _joined_runs(
     starts: Float[np.ndarray, "segment"],
     ends: Float[np.ndarray, "segment"],
     gap_s: float,
+    breaks: Int[np.ndarray, "break"],
 ) -> tuple[Int[np.ndarray, "event"], Int[np.ndarray, "event"]]:
-    """First and last segment of each event."""
-    places = np.flatnonzero(above)
-    if not len(places):
-        return places, places
-    gap = starts[places[1:]] - ends[places[:-1]]
-    apart = (gap > 0) & (gap >= gap_s)  # neighbours touch: their gap is exactly 0
-    return places[np.append(True, apart)], places[np.append(apart, True)]
+    """First and last segment of each event; `breaks` are the segments that are apart from the next one."""
+    # maximal runs of neighbours first: there are far fewer of them than of segments
+    joined = above[1:] & above[:-1]
+    joined[breaks] = False
+    opens, closes = above.copy(), above.copy()
+    opens[1:] &= ~joined
+    closes[:-1] &= ~joined
+    first, last = np.flatnonzero(opens), np.flatnonzero(closes)
+    if not len(first):
+        return first, last
+    apart = _apart(starts[first[1:]] - ends[last[:-1]], gap_s)
+    return first[np.append(True, apart)], last[np.append(apart, True)]
+
+
+def _apart(gap: Float[np.ndarray, "gap"], gap_s: float) -> Bool[np.ndarray, "gap"]:
+    """Which gaps keep events apart; neighbours touch: their gap is exactly 0."""
+    return np.asarray((gap > 0) & (gap >= gap_s))
 
 
 def interval_iou(a: Interval, b: Interval) -> float:
@@ -178,7 +189,8 @@ def sweep_alerts(
     if len(distinct) > SWEEP_THRESHOLDS:
         distinct = np.unique(np.quantile(distinct, np.linspace(0, 1, SWEEP_THRESHOLDS)))
     thresholds = distinct[::-1]
-    counts = np.array([_alert_counts(line, float(t), gap_s, early_s) for t in thresholds], dtype=np.float64)
+    breaks = np.flatnonzero(_apart(line.starts[1:] - line.ends[:-1], gap_s))
+    counts = np.array([_alert_counts(line, float(t), gap_s, early_s, breaks) for t in thresholds], dtype=np.float64)
     return AlertSweep(thresholds, counts[:, 0] / len(line.true_starts), counts[:, 1] / hours, counts[:, 2] / hours)
 
 
@@ -225,9 +237,11 @@ def _one_line(curves: Mapping[str, Curve], truths: Mapping[str, Sequence[Interva
     return _Line(np.concatenate(scores), np.concatenate(starts), np.concatenate(ends), events[:, 0], events[:, 1])
 
 
-def _alert_counts(line: _Line, threshold: float, gap_s: float, early_s: float) -> tuple[int, int, int]:
+def _alert_counts(
+    line: _Line, threshold: float, gap_s: float, early_s: float, breaks: Int[np.ndarray, "break"]
+) -> tuple[int, int, int]:
     """True events found, false alerts, alerts."""
-    opens, _ = _joined_runs(line.scores >= threshold, line.starts, line.ends, gap_s)
+    opens, _ = _joined_runs(line.scores >= threshold, line.starts, line.ends, gap_s, breaks)
     alerts = line.starts[opens]
     first = np.searchsorted(alerts, line.true_starts - early_s, side="left")
     last = np.searchsorted(alerts, line.true_ends, side="left")

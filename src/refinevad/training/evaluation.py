@@ -20,7 +20,7 @@ from refinevad.training.benchmarks import official_truth
 from refinevad.training.controls import chance, trivial
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.predictions import VideoPrediction
-from refinevad.training.protocol import Protocol, evaluate_predictions
+from refinevad.training.protocol import Protocol, evaluate_predictions, frame_figures, map_figures
 from refinevad.training.published import mean_over_crops
 from refinevad.training.truth import Truth, VideoTruth, folder_truth, read_events_csv, read_truth_json
 
@@ -138,7 +138,7 @@ def summarise(
     curves = {v.item.path: Curve(v.scores.segments, v.timeline.time_bounds) for v in videos}
     metrics = evaluate_predictions(predictions, truth, protocol) | event_figures(curves, truth)
     other: Protocol = "legacy" if protocol == "strict" else "strict"
-    counted = evaluate_predictions(predictions, truth, other)
+    counted = map_figures(predictions, truth, other)
     metrics |= {f"map_{other}": counted["map"], f"map_{other}_average": counted["map_average"]}
     found = {v.item.path: [(e.start_s, e.end_s, e.peak) for e in v.events] for v in videos}
     metrics |= _at_threshold(found, truth, sum(v.timeline.duration_s for v in videos) / 3600)
@@ -147,7 +147,7 @@ def summarise(
         plain = {v.item.path: VideoPrediction.of(s) for v, s in zip(videos, scores, strict=True)}
         drawn = {v.item.path: Curve(s, v.timeline.time_bounds) for v, s in zip(videos, scores, strict=True)}
         beside[name] = evaluate_predictions(plain, truth, protocol) | event_figures(drawn, truth)
-    return Result(dict(metrics), beside, _by_category(predictions, truth, protocol), list(videos))
+    return Result(dict(metrics), beside, _by_category(predictions, truth), list(videos))
 
 
 def event_figures(curves: Mapping[str, Curve], truth: Truth) -> dict[str, Any]:
@@ -183,23 +183,14 @@ def _at_threshold(
     }
 
 
-def _by_category(
-    predictions: Mapping[str, VideoPrediction], truth: Truth, protocol: Protocol
-) -> dict[str, dict[str, Any]]:
+def _by_category(predictions: Mapping[str, VideoPrediction], truth: Truth) -> dict[str, dict[str, Any]]:
     rows = {}
     for category in truth.categories:
         videos = tuple(v for v in truth.videos if v.normal or category in v.labels)
         if all(video.normal for video in videos):
             continue
-        figures = evaluate_predictions(
-            {v.name: predictions[v.name] for v in videos}, Truth(truth.columns, videos), protocol
-        )
-        rows[category] = {
-            "videos": sum(not video.normal for video in videos),
-            "auc": figures["auc"],
-            "ap": figures["ap"],
-            "ano_auc": figures["ano_auc"],
-        }
+        figures = frame_figures({v.name: predictions[v.name] for v in videos}, Truth(truth.columns, videos))
+        rows[category] = {"videos": sum(not video.normal for video in videos), **figures}
     return rows
 
 

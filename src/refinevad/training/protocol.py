@@ -55,10 +55,7 @@ def evaluate_predictions(
     """
     alignment = align(predictions, truth, expansion, allow_missing)
     videos = alignment.videos
-    runs = [_runs(video) for video in videos]
-    everything = Runs.join(runs)
-    anomalous = Runs.join([run for run, video in zip(runs, videos, strict=True) if not video.truth.normal])
-    normal = Runs.join([run for run, video in zip(runs, videos, strict=True) if video.truth.normal])
+    everything, anomalous, normal = _joined(videos)
     bags = video_auc([v.prediction.scores for v in videos], [not v.truth.normal for v in videos])
     return {
         "protocol": protocol,
@@ -76,6 +73,28 @@ def evaluate_predictions(
         **_map_figures(videos, truth, protocol),
         "adjusted": [asdict(adjustment) for adjustment in alignment.adjusted],
     }
+
+
+def frame_figures(predictions: Predictions, truth: Truth) -> dict[str, float | None]:
+    """`auc`, `ap` and `ano_auc` of `evaluate_predictions` without the rest."""
+    everything, anomalous, _ = _joined(align(predictions, truth).videos)
+    found = {"auc": roc_auc(everything), "ap": average_precision(everything), "ano_auc": roc_auc(anomalous)}
+    return {name: _number(value) for name, value in found.items()}
+
+
+def map_figures(predictions: Predictions, truth: Truth, protocol: Protocol) -> dict[str, object]:
+    """`map`, `map_average` and `map_per_class` of `evaluate_predictions` without the rest."""
+    return _map_figures(align(predictions, truth).videos, truth, protocol)
+
+
+def _joined(videos: Sequence[AlignedVideo]) -> tuple[Runs, Runs, Runs]:
+    """Frames of all videos, of the anomalous and of the normal ones."""
+    runs = [(_runs(video), video.truth.normal) for video in videos]
+    return (
+        Runs.join([run for run, _ in runs]),
+        Runs.join([run for run, normal in runs if not normal]),
+        Runs.join([run for run, normal in runs if normal]),
+    )
 
 
 def _number(value: float) -> float | None:

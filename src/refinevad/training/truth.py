@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class VideoTruth:
     def normal(self) -> bool:
         return not self.labels
 
-    @property
+    @cached_property
     def events_s(self) -> tuple[tuple[float, float], ...]:
         """Disjoint anomalous stretches in seconds, [start, end)."""
         times = np.append(self.timeline.frame_times(), self.timeline.duration_s)
