@@ -19,7 +19,7 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
         "--encoder",
         default=None,
         metavar="E",
-        help="lite (default), lite2, either with :int8 or :openvino, clip:<hub id or folder>, captions[:folder], A+captions",
+        help="lite (default), lite2, lite:int8, lite:openvino, clip:<hub id or folder>, captions[:folder], A+captions",
     )
     segment = parser.add_mutually_exclusive_group()
     segment.add_argument("--segment-s", type=float, metavar="S", help="length of a segment in seconds (default 0.64)")
