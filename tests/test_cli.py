@@ -248,7 +248,7 @@ def extract_json(data: Path, out: Path, capsys: pytest.CaptureFixture[str], work
     return code, json.loads(capsys.readouterr().out)
 
 
-def test_a_second_extract_makes_nothing_and_a_touched_video_anew(
+def test_a_second_extract_makes_nothing_and_a_changed_video_anew(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     videos, out = tmp_path / "videos", tmp_path / "features"
@@ -259,7 +259,13 @@ def test_a_second_extract_makes_nothing_and_a_touched_video_anew(
     _, second = extract_json(videos, out, capsys)
     assert (second["extracted"], second["up_to_date"]) == (0, 10)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == stamps
-    (videos / "train" / "fall" / "1.mkv").touch()
+    changed = videos / "train" / "fall" / "1.mkv"
+    changed.touch()  # as after a copy: the same bytes at another time
+    _, copied = extract_json(videos, out, capsys)
+    assert (copied["extracted"], copied["up_to_date"]) == (0, 10)
+    whole = bytearray(changed.read_bytes())
+    whole[-1] ^= 1  # of the same length
+    changed.write_bytes(whole)
     _, third = extract_json(videos, out, capsys)
     assert (third["extracted"], third["up_to_date"]) == (1, 9)
     damaged = out / "train" / "fall" / "2.safetensors"

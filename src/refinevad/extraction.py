@@ -1,6 +1,6 @@
 """video -> features: the one path from pixels to vectors, for training sets and for a single video alike."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -12,6 +12,7 @@ import refinevad
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
 from refinevad.features import Features, Provenance, read_provenance
+from refinevad.files import sampled_sha256
 from refinevad.read_ahead import read_ahead
 from refinevad.timeline import SegmentRule
 from refinevad.video import ClipReader, probe
@@ -70,6 +71,7 @@ def provenance(path: Path, encoder: EncoderChoice, rule: SegmentRule) -> Provena
             **probe(path).as_dict(),
             "bytes": status.st_size,
             "mtime_ns": status.st_mtime_ns,
+            "sampled_sha256": sampled_sha256(path),
         },
         parts=encoder.parts,
         version=refinevad.__version__,
@@ -84,13 +86,16 @@ def up_to_date(features: Path, video: Path, encoder: EncoderChoice, rule: Segmen
         stored = read_provenance(features)
     except InputError:
         return False
-    status = video.stat()
-    same_source = (stored.source.get("bytes"), stored.source.get("mtime_ns")) == (
-        status.st_size,
-        status.st_mtime_ns,
-    )
     wanted: dict[str, Any] = Provenance(encoder.identity.as_dict(), rule.as_dict()).signature
-    return same_source and stored.signature == wanted
+    return stored.signature == wanted and _same_file(stored.source, video)
+
+
+def _same_file(source: Mapping[str, Any], video: Path) -> bool:
+    """Whether a video is the one that was read: by its length and time, or after a copy by what is in it."""
+    status = video.stat()
+    if source.get("bytes") != status.st_size:
+        return False
+    return source.get("mtime_ns") == status.st_mtime_ns or source.get("sampled_sha256") == sampled_sha256(video)
 
 
 def _chunks(items: Iterator[_Any], size: int) -> Iterator[Sequence[_Any]]:

@@ -1,0 +1,28 @@
+"""What tells a file from another without reading all of it."""
+
+from pathlib import Path
+
+import pytest
+
+from refinevad.files import sampled_sha256
+
+
+@pytest.mark.parametrize("length", [0, 1, 65_536, 65_537, 3_000_000])
+def test_the_same_bytes_elsewhere_have_the_same_digest(tmp_path: Path, length: int) -> None:
+    content = bytes(i * 7 % 251 for i in range(length))
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(content)
+    assert sampled_sha256(tmp_path / "a") == sampled_sha256(tmp_path / "b")
+
+
+def test_another_length_or_another_byte_at_either_end_or_in_a_block_changes_it(tmp_path: Path) -> None:
+    """Of 3,000,000 bytes the second block begins at (3,000,000 - 65,536) / 15 = 195,630."""
+    path, content = tmp_path / "video", bytes(3_000_000)
+    path.write_bytes(content)
+    seen = {sampled_sha256(path)}
+    for place in (0, 195_631, 2_999_999):
+        path.write_bytes(content[:place] + b"\1" + content[place + 1 :])
+        seen.add(sampled_sha256(path))
+    path.write_bytes(content + b"\0")
+    seen.add(sampled_sha256(path))
+    assert len(seen) == 5
