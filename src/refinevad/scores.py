@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 
 from refinevad.contender import Contender
+from refinevad.devices import pinned, sent
 from refinevad.model import Output, RefineVAD
 from refinevad.tokens import merge_runs, opens_run
 from refinevad.windows import MOST_SEGMENTS, WHOLE, Window, Windowing, WindowRule, windows
@@ -148,7 +149,7 @@ def _pass(
     for place, values in enumerate(many):
         x[place, : len(values)] = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
         mask[place, : len(values)] = True
-    output = model(x.to(device), mask.to(device))
+    output = model(sent(pinned(x, device), device), sent(pinned(mask, device), device))
     parts = [output.logits[..., None], output.shift_ratio[..., None], output.share_logits]
     rows = torch.cat(parts, dim=-1).double().cpu().numpy()
     presence = output.presence.double().cpu().numpy()

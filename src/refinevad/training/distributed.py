@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from refinevad.devices import open_device
 from refinevad.errors import InputError, RefineVADError
 from refinevad.training.bags import Batch
 
@@ -48,9 +49,9 @@ class Processes:
         """The device of that name, or the best there is; on GPUs, one of its own for each process.
 
         Raises:
-            InputError: fewer GPUs than processes on this machine.
+            InputError: no such device, or fewer GPUs than processes on this machine.
         """
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = open_device(name)
         if self.count == 1 or device.type != "cuda":
             return device
         if self.local_rank >= torch.cuda.device_count():

@@ -31,6 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--delay", type=float, metavar="S", help="with --window: a score waits at most S seconds (default: the window)"
     )
+    parser.add_argument(
+        "--device", metavar="D", help="where the model runs: cpu or cuda (default: cuda where there is one)"
+    )
     parser.add_argument("--json", metavar="FILE", help="write a summary of all videos as JSON; - for stdout")
 
 
@@ -42,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.report.wording import verdict
     from refinevad.apps.terminal import give_json, note, progress_bar
     from refinevad.detector import Detector
+    from refinevad.devices import open_device
     from refinevad.errors import InputError
     from refinevad.video import probe
     from refinevad.windows import WindowRule
@@ -49,7 +53,9 @@ def run(args: argparse.Namespace) -> int:
     if args.delay is not None and args.window is None:
         raise InputError("--delay needs --window: give the window's length in seconds too")
     window = None if args.window is None else WindowRule.of(args.window, args.delay)
+    device = open_device(args.device)
     detector = Detector.open(args.model, window)
+    detector.checkpoint.model.to(device)
     if args.threshold is not None:
         if not 0 <= args.threshold <= 1:
             raise InputError(f"--threshold must lie in [0, 1]: got {args.threshold}")

@@ -43,6 +43,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--features", type=Path, metavar="DIR", help="folder of features (default: RUN/features)")
     parser.add_argument("--protocol", choices=("strict", "legacy"), default="strict", help="how mAP@IoU is counted")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that extract missing features")
+    parser.add_argument(
+        "--device", metavar="D", help="where the model runs: cpu or cuda (default: cuda where there is one)"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON; - for stdout")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML report")
 
@@ -52,8 +55,12 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.commands.metrics import adjusted_words
     from refinevad.apps.terminal import give_json, notes
     from refinevad.checkpoint import METRICS, read_json, write_json
+    from refinevad.devices import open_device
 
+    device = open_device(args.device)
     opened = open_run(args.run_folder, args.data, args.features, args.workers)
+    for checkpoint, _ in opened.parts:
+        checkpoint.model.to(device)
     result = evaluate_opened(opened, args.protocol)
     stored = args.run_folder / METRICS
     content = {
