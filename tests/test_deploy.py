@@ -1,8 +1,12 @@
 """The files that put the service in place, as far as they can be checked without a container engine or systemd."""
 
 import argparse
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
+ANALYZE = shutil.which("systemd-analyze")
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -123,6 +128,25 @@ def test_the_unit_starts_the_service_and_takes_away_what_it_does_not_need() -> N
     assert service["ProtectSystem"] == "strict"
     assert service["CapabilityBoundingSet"] == ""
     assert service["UMask"] == "0077"
+
+
+@pytest.mark.skipif(not ANALYZE, reason="systemd-analyze is not installed (Debian: systemd)")
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    text = (DEPLOY / "refinevad.service").read_text()
+    copy = tmp_path / "refinevad.service"
+    copy.write_text(text.replace(dict(unit()["Service"])["ExecStart"].split()[0], "/bin/true"))  # ours is not there
+    done = subprocess.run([str(ANALYZE), "verify", str(copy)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_onnxruntime_tells_nobody() -> None:
+    """Its own words for it: ORT_DISABLE_TELEMETRY. Whoever sets it otherwise is heeded."""
+    code = "import refinevad, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    for given, expected in (({}, "1"), ({"ORT_DISABLE_TELEMETRY": "0"}, "0")):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env={**environment, **given}, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == expected
 
 
 def test_the_documents_name_options_and_files_that_are_there() -> None:

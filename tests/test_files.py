@@ -1,10 +1,13 @@
-"""What tells a file from another without reading all of it."""
+"""Files that are whole, that others may read, and that are told apart without reading all of them."""
 
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from refinevad.files import sampled_sha256
+from refinevad.files import atomic_write, sampled_sha256
 
 
 @pytest.mark.parametrize("length", [0, 1, 65_536, 65_537, 3_000_000])
@@ -26,3 +29,15 @@ def test_another_length_or_another_byte_at_either_end_or_in_a_block_changes_it(t
     path.write_bytes(content + b"\0")
     seen.add(sampled_sha256(path))
     assert len(seen) == 5
+
+
+def test_weights_are_readable_by_whom_the_umask_lets(tmp_path: Path) -> None:
+    """A service runs as another user than the one who trained."""
+    before = os.umask(0o027)
+    try:
+        with atomic_write(tmp_path / "model.safetensors") as partial:
+            save_file({"weight": np.zeros(3, np.float32)}, partial)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]

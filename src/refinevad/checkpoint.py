@@ -7,6 +7,7 @@ RUN/metrics.json        validation figures; after `refinevad evaluate` the test 
 """
 
 import json
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -98,6 +99,8 @@ class Checkpoint:
         for name in (WEIGHTS, CONFIG, CALIBRATION):
             if not (folder / name).exists():
                 raise InputError(f"{folder} is no finished run ({name} is missing); train it with refinevad train")
+            if not os.access(folder / name, os.R_OK):
+                raise InputError(f"{folder / name} cannot be read by this user; change its permissions")
         config, calibration = read_json(folder / CONFIG), read_json(folder / CALIBRATION)
         try:
             model = open_model(open_config(config["model"]))

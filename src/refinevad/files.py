@@ -30,7 +30,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path.parent.absolute())
+        mode = _usual_mode(partial) if path.suffix == ".safetensors" else None
         yield partial
+        if mode is not None:  # safetensors closes its files to all but their owner; a service is another user
+            partial.chmod(mode)
         partial.replace(path)
     except (OSError, SafetensorError) as error:  # safetensors wraps the system's errors in its own
         reason = getattr(error, "strerror", None) or str(error)
@@ -38,6 +41,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # there is nothing to delete where the folder could not be made
             partial.unlink(missing_ok=True)
+
+
+def _usual_mode(path: Path) -> int:
+    """Permissions that a new file gets here; made, and left empty, because asking for the umask would change it."""
+    with path.open("wb") as file:
+        return os.fstat(file.fileno()).st_mode & 0o777
 
 
 @lru_cache(maxsize=1024)  # once a folder and process: listing it for each of its files would take long
