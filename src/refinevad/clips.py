@@ -1,5 +1,6 @@
 """frames -> clips: cut into segments by presentation time, turned upright, scaled; file and live stream alike."""
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,43 @@ from refinevad.timeline import Segmenter, SegmentRule
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.reformatter import VideoReformatter
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What a frame is for: whether it opens a segment, which began at `start_s`, and is wanted in colour, in grey."""
+
+    opens: bool
+    start_s: float
+    rgb: bool
+    gray: bool
+
+
+class FramePicker:
+    """Which frames an encoder gets, from their times alone; times must rise strictly.
+
+    `rgb_taken`: colour frames picked so far in the open segment.
+    """
+
+    def __init__(self, needs: FrameNeeds, rule: SegmentRule, rate_hz: float) -> None:
+        self.needs, self.rate_hz = needs, rate_hz
+        self.rgb_taken = 0
+        self._segmenter = Segmenter(rule)
+        self._next_gray = -math.inf
+
+    def push(self, time_s: float) -> Pick:
+        """Take the presentation second of the next frame."""
+        opens, start_s, phase = self._segmenter.push(time_s)
+        if opens:
+            self.rgb_taken = 0
+        wanted = self.needs.rgb_frames
+        rgb = self.rgb_taken < wanted and phase >= (2 * self.rgb_taken + 1) / (2 * wanted) - 1e-9
+        self.rgb_taken += rgb
+        # half a nominal frame of slack: a rate that equals the source's takes every frame despite jitter
+        gray = self.needs.gray_long_side is not None and time_s >= self._next_gray - 0.5 / self.rate_hz
+        if gray:
+            self._next_gray = time_s + 1.0 / self.needs.gray_hz
+        return Pick(opens, start_s, rgb, gray)
 
 
 @dataclass
@@ -43,29 +81,30 @@ class ClipCutter:
     def __init__(self, needs: FrameNeeds, rule: SegmentRule, rate_hz: float) -> None:
         self.needs, self.rate_hz = needs, rate_hz
         self.frames = self.opened = 0
-        self._segmenter = Segmenter(rule)
+        self._picker = FramePicker(needs, rule, rate_hz)
         self._current: _Gathering | None = None
-        self._last: tuple[VideoFrame, float] | None = None
-        self._next_gray = -np.inf
+        self._last: tuple[VideoFrame | None, float] | None = None
         self._gray_size: tuple[int, int] | None = None
         self._to_rgb, self._to_gray = _scaler(), _scaler()
 
-    def push(self, frame: "VideoFrame", time_s: float) -> Clip | None:
-        """Take a frame shown at `time_s`; return the segment that it ends, if it ends one."""
+    def push(self, frame: "VideoFrame | None", time_s: float) -> Clip | None:
+        """Take a frame shown at `time_s`; return the segment that it ends, if it ends one.
+
+        None stands for a frame that was not decoded because nothing of it is needed (`needed_frames.py`).
+        """
         clip = None
-        opens, start_s, phase = self._segmenter.push(time_s)
-        if opens:
-            clip = self._clip(start_s)
-            self._current = self._open(start_s)
+        pick = self._picker.push(time_s)
+        if pick.opens:
+            clip = self._clip(pick.start_s)
+            self._current = self._open(pick.start_s)
         current = self._current
         assert current is not None
-        if phase >= (2 * len(current.rgb) + 1) / (2 * max(self.needs.rgb_frames, 1)) - 1e-9 > 0:
-            self._take_rgb(current, frame, time_s)
-        # half a nominal frame of slack: a rate that equals the source's takes every frame despite jitter
-        if self.needs.gray_long_side is not None and time_s >= self._next_gray - 0.5 / self.rate_hz:
+        if pick.rgb and frame is not None:
+            current.rgb.append(self._rgb(frame))
+            current.rgb_times.append(time_s)
+        if pick.gray and frame is not None:
             current.gray.append(self._gray(frame))
             current.gray_times.append(time_s)
-            self._next_gray = time_s + 1.0 / self.needs.gray_hz
         self.frames += 1
         self._last = (frame, time_s)
         return clip
@@ -91,7 +130,10 @@ class ClipCutter:
         if current is None or last is None:
             return None
         if not current.rgb and self.needs.rgb_frames:  # fewer frames than asked: the last one stands in
-            self._take_rgb(current, *last)
+            frame, time_s = last
+            if frame is not None:
+                current.rgb.append(self._rgb(frame))
+                current.rgb_times.append(time_s)
         empty_rgb, empty_gray = np.zeros((0, 2, 2, 3), np.uint8), np.zeros((0, 2, 2), np.uint8)
         if len({picture.shape for picture in current.rgb}) > 1:  # the stream changed its size inside the segment
             current.rgb, current.rgb_times = current.rgb[-1:], current.rgb_times[-1:]
@@ -104,11 +146,6 @@ class ClipCutter:
             end_s=end_s,
             lead=current.lead,
         )
-
-    def _take_rgb(self, current: _Gathering, frame: "VideoFrame", time_s: float) -> None:
-        if len(current.rgb) < self.needs.rgb_frames:
-            current.rgb.append(self._rgb(frame))
-            current.rgb_times.append(time_s)
 
     def _rgb(self, frame: "VideoFrame") -> UInt8[np.ndarray, "height width 3"]:
         width, height = self.needs.rgb_size or (frame.width, frame.height)

@@ -1,24 +1,27 @@
 """file -> clips: decoded and cut into segments (clips.py), with presentation times."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refinevad.clips import ClipCutter
+from refinevad.clips import ClipCutter, FramePicker
 from refinevad.cores import usable_cores
 from refinevad.errors import InputError
 from refinevad.frames import Clip, FrameNeeds
+from refinevad.needed_frames import CODECS, NeededFrames, PlanError
 from refinevad.timeline import SegmentRule, Timeline
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
 VIDEO_SUFFIXES = frozenset(
     f".{name}"
@@ -92,6 +95,16 @@ def probe(path: Path) -> VideoInfo:
         return _info(path, container)
 
 
+def _threaded(container: "InputContainer") -> "VideoStream":
+    """The first video stream, ready to be decoded by as many threads as pay."""
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    context = stream.codec_context
+    # threads that wait for each other over small pictures take a third more than one alone
+    context.thread_count = usable_cores() if context.width * context.height > _SMALL_PICTURE else 1
+    return stream
+
+
 def _info(path: Path, container: "InputContainer") -> VideoInfo:
     stream = container.streams.video[0]
     rate = stream.average_rate or stream.guessed_rate or Fraction(0)
@@ -118,7 +131,6 @@ class FrameReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.damaged = 0
-        self.last_time_s = 0.0
         with open_container(path) as container:
             self.info = _info(path, container)
 
@@ -133,18 +145,14 @@ class FrameReader:
             time_s = stamp - origin if stamp is not None else previous + step
             if time_s <= previous:
                 time_s = previous + step
-            previous = self.last_time_s = time_s
+            previous = time_s
             yield frame, time_s
 
     def _decoded(self) -> Iterator["VideoFrame"]:
         import av
 
         with open_container(self.path) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            context = stream.codec_context
-            # threads that wait for each other over small pictures take a third more than one alone
-            context.thread_count = usable_cores() if context.width * context.height > _SMALL_PICTURE else 1
+            stream = _threaded(container)
             stumbles = 0  # reads in a row that failed before any packet came
             while stumbles < _MOST_STUMBLES:
                 try:
@@ -171,15 +179,21 @@ class FrameReader:
 
 
 class ClipReader:
-    """Iterates over a video's clips; afterwards `timeline` tells where each lies, `damaged` what was skipped."""
+    """Iterates over a video's clips; afterwards `timeline` tells where each lies, `damaged` what was skipped.
 
-    def __init__(self, path: Path, needs: FrameNeeds, rule: SegmentRule) -> None:
+    Args:
+        every_frame: decode frames that no clip needs too; the clips are the same (`needed_frames.py`).
+    """
+
+    def __init__(self, path: Path, needs: FrameNeeds, rule: SegmentRule, every_frame: bool = False) -> None:
         self.reader = FrameReader(path)
         self.info = self.reader.info
         self.needs, self.rule = needs, rule
-        self.frames = 0
+        self.frames = self.decoded = 0
+        self._sparing = not every_frame and self.info.codec in CODECS
         self._bounds: list[int] = []
         self._times: list[float] = []
+        self._last_time_s = 0.0
 
     @property
     def damaged(self) -> int:
@@ -187,22 +201,42 @@ class ClipReader:
 
     @property
     def timeline(self) -> Timeline:
-        end = self.reader.last_time_s + 1.0 / self.info.rate_hz
+        end = self._last_time_s + 1.0 / self.info.rate_hz
         return Timeline(
             np.array([*self._bounds, self.frames], dtype=np.int64),
             np.array([*self._times, end], dtype=np.float64),
         )
 
     def __iter__(self) -> Iterator[Clip]:
+        given = 0
+        if self._sparing:
+            try:
+                for clip in self._clips(self._needed()):
+                    given += 1
+                    yield clip
+                return
+            except PlanError:
+                self._bounds, self._times = [], []
+        yield from islice(self._clips(self.reader), given, None)
+
+    def _needed(self) -> Iterator[tuple["VideoFrame | None", float]]:
+        with open_container(self.reader.path) as container:
+            stream = _threaded(container)
+            yield from NeededFrames(container, stream, FramePicker(self.needs, self.rule, self.info.rate_hz))
+
+    def _clips(self, frames: Iterable[tuple["VideoFrame | None", float]]) -> Iterator[Clip]:
         cutter = ClipCutter(self.needs, self.rule, self.info.rate_hz)
-        for frame, time_s in self.reader:
+        self.decoded = 0
+        for frame, time_s in frames:
             clip = cutter.push(frame, time_s)
             if clip is not None:
                 yield clip
-            if cutter.opened == self.frames:
-                self._bounds.append(self.frames)
+            if cutter.opened == cutter.frames - 1:
+                self._bounds.append(cutter.opened)
                 self._times.append(time_s)
-            self.frames = cutter.frames
+            self.decoded += frame is not None
+            self.frames = max(self.frames, cutter.frames)  # begun anew, it does not count back
+            self._last_time_s = time_s
         last = cutter.close()
         if last is None:
             raise InputError(f"no frame could be decoded: {self.info.path}; copy or convert it again")

@@ -1,0 +1,146 @@
+"""H.264 packets -> the frames that clips need, and the times of all frames; what can be spared is not decoded.
+
+Which frames a clip takes depends on their times alone, and packets carry those. So packets are read some places ahead,
+and one that holds no wanted frame, and to which no other refers (nal_ref_idc 0), is left out by the decoder: the frames
+that come are the same to the bit. Where a file is not as its packets say (damage, no or equal time stamps, frames
+that do not come, interlaced pictures), `PlanError` tells the caller to decode every frame instead. One thing differs
+from doing so: damage inside a frame that is left out goes unnoticed.
+
+Only H.264: other codecs' disposable frames may still be referred to, as in HEVC's temporal layers.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from refinevad.clips import FramePicker
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+CODECS = frozenset({"h264"})
+_REORDER = 32  # H.264 shows a frame at most 16 places from where it is decoded; in fields twice that
+
+
+class PlanError(Exception):
+    """The file is not as its packets say: every frame must be decoded."""
+
+
+@dataclass
+class _Planned:
+    """A frame by its packet: presentation stamp and second, and whether it is wanted."""
+
+    stamp: int
+    time_s: float
+    wanted: bool
+
+
+class NeededFrames:
+    """Iterates over (frame or None, presentation second) of one stream as `FrameReader` does; None: not needed.
+
+    Args:
+        picker: a fresh one, with the rule of the clips that are made of the frames.
+
+    Raises:
+        PlanError: while iterating; what was given by then holds.
+    """
+
+    def __init__(self, container: "InputContainer", stream: "VideoStream", picker: FramePicker) -> None:
+        self._container, self._stream, self._picker = container, stream, picker
+        self._stamps: list[int] = []  # a heap: packets read whose place among the others is still open
+        self._waiting: deque[Packet[Any]] = deque()  # for the decoder, in its order
+        self._plan: deque[_Planned] = deque()  # in the order of presentation, not given yet
+        self._wanted: dict[int, bool] = {}  # of frames planned and not sent
+        self._held: _Planned | None = None  # planned last: it may have to stand in for its segment
+        self._newest: int | None = None
+        self._first: int | None = None
+        self._given = 0
+
+    def __iter__(self) -> Iterator[tuple["VideoFrame | None", float]]:
+        import av
+
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size == 0:  # the end: what the decoder still holds
+                    break
+                self._read(packet)
+                while len(self._stamps) > _REORDER:
+                    self._place(heapq.heappop(self._stamps))
+                yield from self._send()
+            while self._stamps:
+                self._place(heapq.heappop(self._stamps))
+            self._settle(self._picker.rgb_taken == 0)
+            yield from self._send()
+            for frame in self._stream.codec_context.decode(None):
+                yield from self._give(frame)
+        except av.error.FFmpegError as error:
+            raise PlanError from error
+        yield from self._skipped(len(self._plan))
+
+    def _read(self, packet: "Packet[Any]") -> None:
+        """Take a packet that the container gives."""
+        if packet.pts is None or packet.is_corrupt or packet.is_discard or self._is_late(packet.pts):
+            raise PlanError
+        heapq.heappush(self._stamps, packet.pts)
+        self._waiting.append(packet)
+
+    def _is_late(self, stamp: int) -> bool:
+        """Whether a frame is not behind all that are placed."""
+        return self._newest is not None and stamp <= self._newest
+
+    def _place(self, stamp: int) -> None:
+        """The next frame in the order of presentation: decide about the one before it."""
+        if self._is_late(stamp):
+            raise PlanError
+        if self._first is None:
+            self._first = stamp
+        self._newest = stamp
+        base = self._stream.time_base
+        if base is None:
+            raise PlanError
+        time_s = float(stamp * base) - float(self._first * base)
+        alone = self._picker.rgb_taken == 0
+        pick = self._picker.push(time_s)
+        self._settle(pick.opens and alone)
+        self._held = _Planned(stamp, time_s, pick.rgb or pick.gray)
+
+    def _settle(self, stands_in: bool) -> None:
+        """The frame that was held goes into the plan; `stands_in`: its segment has no other colour frame."""
+        held, self._held = self._held, None
+        if held is not None:
+            held.wanted |= stands_in and self._picker.needs.rgb_frames > 0
+            self._plan.append(held)
+            self._wanted[held.stamp] = held.wanted
+
+    def _send(self) -> Iterator[tuple["VideoFrame | None", float]]:
+        """Decode the packets whose frames are decided about."""
+        context = self._stream.codec_context
+        while self._waiting and self._waiting[0].pts in self._wanted:
+            packet = self._waiting.popleft()
+            assert packet.pts is not None
+            context.skip_frame = "DEFAULT" if self._wanted.pop(packet.pts) else "NONREF"
+            for frame in context.decode(packet):
+                yield from self._give(frame)
+
+    def _give(self, frame: "VideoFrame") -> Iterator[tuple["VideoFrame | None", float]]:
+        """A decoded frame, after those before it that were left out."""
+        places = [place for place, planned in enumerate(self._plan) if planned.stamp == frame.pts]
+        if len(places) != 1 or (self._given == 0 and places[0] > 0):
+            raise PlanError
+        if frame.is_corrupt or frame.interlaced_frame:  # what is concealed is taken from whichever frames are there
+            raise PlanError
+        yield from self._skipped(places[0])
+        self._given += 1
+        yield frame, self._plan.popleft().time_s
+
+    def _skipped(self, count: int) -> Iterator[tuple["VideoFrame | None", float]]:
+        for _ in range(count):
+            planned = self._plan.popleft()
+            if planned.wanted:
+                raise PlanError
+            yield None, planned.time_s
