@@ -10,17 +10,20 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
 
 from fakes import MeanEncoder
 from refinevad.apps.live.clock import unix
 from refinevad.apps.live.secret import Secret
 from refinevad.apps.live.sinks.options import FolderOptions, MqttOptions, StdoutOptions, WebhookOptions
+from refinevad.apps.live.sinks.webhook import verify
 from refinevad.apps.live.store import Store
 from refinevad.apps.live.watching import configured
 from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
-from servers import wait_until
+from servers import Program, Receiver, wait_until
 from watch_cases import RULE, checkpoint, write_film
 
 FAKES = Path(__file__).with_name("fakes.py")
@@ -85,6 +88,49 @@ def test_files_give_the_events_of_detect_on_stdout_in_a_folder_and_in_the_databa
         assert f"{name}: ended, " in said
         assert len(curve.time) == 32
     store.close()
+
+
+def test_every_sink_gets_the_same_envelopes(
+    place: Path, watch, receiver: Receiver, mosquitto: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A webhook and a broker beside stdout: all of it signed, in order, and the retained state of a camera at rest."""
+    monkeypatch.setenv("REFINEVAD_WEBHOOK_SECRET", "key")
+    retained: dict[str, str] = {}
+    told: list[dict] = []
+
+    def take(_client: Client, _data: object, message: MQTTMessage) -> None:
+        if message.topic.endswith("/event"):
+            told.append(json.loads(message.payload))
+        else:
+            retained[message.topic] = message.payload.decode()
+
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.on_message = take
+    client.on_connect = lambda *_: client.subscribe("#", qos=1)
+    subscribed = []
+    client.on_subscribe = lambda *_: subscribed.append(True)
+    client.connect("127.0.0.1", mosquitto.port)
+    client.loop_start()
+    wait_until(lambda: bool(subscribed), "the subscription")
+    sinks = ("--sink", receiver.url, "--sink", f"mqtt://127.0.0.1:{mosquitto.port}")
+    process = watch("a.mp4", "--model", "run", "--fast", *LENGTHS, *sinks)
+    out, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, (place / "stderr").read_text()
+    envelopes = [json.loads(line) for line in out.splitlines()]
+    assert [envelope["kind"] for envelope in envelopes[:1] + envelopes[-1:]] == ["new", "end"]
+    assert [json.loads(request.body) for request in receiver.requests] == envelopes
+    for request in receiver.requests:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        stamp, signature = headers["x-refinevad-timestamp"], headers["x-refinevad-signature"]
+        assert verify("key", stamp, signature, request.body, float(stamp))
+    wait_until(lambda: len(told) >= len(envelopes), "the broker's events")
+    assert told == envelopes
+    wait_until(lambda: retained.get("refinevad/status") == "offline", "the goodbye")
+    assert retained["refinevad/a/alert"] == "OFF"
+    assert json.loads(retained["refinevad/a/attributes"]) == envelopes[-1]
+    client.disconnect()
+    client.loop_stop()
+    client.on_message = client.on_connect = client.on_subscribe = None
 
 
 def test_kill_9_in_mid_event_is_an_end_after_the_restart(place: Path, watch) -> None:

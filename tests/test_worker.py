@@ -1,0 +1,68 @@
+"""What a camera's process drops when pictures come too late, by hand-made arrivals."""
+
+from multiprocessing import Pipe
+from pathlib import Path
+
+import pytest
+
+from fakes import MeanEncoder
+from refinevad.apps.live.addresses import parse_address
+from refinevad.apps.live.messages import Segment, decode
+from refinevad.apps.live.source import Source
+from refinevad.apps.live.worker import LATE_S, Worker, WorkerJob
+from refinevad.timeline import SegmentRule
+from videos import flat, write_video
+
+FRAMES, RATE = 100, 25
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """Four seconds, a keyframe each second."""
+    return write_video(
+        tmp_path / "film.mp4", flat(range(0, 200, 2)), options={"g": "25", "bf": "0", "sc_threshold": "0"}
+    )
+
+
+def dropped(film: Path, late_s: dict[int, float], fast: bool = False) -> tuple[set[int], list[Segment]]:
+    """Numbers of the packets not decoded, and the segments sent, where packet n comes `late_s[n]` after its time."""
+    ours, theirs = Pipe()
+    address = parse_address(str(film))
+    worker = Worker(WorkerJob(address, MeanEncoder.needs, SegmentRule.default(), fast, 5.0, 0.0, 32, 0.0), theirs)
+    source = Source(address, stall_s=5.0, fast=True)
+    reel = worker._reel(source)
+    gone: set[int] = set()
+    for number, packet in enumerate(source.container.demux(source.stream)):
+        before = worker._counts.dropped
+        worker._take(reel, packet, 1000.0 + number / RATE + late_s.get(number, 0.0))
+        if worker._counts.dropped > before:
+            gone.add(number)
+    reel.end()
+    source.close()
+    assert worker._counts.frames == FRAMES - len(gone)
+    sent = []
+    while ours.poll():
+        message = decode(ours.recv_bytes())
+        if isinstance(message, Segment):
+            sent.append(message)
+    for end in (ours, theirs):
+        end.close()
+    return gone, sent
+
+
+def test_late_packets_go_undecoded_up_to_a_keyframe_in_time(film: Path) -> None:
+    """30 to 59 come three seconds late; 60 to 74 are in time and cannot be decoded without them."""
+    gone, sent = dropped(film, dict.fromkeys(range(30, 60), LATE_S + 1.0))
+    assert gone == set(range(30, 75))
+    assert sum(segment.frames for segment in sent) == FRAMES - 45
+    assert sent[-1].clip.end_s == pytest.approx(FRAMES / RATE)
+
+
+def test_what_is_a_little_late_is_kept(film: Path) -> None:
+    assert dropped(film, dict.fromkeys(range(30, 60), LATE_S - 0.1))[0] == set()
+    assert dropped(film, {60: LATE_S + 0.1})[0] == set(range(60, 75))
+    assert dropped(film, dict.fromkeys(range(70, FRAMES), LATE_S + 0.1))[0] == set(range(70, FRAMES))
+
+
+def test_a_recording_read_fast_is_never_dropped_from(film: Path) -> None:
+    assert dropped(film, dict.fromkeys(range(10, FRAMES), 60.0), fast=True)[0] == set()
