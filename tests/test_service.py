@@ -46,12 +46,14 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 class House:
     """A service with one camera, `door`, its store and its client."""
 
-    def __init__(self, folder: Path, token: bool = False, work: Analyse = analyse_at_once, **limits: Any) -> None:
+    def __init__(
+        self, folder: Path, token: bool = False, work: Analyse = analyse_at_once, storage: str = "", **limits: Any
+    ) -> None:
         self.folder, self.clock, self.engine = folder, ManualClock(wall_s=NOON), StillEngine()
         self.run = make_run(folder / "runs" / "first")
         make_run(folder / "runs" / "second", threshold=0.7)
-        (folder / "footage").mkdir()
-        self.store = Store.open(Secret(f"sqlite:///{folder}/live.db"), folder / "media", self.clock)
+        (folder / "footage").mkdir(parents=True)
+        self.store = Store.open(Secret(storage or f"sqlite:///{folder}/live.db"), folder / "media", self.clock)
         self.store.cameras.register("door", "rtsp://***@10.0.0.5/a", "first")
         door = CameraConfig("door", parse_address("rtsp://admin:secret@10.0.0.5/a"), self.run)
         self.changes = ChangeLog(folder / "changes.json")
@@ -541,6 +543,36 @@ def test_the_alert_rate_of_each_threshold(house: House) -> None:
     assert {rate["threshold"]: rate["per_hour"] for rate in told["rates"]}[0.6] == pytest.approx(2.0)
     span = {"start": iso(NOON), "end": iso(NOON + 8 * 86_400)}
     assert house.client.get("/api/v1/cameras/door/alert-rates", params=span).status_code == 422
+
+
+def test_postgresql_answers_as_sqlite_does(postgres_url: str, tmp_path: Path) -> None:
+    answers = []
+    for place, url in (("sqlite", ""), ("postgres", postgres_url)):
+        house = House(tmp_path / place, storage=url)
+        with house.client as client:
+            for number in range(6):
+                house.add_event(f"e{number}", NOON + 60 * number, ("fall", "fight")[number % 2], state="ended")
+            rows = [ScoreRow(NOON + 0.64 * i, 0.64, 0.9 if i % 50 < 5 else 0.1, (0.2, 0.8)) for i in range(400)]
+            house.store.scores.add("door", "first", CATEGORIES, rows)
+            for event, verdict in (("e1", "confirmed"), ("e2", "dismissed")):
+                client.post(f"/api/v1/events/{event}/reviews", json={"verdict": verdict})
+            span = f"start={iso(NOON)}&end={iso(NOON + 300)}"
+            quiet = {"quiet": [{"start": iso(NOON), "end": iso(NOON + 200)}], "alerts_per_hour": 60}
+            requests = [
+                client.get("/api/v1/events?limit=4"),
+                client.get(f"/api/v1/events?category=fall&review=none&{span}"),
+                client.get("/api/v1/events?review=any"),
+                client.get(f"/api/v1/cameras/door/scores?{span}&buckets=30"),
+                client.get(f"/api/v1/cameras/door/alert-rates?{span}"),
+                client.post("/api/v1/cameras/door/calibration", json=quiet),
+                client.get("/api/v1/jobs"),
+                client.get("/readyz"),
+            ]
+            answers.append([(request.status_code, request.json()) for request in requests])
+        house.store.close()
+    assert answers[0] == answers[1]
+    assert {status for status, _ in answers[0]} == {200}
+    assert len(answers[0][0][1]["events"]) == 4
 
 
 def test_a_camera_is_calibrated_on_its_own_quiet_hours(house: House) -> None:
