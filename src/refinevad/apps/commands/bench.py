@@ -3,7 +3,7 @@
 import argparse
 from importlib import import_module
 
-HELP = "make the tables: a recipe over several seeds, ablations; list the benchmarks"
+HELP = "make the tables: a recipe over several seeds, ablations, speed; list the benchmarks"
 EXAMPLE = """\
 example:
   refinevad bench recipe recipes/survfights.toml --seeds 0 1 2 --out out/bench/survfights
@@ -12,7 +12,7 @@ example:
 
 A finished seed is not run again. The table goes to stdout and to DIR/table.md; --json writes every seed's figures.
 """
-TABLES = ("list", "recipe", "ablation", "search", "accuracy", "transfer", "delay")
+TABLES = ("list", "recipe", "ablation", "search", "accuracy", "transfer", "delay", "speed")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
