@@ -1,0 +1,143 @@
+"""Cameras through the API: added, paused, removed, never with their passwords."""
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the service needs the extra `service`")
+
+
+from refinevad.apps.live.addresses import parse_address
+from refinevad.apps.live.config import CameraConfig
+from refinevad.apps.service.changes import ChangeLog
+from refinevad.apps.service.watch import Watch
+from service_house import House
+from service_parts import CATEGORIES, JPEG, StillEngine
+from videos import write_video
+
+
+def test_cameras_are_shown_without_their_passwords(shared: House) -> None:
+    answer = shared.client.get("/api/v1/cameras")
+    (camera,) = answer.json()
+    assert camera["name"] == "door"
+    assert camera["state"] == "live"
+    assert camera["model"] == "first"
+    assert (camera["fps_in"], camera["frames_dropped"], camera["threshold"]) == (24.96, 3, 0.6)
+    assert "secret" not in answer.text
+    assert shared.client.get("/api/v1/cameras/door").json() == camera
+    assert shared.client.get("/api/v1/cameras/window").status_code == 404
+
+
+def test_an_added_camera_outlives_a_restart_and_its_password_stays_unseen(house: House) -> None:
+    new = {"name": "yard", "source": "rtsp://10.0.0.7/b", "username": "viewer", "password": "p@ss/w", "threshold": 0.4}
+    answer = house.client.post("/api/v1/cameras", json=new)
+    assert answer.status_code == 201
+    assert answer.json()["name"] == "yard"
+    assert "p@ss" not in answer.text
+    assert "p%40ss" not in answer.text
+    assert house.client.post("/api/v1/cameras", json=new).status_code == 409
+    file = house.folder / "changes.json"
+    assert file.stat().st_mode & 0o077 == 0
+    again = StillEngine()
+    Watch(again, ChangeLog(file), [], house.run).start(house.told.append)
+    assert again.watched["yard"].source.url == "rtsp://viewer:p%40ss%2Fw@10.0.0.7/b"
+    assert again.watched["yard"].threshold == 0.4
+    assert again.watched["yard"].source.by_api  # bounded as before
+    assert house.told == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "concat:/etc/passwd",
+        "subfile,,start,0,end,0,,:/etc/passwd",
+        "data:video/mp4;base64,AAAA",
+        "/etc/passwd",
+        "file:///etc/passwd",
+        "/dev/video0",
+        "tcp://10.0.0.1:80",
+        "footage/../changes.json",
+        "rtsp://",
+        "rtsp://host/\x00",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://2852039166/",
+        "rtsp://[fe80::1]/a",
+        "http://0.0.0.0:8600/",
+        "rtsp://239.1.2.3/a",
+        "",
+    ],
+)
+def test_only_streams_and_the_operators_files_are_addresses(shared: House, source: str) -> None:
+    answer = shared.client.post("/api/v1/cameras", json={"name": "x", "source": source})
+    assert answer.status_code in (400, 422)
+    assert list(shared.engine.watched) == ["door"]
+
+
+def test_a_file_from_a_folder_the_operator_named_is_an_address(house: House) -> None:
+    video = write_video(house.folder / "footage" / "a.mp4", frames=3)
+    assert house.client.post("/api/v1/cameras", json={"name": "a", "source": str(video)}).status_code == 201
+    (house.folder / "footage" / "link.mp4").symlink_to("/etc/passwd")
+    link = {"name": "b", "source": str(house.folder / "footage" / "link.mp4")}
+    assert house.client.post("/api/v1/cameras", json=link).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "x" * 65, "new\nline"])
+def test_a_cameras_name_is_a_plain_one(shared: House, name: str) -> None:
+    answer = shared.client.post("/api/v1/cameras", json={"name": name, "source": "rtsp://10.0.0.7/b"})
+    assert answer.status_code in (400, 422)
+
+
+def test_a_paused_camera_is_let_go_of_and_comes_back_as_it_was(house: House) -> None:
+    house.client.patch("/api/v1/cameras/door", json={"threshold": 0.8})
+    paused = house.client.patch("/api/v1/cameras/door", json={"paused": True}).json()
+    assert paused["state"] == "paused"
+    assert house.engine.watched == {}
+    assert paused["fps_in"] == 0
+    assert house.client.get("/api/v1/cameras/door/preview.jpg").status_code == 404
+    again = StillEngine()
+    watch = Watch(
+        again,
+        ChangeLog(house.folder / "changes.json"),
+        [CameraConfig("door", parse_address("rtsp://h/a"), house.run)],
+        house.run,
+    )
+    watch.start(house.told.append)
+    assert again.watched == {}
+    assert watch.cameras()[0].paused
+    back = house.client.patch("/api/v1/cameras/door", json={"paused": False}).json()
+    assert back["state"] == "live"
+    assert house.engine.watched["door"].threshold == 0.8
+
+
+def test_a_removed_camera_stays_away_after_a_restart(house: House) -> None:
+    assert house.client.delete("/api/v1/cameras/door").status_code == 204
+    assert house.client.get("/api/v1/cameras").json() == []
+    again = StillEngine()
+    door = CameraConfig("door", parse_address("rtsp://h/a"), house.run)
+    Watch(again, ChangeLog(house.folder / "changes.json"), [door], house.run).start(house.told.append)
+    assert again.watched == {}
+    assert house.client.delete("/api/v1/cameras/door").status_code == 404
+
+
+def test_the_newest_picture(shared: House) -> None:
+    answer = shared.client.get("/api/v1/cameras/door/preview.jpg")
+    assert answer.content == JPEG
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_the_model_is_swapped_for_runs_beside_it_alone(house: House) -> None:
+    told = house.client.get("/api/v1/model").json()
+    assert told["run"] == "first"
+    assert told["choices"] == ["first", "second"]
+    assert told["categories"] == list(CATEGORIES)
+    for name in ("third", "../runs/second", str(house.folder / "runs" / "second"), ".."):
+        assert house.client.put("/api/v1/model", json={"run": name}).status_code == 400
+    house.engine.refused.add(house.folder / "runs" / "second")
+    assert house.client.put("/api/v1/model", json={"run": "second"}).status_code == 400
+    assert house.client.get("/api/v1/model").json()["run"] == "first"  # a run that cannot be used changes nothing
+    house.engine.refused.clear()
+    assert house.client.put("/api/v1/model", json={"run": "second"}).json()["threshold"] == 0.7
+    assert house.engine.watched["door"].model.name == "second"
+    again = StillEngine()
+    door = CameraConfig("door", parse_address("rtsp://h/a"), house.run)
+    Watch(again, ChangeLog(house.folder / "changes.json"), [door], house.run).start(house.told.append)
+    assert again.watched["door"].model.name == "second"

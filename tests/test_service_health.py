@@ -1,0 +1,76 @@
+"""Metrics, health, the description of the API, and errors."""
+
+import json
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the service needs the extra `service`")
+
+
+from service_house import NOON, House
+
+
+def test_metrics_of_each_camera(house: House) -> None:
+    house.clock.advance(2.0)
+    house.engine.say_score("door", NOON, 0.5)  # its segment ended at NOON + 0.64: 1.36 s ago
+    text = house.client.get("/metrics").text
+    for line in (
+        'refinevad_fps_in{camera="door"} 24.96',
+        'refinevad_frames_scored_total{camera="door"} 125.0',
+        'refinevad_frames_dropped_total{camera="door"} 3.0',
+        'refinevad_reconnects_total{camera="door"} 2.0',
+        'refinevad_events_total{camera="door"} 1.0',
+        'refinevad_score{camera="door"} 0.25',
+        'refinevad_latency_seconds_bucket{camera="door",le="1.0"} 0.0',
+        'refinevad_latency_seconds_bucket{camera="door",le="2.0"} 1.0',
+    ):
+        assert line in text.splitlines(), line
+    names = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if not line.startswith("#")}
+    assert all(name.startswith("refinevad_") for name in names)
+
+
+def test_what_has_not_been_delivered_is_shown(shared: House) -> None:
+    assert shared.client.get("/api/v1/sinks").json() == [
+        {"name": "home", "waiting": 3, "lost": 1, "trouble": "broker 10.0.0.2:1883: Connection refused"},
+        {"name": "database", "waiting": 0, "lost": 0, "trouble": None},
+    ]
+    lines = shared.client.get("/metrics").text.splitlines()
+    assert 'refinevad_envelopes_waiting{sink="home"} 3.0' in lines
+    assert 'refinevad_envelopes_waiting{sink="database"} 0.0' in lines
+    assert 'refinevad_envelopes_lost_total{sink="home"} 1.0' in lines
+
+
+def test_health_and_readiness(house: House) -> None:
+    assert house.client.get("/healthz").json() == {"status": "ok", "reasons": []}
+    assert house.client.get("/readyz").status_code == 200
+    house.store.database.close()
+    (house.folder / "live.db").unlink()
+    (house.folder / "live.db").mkdir()
+    for left in house.folder.glob("live.db-*"):
+        left.unlink()
+    away = house.client.get("/readyz")
+    assert away.status_code == 503
+    assert away.json()["reasons"] == ["storage cannot be reached"]
+    assert house.client.get("/api/v1/events").status_code == 503
+    assert house.client.get("/healthz").status_code == 200
+    (house.folder / "live.db").rmdir()
+
+
+def test_the_api_is_versioned_and_described(shared: House) -> None:
+    document = shared.client.get("/api/v1/openapi.json").json()
+    paths = set(document["paths"])
+    assert {path for path in paths if not path.startswith("/api/v1/")} == {"/healthz", "/readyz", "/metrics"}
+    assert {"/api/v1/cameras", "/api/v1/events", "/api/v1/jobs", "/api/v1/model", "/api/v1/labels.zip"} <= paths
+    text = json.dumps(document)
+    assert "10.0.0.5/a" not in text
+
+
+def test_errors_are_one_sentence(shared: House) -> None:
+    for answer in (
+        shared.client.get("/api/v1/events/none"),
+        shared.client.post("/api/v1/cameras", json={"name": 5}),
+        shared.client.post("/api/v1/cameras", content=b"{", headers={"Content-Type": "application/json"}),
+        shared.client.get("/api/v1/events?limit=x"),
+    ):
+        assert answer.status_code in (404, 422)
+        assert isinstance(answer.json()["detail"], str)

@@ -1,0 +1,122 @@
+"""Uploads: what is taken, what is refused, and analyses that hang or crash."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the service needs the extra `service`")
+
+
+from analyses import analyse_and_crash, analyse_for_ever
+from service_house import House
+from videos import write_sound, write_video
+
+
+def wait_for(house: House, job: str, states: tuple[str, ...]) -> dict[str, Any]:
+    """The job once it is in one of the states."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        found: dict[str, Any] = house.client.get(f"/api/v1/jobs/{job}").json()
+        if found["state"] in states:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"the job stays {found['state']}")
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return write_video(tmp_path_factory.mktemp("video") / "a.mp4", frames=25).read_bytes()
+
+
+def uploads_of(house: House) -> list[str]:
+    return sorted(path.name for path in (house.store.media / "uploads").iterdir())
+
+
+def test_a_file_is_analysed_under_a_generated_name(house: House, video: bytes) -> None:
+    answer = house.client.post("/api/v1/jobs?name=../../etc/my%20video.exe", content=video)
+    assert answer.status_code == 202, answer.text
+    job = answer.json()
+    assert job["name"] == "my video.exe"
+    assert uploads_of(house) == [f"{job['id']}.mp4"]  # by its content, not by what it was called
+    done = wait_for(house, job["id"], ("done", "failed"))
+    assert done["state"] == "done"
+    assert done["progress"] == 1.0
+    assert done["result"]["events"][0]["category"] == "fall"
+    assert Path(done["result"]["run"]).name == "first"
+    assert (
+        "result" not in house.client.get("/api/v1/jobs").json()[0]
+        or house.client.get("/api/v1/jobs").json()[0]["result"] is None
+    )
+    ranged = house.client.get(done["video"], headers={"Range": "bytes=4-7"})
+    assert ranged.status_code == 206
+    assert ranged.content == video[4:8]
+    assert house.client.post(f"/api/v1/jobs/{job['id']}/cancel").status_code == 409
+    assert house.client.delete(f"/api/v1/jobs/{job['id']}").status_code == 204
+    assert uploads_of(house) == []
+    assert house.client.get(f"/api/v1/jobs/{job['id']}").status_code == 404
+
+
+def test_what_is_no_video_is_refused_by_its_content(house: House, tmp_path: Path) -> None:
+    playlist = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"
+    concat = b"ffconcat version 1.0\nfile '/etc/passwd'\n"
+    sound = write_sound(tmp_path / "a.wav").read_bytes()
+    for content in (b"plain text, no video at all", playlist, concat, sound, b"\x00" * 5000):
+        answer = house.client.post("/api/v1/jobs?name=a.mp4", content=content)
+        assert answer.status_code == 415, content[:20]
+    assert house.client.post("/api/v1/jobs?name=a.mp4", content=b"").status_code == 400
+    assert uploads_of(house) == []
+    assert house.client.get("/api/v1/jobs").json() == []
+
+
+def test_uploads_are_bounded_in_bytes_and_seconds(tmp_path: Path, video: bytes) -> None:
+    house = House(tmp_path, upload_bytes=len(video), upload_s=0.5)
+    with house.client as client:
+        assert client.post("/api/v1/jobs", content=video + b"x").status_code == 413
+        chunks = client.post("/api/v1/jobs", content=iter([video, b"x"]))  # of no stated length
+        assert chunks.status_code == 413
+        lying = client.post("/api/v1/jobs", content=iter([video, b"x"]), headers={"Content-Length": "5"})
+        assert lying.status_code in (400, 413, 415)
+        assert client.post("/api/v1/jobs", content=video).status_code == 422  # a second long
+        assert uploads_of(house) == []
+    house.store.close()
+
+
+def test_an_analysis_that_hangs_is_killed_when_it_is_cancelled(tmp_path: Path, video: bytes) -> None:
+    house = House(tmp_path, work=analyse_for_ever, waiting_jobs=2)
+    with house.client as client:
+        first, second = (client.post("/api/v1/jobs", content=video).json()["id"] for _ in range(2))
+        assert client.post("/api/v1/jobs", content=video).status_code == 429
+        wait_for(house, first, ("running",))
+        assert client.get(f"/api/v1/jobs/{second}").json()["state"] == "queued"
+        assert client.post(f"/api/v1/jobs/{first}/cancel").json()["state"] == "cancelled"
+        wait_for(house, second, ("running",))  # the worker is free again
+        assert uploads_of(house) == [f"{second}.mp4"]
+    house.store.close()
+
+
+def test_a_crash_and_a_hang_of_the_decoder_are_told(tmp_path: Path, video: bytes) -> None:
+    house = House(tmp_path, work=analyse_and_crash)
+    with house.client as client:
+        failed = wait_for(house, client.post("/api/v1/jobs", content=video).json()["id"], ("failed",))
+        assert "crashed" in failed["error"]
+    house.store.close()
+
+
+def test_an_analysis_that_takes_too_long_is_stopped(tmp_path: Path, video: bytes) -> None:
+    house = House(tmp_path, work=analyse_for_ever, analysis_least_s=0.5, analysis_share=0.0)
+    with house.client as client:
+        failed = wait_for(house, client.post("/api/v1/jobs", content=video).json()["id"], ("failed",))
+        assert "stopped after" in failed["error"]
+    house.store.close()
+
+
+def test_a_service_that_was_killed_begins_its_analysis_again(tmp_path: Path, video: bytes) -> None:
+    house = House(tmp_path)
+    job = house.store.jobs.create("a.mp4", ".mp4")
+    (house.store.media / "uploads" / job.file).write_bytes(video)
+    house.store.jobs.update(job.id, "running", 0.7)  # as a killed process leaves it
+    with house.client:
+        assert wait_for(house, job.id, ("done",))["progress"] == 1.0
+    house.store.close()
