@@ -157,3 +157,21 @@ def test_batches_are_read_ahead_on_another_thread_and_only_one_at_a_time() -> No
     batches.close()  # type: ignore[attr-defined]  # an iterator that is a generator
     assert len(read) <= 5
     assert threading.current_thread().name not in threads
+
+
+def test_readers_leave_the_cores_to_the_step() -> None:
+    threads: list[int] = []
+
+    class Watched(Bag):
+        def shortened(self, limit: int, how: Shortening) -> np.ndarray:
+            threads.append(torch.get_num_threads())
+            return self.values
+
+    bag = Watched(np.zeros((2, 3), dtype=np.float32), np.zeros(1, dtype=np.float32))
+    torch.set_num_threads(2)
+    try:
+        list(read_batches([bag], [[0]] * 3, 4, "pool", CPU))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert set(threads) == {1}

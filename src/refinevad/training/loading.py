@@ -68,7 +68,8 @@ def read_batches(
     ahead = AHEAD.get(device.type, 1)
     threads = 1 if any(isinstance(bag, WindowedBag) for bag in bags) else ahead
     left = iter(order)
-    with ThreadPoolExecutor(threads, "batches") as pool:
+    torch.get_num_threads()  # settles this thread's number before the readers take 1, each for itself
+    with ThreadPoolExecutor(threads, "batches", torch.set_num_threads, (1,)) as pool:
         waiting: deque[Future[Batch]] = deque(pool.submit(make, indices) for indices in islice(left, ahead))
         try:
             while waiting:
