@@ -43,7 +43,12 @@ async function show() {
           { class: "empty card", role: "alert" },
           el("h3", {}, "This could not be shown"),
           el("p", {}, error.message),
-          el("p", { class: "actions" }, el("button", { class: "tool", onclick: show }, "Try again")),
+          el(
+            "p",
+            { class: "actions" },
+            el("button", { class: "tool", onclick: show }, "Try again"),
+            rest.length ? el("a", { class: "tool", href: "#/" + name }, `Go to ${VIEWS[name]}`) : null,
+          ),
         ),
       );
   }

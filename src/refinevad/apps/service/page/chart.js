@@ -41,7 +41,7 @@ export function drawStrip(canvas, values, start, end, threshold) {
 }
 
 /** A score chart over time. `xs` in seconds; `thresholds()` gives [[value, dashes]…] drawn as lines. Returns the uPlot. */
-export function scoreChart(host, { height, xs, ys, time, step, thresholds, onclick, format }) {
+export function scoreChart(host, { height, xs, ys, time, step, incrs, thresholds, onclick, format }) {
   const colour = colours(),
     font = '12px system-ui, "Segoe UI", Roboto, Arial, sans-serif';
   const axis = {
@@ -80,7 +80,7 @@ export function scoreChart(host, { height, xs, ys, time, step, thresholds, oncli
           ...axis,
           values: format ? (_, ticks) => ticks.map(format) : undefined,
           space: TICK_PX,
-          incrs: step,
+          incrs: step || incrs,
           splits: step ? wholeHours(step) : undefined,
           size: 30,
         },

@@ -55,7 +55,7 @@ export async function showResult(root, id) {
     ),
   );
   const plot = el("div", {
-      class: "plot",
+      class: "plot day",
       role: "img",
       "aria-label": `Scores of ${job.name}, threshold ${score(found.threshold)}`,
     }),
@@ -118,6 +118,7 @@ export async function showResult(root, id) {
       height: 170,
       xs: [...start_s, found.duration_s],
       ys: [...values, values.at(-1)],
+      incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200],
       format: position,
       thresholds: () => [[found.threshold, [6, 4]]],
       onclick: go,
