@@ -21,14 +21,10 @@ and the same recipe on `lite` beside it. The detector's weights here are fresh o
 
 import argparse
 import os
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, getrusage
-from time import perf_counter, process_time
 from typing import Any
 
 import av
@@ -36,6 +32,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from costs import cost, in_turn
 from films import film
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.cores import usable_cores
@@ -46,7 +43,7 @@ from refinevad.encoders.efficientnet import BACKENDS, EfficientNet
 from refinevad.encoders.lite import LiteEncoder, appearance_change
 from refinevad.errors import InputError
 from refinevad.extraction import extract
-from refinevad.frames import Clip
+from refinevad.frames import Clip, FrameNeeds
 from refinevad.model import RefineVAD, RefineVADConfig
 from refinevad.scores import score
 from refinevad.timeline import SegmentRule
@@ -58,15 +55,6 @@ from refinevad.video import ClipReader
 SIZES = ((1280, 720), (480, 270))
 RULE = SegmentRule.default()
 Row = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Seconds waited, seconds of CPU of all threads and children, and the share of the machine's cores left idle."""
-
-    wall: float
-    cpu: float
-    idle: float
 
 
 def main() -> int:
@@ -90,40 +78,6 @@ def main() -> int:
     return 0
 
 
-# --- measuring --------------------------------------------------------------------------------------------------
-
-
-def cost(work: Callable[[], object]) -> Cost:
-    """What it takes, children that have ended included."""
-    wall, cpu, idle = perf_counter(), _cpu(), _idle()
-    work()
-    lasted = perf_counter() - wall
-    return Cost(lasted, _cpu() - cpu, (_idle() - idle) / lasted / (os.cpu_count() or 1))
-
-
-def _cpu() -> float:
-    children = getrusage(RUSAGE_CHILDREN)
-    return process_time() + children.ru_utime + children.ru_stime
-
-
-def _idle() -> float:
-    """Seconds that cores of this machine were idle since it started; 0 where there is no /proc."""
-    stat = Path("/proc/stat")
-    return int(stat.read_text().split("\n", 1)[0].split()[4]) / os.sysconf("SC_CLK_TCK") if stat.exists() else 0.0
-
-
-def in_turn(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Cost]:
-    """The median of each way's costs; every round runs all of them."""
-    found: dict[str, list[Cost]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, work in ways.items():
-            found[name].append(cost(work))
-    return {
-        name: Cost(*(statistics.median(getattr(one, field) for one in costs) for field in ("wall", "cpu", "idle")))
-        for name, costs in found.items()
-    }
-
-
 def markdown(rows: Sequence[Row]) -> str:
     """A table, its head first."""
     head, *rest = ["| " + " | ".join(row) + " |" for row in rows]
@@ -142,6 +96,14 @@ def decode(path: Path, thread_type: str = "", skip: str = "") -> int:
         if skip:
             stream.codec_context.skip_frame = skip  # type: ignore[assignment]
         return sum(1 for _ in container.decode(stream))
+
+
+def decoded(path: Path, needs: FrameNeeds, every_frame: bool = False) -> int:
+    """Cut a file into clips and throw them away; how many frames were decoded for that."""
+    reader = ClipReader(path, needs, RULE, every_frame)
+    for _ in reader:
+        pass
+    return reader.decoded
 
 
 def fresh_detector(encoder: EncoderChoice) -> Detector:
@@ -182,17 +144,16 @@ def detect_table(films: Mapping[tuple[int, int], Path], args: argparse.Namespace
 
 
 def decode_table(films: Mapping[tuple[int, int], Path], args: argparse.Namespace) -> list[Row]:
-    """Decoding alone: every frame, without those nothing refers to, and cut into clips of the needed ones."""
-    rows: list[Row] = [("", "frames", "wall s", "CPU s", "CPU against every frame")]
+    """Decoding alone: every frame, without those nothing refers to; and into clips, sparing or not what none needs."""
+    rows: list[Row] = [("", "frames decoded", "wall s", "CPU s", "CPU against every frame")]
     needs = LiteEncoder().needs
     for size, path in films.items():
         ways: dict[str, Callable[[], Any]] = {
             "every frame": lambda path=path: decode(path),
             "every frame, AUTO threads": lambda path=path: decode(path, "AUTO"),
             "without non-reference frames": lambda path=path: decode(path, skip="NONREF"),
-            "clips: every frame decoded, needed ones scaled": lambda path=path: sum(
-                len(clip.rgb) + len(clip.gray) - clip.lead for clip in ClipReader(path, needs, RULE)
-            ),
+            "into clips, from every frame": lambda path=path: decoded(path, needs, every_frame=True),
+            "into clips, as `detect` does": lambda path=path: decoded(path, needs),
         }
         costs = in_turn(ways, args.rounds)
         every = costs["every frame"].cpu

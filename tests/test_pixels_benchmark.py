@@ -42,6 +42,9 @@ def test_a_film_has_its_size_and_length_and_moves(script: dict[str, Any], films:
     assert script["decode"](films[SIZE]) == 25
     assert script["decode"](films[SIZE], "AUTO") == 25
     assert script["decode"](films[SIZE], skip="NONREF") < 25
+    needs = script["LiteEncoder"]().needs
+    assert script["decoded"](films[SIZE], needs, every_frame=True) == 25
+    assert 13 <= script["decoded"](films[SIZE], needs) < 25  # every second one is needed
 
 
 def test_footage_is_one_camera_or_nine(script: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,8 +84,8 @@ def test_ratios_are_of_the_times(
     """Decoding takes 0.2 s, with threads 0.1 s, everything else 0.4 s: half and a quarter of their rates."""
 
     def fixed(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Any]:
-        walls = iter([0.2, 0.1])
-        return {name: script["Cost"](next(walls, 0.4), 0.5, 0.25) for name in ways}
+        make, walls = script["in_turn"].__globals__["Cost"], iter([0.2, 0.1])
+        return {name: make(next(walls, 0.4), 0.5, 0.25) for name in ways}
 
     monkeypatch.setitem(script["detect_table"].__globals__, "in_turn", fixed)
     head, plain, auto, detect, *_ = script["detect_table"](films, arguments)
