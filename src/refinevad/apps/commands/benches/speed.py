@@ -23,6 +23,7 @@ ONE_THREAD = ("head", "soak", "metrics")  # as their figures are meant
 # what a part is given in place of its defaults, to see that it runs
 QUICK = {
     "head": ("--segments", "256", "--rounds", "1", "--heads", "refinevad"),
+    "pixels": ("--quick",),
     "latency": ("--cameras", "1", "--rates", "5", "--seconds", "3", "--warm", "2"),
     "soak": ("--hours", "0.2", "--every", "0.1"),
     "training": ("--videos", "32", "--channels", "64", "--steps", "1", "--batches", "2", "--rounds", "1"),
