@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from fakes import MeanEncoder
+from refinevad.apps.live.clock import iso
 from refinevad.apps.live.records import EventRecord
 from refinevad.apps.live.stored import open_stored
 from refinevad.apps.live.tokens import make_token_file
@@ -218,6 +219,8 @@ def test_a_day_with_its_event_and_what_a_threshold_would_have_meant(visit: Visit
     slider = page.get_by_role("slider", name="Threshold to try")
     slider.wait_for()
     until(lambda: visit.api("/events?limit=1")["events"] != [], "no event is stored")
+    day = f"start={iso(time.time() - 3600)}&end={iso(time.time() + 3600)}&buckets=1"
+    until(lambda: visit.api(f"/cameras/street/scores?{day}")["segments"] > 0, "no scores are stored")
     page.reload()
     mark = page.locator(".lane a.mark").first
     mark.wait_for()
