@@ -1,15 +1,17 @@
 """cameras.toml, secrets, access tokens and clocks."""
 
 import stat
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from refinevad.apps.live import tokens
 from refinevad.apps.live.clock import Anchor, ManualClock, iso, unix
-from refinevad.apps.live.config import read_config, watch_config
+from refinevad.apps.live.config import RetentionConfig, _CameraTable, _Top, read_config, watch_config
 from refinevad.apps.live.secret import read_secret
-from refinevad.apps.live.sinks.options import MqttOptions, WebhookOptions
+from refinevad.apps.live.sinks.options import SINK_TYPES, MqttOptions, WebhookOptions
 from refinevad.errors import InputError
 
 WHOLE = """
@@ -135,6 +137,14 @@ def test_addresses_on_the_command_line_get_names(tmp_path: Path) -> None:
     assert names == ["yard", "10.0.0.5-554", "10.0.0.5-554-2", "video3"]
 
 
+def test_home_assistant_can_be_left_out(folder: Path) -> None:
+    path = folder / "cameras.toml"
+    path.write_text(path.read_text().replace('host = "10.0.0.2"', 'host = "10.0.0.2"\ndiscovery_prefix = ""'))
+    home = read_config(path).sinks[1]
+    assert isinstance(home, MqttOptions)
+    assert home.discovery_prefix == ""
+
+
 def test_an_empty_secret_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
     for text in ("", f"file:{tmp_path / 'empty'}", f"file:{tmp_path / 'absent'}"):
@@ -205,3 +215,33 @@ def test_times_are_written_in_utc_and_read_back() -> None:
     assert unix("2023-11-14T22:13:20") == 1_700_000_000.0
     with pytest.raises(ValueError):
         unix("yesterday")
+
+
+def test_the_documented_file_is_read_and_leaves_out_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "live.md").read_text(encoding="utf-8")
+    example = text.split("```toml\n")[1].split("```")[0]
+    (tmp_path / "door").write_text("pass")
+    (tmp_path / "door.pem").write_text("certificate")
+    for name in ("HOOK_KEY", "MQTT_PASSWORD"):
+        monkeypatch.setenv(name, "a secret")
+    path = tmp_path / "cameras.toml"
+    path.write_text(example.replace("/run/secrets/door", str(tmp_path / "door")))
+    config = read_config(path)
+    tables = tomllib.loads(example)
+    assert {name for name in tables if name not in ("camera", "sink", "retention")} == names_of(_Top)
+    assert set(tables["retention"]) == names_of(RetentionConfig)
+    assert set(tables["camera"][0]) == names_of(_CameraTable)
+    assert {table["type"]: set(table) - {"type"} for table in tables["sink"]} == {
+        kind: names_of(options) for kind, options in SINK_TYPES.items()
+    }
+    assert config.retention == RetentionConfig()  # the defaults it states are the defaults
+    plain = _Top()
+    assert (config.outbox_envelopes, tables["pre_roll_s"]) == (plain.outbox_envelopes, plain.pre_roll_s)
+    for table, kind in ((table, SINK_TYPES[table["type"]]) for table in tables["sink"]):
+        for field in fields(kind):
+            if type(field.default) in (float, int) and field.name in table:
+                assert table[field.name] == field.default, field.name
+
+
+def names_of(kind: type) -> set[str]:
+    return {field.name for field in fields(kind)}

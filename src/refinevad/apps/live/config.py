@@ -38,6 +38,7 @@ from refinevad.errors import InputError
 DEFAULT_STORAGE = "sqlite:///refinevad-live.db"
 NAME = re.compile(r"\w(?:[\w .-]{0,62}\w)?")  # also a folder's name and a topic's level
 _AT_LEAST = {"port": 1, "burst": 1, "outbox_envelopes": 1, "media_gb": 0.001, "timeout_s": 0.1, "rate_per_minute": 0.1}
+_MAY_BE_EMPTY = ("discovery_prefix",)  # empty: none
 _AT_MOST = {"threshold": 1.0, "port": 65535, "pre_roll_s": 60.0, "post_roll_s": 60.0}
 
 
@@ -244,7 +245,7 @@ def _value(name: str, value: Any, hint: Any, where: str, base: Path) -> Any:
         return read_secret(value, f"{where}: {name}")
     if hint is Path and isinstance(value, str) and value:
         return base / Path(value).expanduser()
-    if hint is str and isinstance(value, str) and value:
+    if hint is str and isinstance(value, str) and (value or name in _MAY_BE_EMPTY):
         return value
     if hint is bool and isinstance(value, bool):
         return value
