@@ -1,6 +1,6 @@
 """A service in process for tests: its parts, a client, and a camera called `door`. Its fixtures are a plugin.
 
-fastapi is imported when a house is built: without the extra `service` other tests must still run.
+Most is imported when a house is built: other tests need neither the extra `service` nor the time that takes.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,7 @@ from refinevad.apps.live.config import CameraConfig
 from refinevad.apps.live.courier import Backlog
 from refinevad.apps.live.records import EventRecord
 from refinevad.apps.live.secret import Secret
-from refinevad.apps.live.store import Store
 from refinevad.apps.live.tokens import TokenHash
-from service_parts import StillEngine, make_run
 
 if TYPE_CHECKING:
     from refinevad.apps.service.jobs import Analyse
@@ -37,10 +35,12 @@ class House:
         from fastapi.testclient import TestClient
 
         from analyses import analyse_at_once
+        from refinevad.apps.live.store import Store
         from refinevad.apps.service.app import create_app
         from refinevad.apps.service.changes import ChangeLog
         from refinevad.apps.service.settings import ServiceSettings
         from refinevad.apps.service.watch import Watch
+        from service_parts import StillEngine, make_run
 
         self.folder, self.clock, self.engine = folder, ManualClock(wall_s=NOON), StillEngine()
         self.run = make_run(folder / "runs" / "first")
