@@ -74,6 +74,27 @@ def test_a_segment_is_the_mean_of_unit_embeddings(folder: Path) -> None:
     np.testing.assert_allclose(got, [unit[:3].mean(0), unit[3]], atol=1e-5)
 
 
+def test_many_frames_go_in_batches(folder: Path) -> None:
+    """More segments than a batch holds: each the same as by itself."""
+    encoder = ClipEncoder(str(folder), device="cpu")
+    clips = [_clip(_frames(1, 32, 32, seed)) for seed in range(70)]
+    alone = np.concatenate([encoder.encode([clip]) for clip in clips])
+    np.testing.assert_allclose(encoder.encode(clips), alone, atol=1e-5)
+
+
+def test_a_device_that_is_not_here_is_an_input_error(folder: Path) -> None:
+    with pytest.raises(InputError, match="there is no device cuda:99"):
+        ClipEncoder(str(folder), device="cuda:99")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_gpu_gives_the_cpus_vectors_but_for_bfloat16(folder: Path) -> None:
+    clips = [_clip(_frames(2, 48, 64, seed)) for seed in range(70)]
+    ours, theirs = ClipEncoder(str(folder)), ClipEncoder(str(folder), device="cpu")
+    np.testing.assert_allclose(ours.encode(clips), theirs.encode(clips), atol=0.02)
+    assert ours.identity == theirs.identity
+
+
 def test_no_clips_give_no_vectors(folder: Path) -> None:
     assert ClipEncoder(str(folder)).encode([]).shape == (0, 12)
 
