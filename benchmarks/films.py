@@ -19,6 +19,7 @@ def film(path: Path, size: tuple[int, int], seconds: int, data: Path) -> Path:
     pictures = footage(sources, size) if len(sources) >= 9 else drawn(size)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=RATE, options={"crf": "23", "g": str(2 * RATE)})
+        stream.thread_type = "FRAME"  # one slice a picture, as ffmpeg writes them; PyAV's default cuts each in slices
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for _, picture in zip(range(RATE * seconds), pictures, strict=False):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))

@@ -3,6 +3,7 @@
 import threading
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,19 @@ def test_parts_nobody_reads_are_left_out_and_the_others_stay_the_same(film: Path
     np.testing.assert_array_equal(found[:, : appearance[0]], whole.values[:, : appearance[0]])
     assert whole.values[:, slice(*appearance)].any()
     assert not found[:, slice(*appearance)].any()
+
+
+def test_without_the_image_network_no_colour_frame_is_made_and_motion_is_the_same(film: Path) -> None:
+    encoder = LiteEncoder(threads=2)
+    whole = extract(film, choice(encoder), RULE)
+    narrow = choice(encoder).reading([encoder.parts["motion_deviation"], encoder.parts["motion_peak"]])
+    assert narrow.identity == encoder.identity
+    assert narrow.needs == replace(encoder.needs, rgb_frames=0)
+    found = extract(film, narrow, RULE).values
+    motion = encoder.parts["change"][0]
+    np.testing.assert_array_equal(found[:, :motion], whole.values[:, :motion])
+    assert not found[:, motion:].any()
+    assert whole.values[:, motion:].any()
 
 
 @pytest.mark.parametrize("merge", [False, True])

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
-from refinevad.encoders import motion
+import reference_motion
+from refinevad.encoders import motion, motion_descriptors
 
 RATE_HZ = 12.5
 # Place of the larger window's common share of speed: the groups before it hold so many descriptors.
@@ -44,7 +45,7 @@ def times(frames: int, rate_hz: float = RATE_HZ) -> np.ndarray:
 
 def test_a_still_segment_has_no_motion() -> None:
     still = np.repeat(texture()[None, :90, :160].astype(np.uint8), 5, axis=0)
-    assert np.abs(motion.flow_fields(still, times(5))).max() == pytest.approx(0, abs=1e-3)
+    assert motion.flow_fields(still, times(5)).speed.max() == pytest.approx(0, abs=1e-3)
     assert motion.frame_difference(still, times(5)) == 0.0
 
 
@@ -52,14 +53,14 @@ def test_flow_points_where_the_patch_goes_in_units_of_speed() -> None:
     """4 pixels to the right and 2 up in 1/12.5 s are 2 right and 1 up in 1/25 s."""
     gray = patch_scene([(4.0 * step, -2.0 * step) for step in range(3)])
     flow = motion.flow_fields(gray, times(3))
-    middle = flow[0, 9:14, 15:24].reshape(-1, 2).mean(axis=0)
+    middle = [field[0, 9:14, 15:24].mean() for field in (flow.x, flow.y)]
     np.testing.assert_allclose(middle, [2.0, -1.0], atol=0.5)  # the flow's smoothing shrinks a small patch's speed
 
 
 def test_a_panning_camera_is_taken_off() -> None:
     picture = texture()
     gray = np.stack([shifted(picture, 3.0 * step, 0.0)[20:110, 20:180] for step in range(4)]).astype(np.uint8)
-    speed = np.hypot(*np.moveaxis(motion.flow_fields(gray, times(4)), -1, 0))
+    speed = motion.flow_fields(gray, times(4)).speed
     assert np.median(speed) < 0.1
 
 
@@ -67,8 +68,8 @@ def test_speed_does_not_depend_on_the_frame_rate() -> None:
     """The same movement seen 12.5 and 25 times a second."""
     offsets = [(1.5 * step, 0.5 * step) for step in range(9)]
     every, second = patch_scene(offsets), patch_scene(offsets[::2])
-    fast = np.hypot(*np.moveaxis(motion.flow_fields(every, times(9, 25.0)), -1, 0)).max(axis=(1, 2))
-    slow = np.hypot(*np.moveaxis(motion.flow_fields(second, times(5, 12.5)), -1, 0)).max(axis=(1, 2))
+    fast = motion.flow_fields(every, times(9, 25.0)).speed.max(axis=(1, 2))
+    slow = motion.flow_fields(second, times(5, 12.5)).speed.max(axis=(1, 2))
     assert fast.mean() == pytest.approx(slow.mean(), rel=0.25)
 
 
@@ -118,6 +119,34 @@ def test_statistics_by_hand() -> None:
     """1, 2, 3, 4, 10: mean 4, deviation sqrt(10), largest fifth 10."""
     series = np.array([1.0, 2.0, 3.0, 4.0, 10.0])[:, None]
     np.testing.assert_allclose(motion.summarise(series), [4.0, np.sqrt(10.0), 10.0], rtol=1e-6)
+
+
+@given(
+    frames=st.integers(2, 9),
+    height=st.integers(16, 70),
+    width=st.integers(16, 70),
+    rate_hz=st.floats(5, 30),
+    levels=st.sampled_from([2, 256]),
+    seed=st.integers(0, 99),
+)
+def test_descriptors_are_those_of_the_plain_oracle(
+    frames: int, height: int, width: int, rate_hz: float, levels: int, seed: int
+) -> None:
+    """Noise of two levels has many equal speeds and many cells that do not move."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, levels, (frames, 4, 5)) * (255 // (levels - 1))
+    gray = np.stack([cv2.resize(frame.astype(np.uint8), (width, height)) for frame in coarse])
+    found = motion.describe_pairs(gray, times(frames, rate_hz))
+    np.testing.assert_allclose(found, reference_motion.describe_pairs(gray, times(frames, rate_hz)), atol=2e-4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_direction_falls_into_the_bin_that_arctan2_names(seed: int) -> None:
+    """Also along the axes; exactly on a diagonal, arctan2's own rounding decides, so those are left out."""
+    x, y = np.random.default_rng(seed).integers(-4, 5, (2, 3, 20, 30)).astype(np.float32)
+    y[np.abs(x) == np.abs(y)] *= 0.5
+    expected = (np.arctan2(y, x) / (2 * np.pi) * 8).astype(int) % 8
+    np.testing.assert_array_equal(motion_descriptors._octants(x, y), expected)
 
 
 @given(frames=st.integers(0, 5), height=st.integers(2, 70), width=st.integers(2, 70), seed=st.integers(0, 9))

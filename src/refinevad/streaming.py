@@ -107,6 +107,7 @@ class StreamingDetector:
         if encoder is not None:
             found = Provenance(encoder.identity.as_dict(), self.segment_rule.as_dict())
             require_same_signature(checkpoint.signature, found, f"encoder '{encoder.spec}'")
+            encoder = encoder.reading(checkpoint.model.config.made_for)
         self.checkpoint, self.rule, self.encoder, self.rate_hz = checkpoint, rule, encoder, rate_hz
         self.counts = StreamCounts()
         self._clock = clock

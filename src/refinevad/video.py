@@ -33,6 +33,7 @@ VIDEO_SUFFIXES = frozenset(
 _FALLBACK_RATE_HZ = 25.0  # for raw streams that state no rate
 _MOST_STUMBLES = 100
 _SMALL_PICTURE = 640 * 480
+_THREADS_A_CORE, _MOST_THREADS = 3, 16
 _MISSING_S, _MISSING_SHARE = 1.0, 0.05  # containers round; what is missing beyond both was cut off
 
 
@@ -99,9 +100,11 @@ def _threaded(container: "InputContainer") -> "VideoStream":
     """The first video stream, ready to be decoded by as many threads as pay."""
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
-    context = stream.codec_context
-    # threads that wait for each other over small pictures take a third more than one alone
-    context.thread_count = usable_cores() if context.width * context.height > _SMALL_PICTURE else 1
+    context, cores = stream.codec_context, usable_cores()
+    # threads that wait for each other over small pictures take a third more than one alone; over large ones, as many as
+    # cores wait too often, for pictures in order and for who takes them
+    shared = cores > 1 and context.width * context.height > _SMALL_PICTURE
+    context.thread_count = min(_THREADS_A_CORE * cores, _MOST_THREADS) if shared else 1
     return stream
 
 

@@ -14,6 +14,7 @@ Which parts earn their place on real footage: benchmarks/lite_parts.py.
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -23,6 +24,7 @@ from refinevad.cores import call_all, usable_cores
 from refinevad.encoders import motion
 from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
 from refinevad.encoders.efficientnet import MIDDLE_DIM, PIXEL_MEAN, PIXEL_SCALE, POOLED_DIM, VARIANTS, EfficientNet
+from refinevad.encoders.motion_descriptors import DESCRIPTORS
 from refinevad.encoders.quantization import CALIBRATION
 
 RGB_FRAMES = 2
@@ -51,9 +53,9 @@ class LiteEncoder(Encoder):
         self.name = ":".join(filter(None, (NAMES.get(variant, "lite"), backend)))
         self.parts = _ranges(
             {
-                "motion_mean": motion.DESCRIPTORS,
-                "motion_deviation": motion.DESCRIPTORS,
-                "motion_peak": motion.DESCRIPTORS,
+                "motion_mean": DESCRIPTORS,
+                "motion_deviation": DESCRIPTORS,
+                "motion_peak": DESCRIPTORS,
                 "frame_difference": 1,
                 "change": MIDDLE_DIM.get(variant, 0),
                 "appearance": POOLED_DIM,
@@ -64,20 +66,34 @@ class LiteEncoder(Encoder):
         self.needs = FrameNeeds(
             rgb_frames=RGB_FRAMES, rgb_size=(side, side), gray_long_side=GRAY_LONG_SIDE, gray_hz=GRAY_HZ
         )
-        self._with_appearance = True
+        self._made = frozenset(self.parts)
+        self._opened: list[EfficientNet] = []  # shared with the narrower ones that `reading` gives
 
-    @cached_property
+    @property
     def network(self) -> EfficientNet:
         """The image network; opened when first needed."""
-        return EfficientNet(self.variant, backend=self.backend)
+        if not self._opened:
+            self._opened.append(EfficientNet(self.variant, backend=self.backend))
+        return self._opened[0]
 
     def reading(self, spans: Sequence[tuple[int, int]]) -> "LiteEncoder":
-        """Without appearance where nobody reads it: a quarter of the network's work; every other bit is the same."""
-        start, end = self.parts["appearance"]
-        if not spans or any(first < end and start < last for first, last in spans):
+        """Without the image network, or the last quarter of it, where nobody reads what it gives.
+
+        Every bit that is read is the same.
+        """
+        read = frozenset(
+            name
+            for name, (start, end) in self.parts.items()
+            if any(first < end and start < last for first, last in spans)
+        )
+        if not spans or "appearance" in read:
             return self
         narrower = copy(self)
-        narrower._with_appearance = False
+        narrower._made = frozenset(self.parts) - {"appearance"}
+        if "change" not in read:
+            narrower._made -= {"change"}
+            narrower.needs = replace(self.needs, rgb_frames=0)
+            narrower.threads = 1  # without the network, threads wait for the interpreter's lock more than they work
         return narrower
 
     @cached_property
@@ -100,17 +116,19 @@ class LiteEncoder(Encoder):
     def encode(self, clips: Sequence[Clip]) -> Float[np.ndarray, "segment channel"]:
         """One float32 vector a clip; parts lie where `parts` says."""
         vectors = np.zeros((len(clips), self.dim), dtype=np.float32)
-        look = [partial(self._look, clip, vector) for clip, vector in zip(clips, vectors, strict=True)]
-        follow = [partial(self._follow, clip, vector) for clip, vector in zip(clips, vectors, strict=True)]
-        _ = self.network  # opened once, before threads want it
-        call_all([*look, *follow], self.threads)
+        pairs = list(zip(clips, vectors, strict=True))
+        work = [partial(self._follow, clip, vector) for clip, vector in pairs]
+        if "change" in self._made:
+            _ = self.network  # opened once, before threads want it
+            work = [*(partial(self._look, clip, vector) for clip, vector in pairs), *work]
+        call_all(work, self.threads)
         return vectors
 
     def _look(self, clip: Clip, vector: Float[np.ndarray, "channel"]) -> None:
         """What the image network sees."""
         if not len(clip.rgb):
             return
-        if self._with_appearance:
+        if "appearance" in self._made:
             pooled, middle = self.network.features(clip.rgb)
             self._fill(vector, "appearance", pooled.mean(axis=0))
         else:

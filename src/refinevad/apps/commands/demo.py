@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         as_recipe(data),
         features=args.out / "features",
         alerts_per_hour=60.0,  # three minutes of validation, most of it nearly incidents, vouch for no less
-        model={**DEFAULT_MODEL, "inputs": [*DEFAULT_INPUTS, "appearance"]},
+        model={**DEFAULT_MODEL, "inputs": [*DEFAULT_INPUTS, "change", "appearance"]},
     ).with_seed(args.seed)
     recipe = replace(recipe, train=replace(recipe.train, epochs=30, weight_decay=1.0))
     done = make_features(recipe, args.out / "features", 2, stepping("extract", "video"))

@@ -9,6 +9,7 @@ from refinevad.checkpoint import WEIGHTS, Checkpoint
 from refinevad.encoders.choice import EncoderChoice, open_encoder
 from refinevad.errors import InputError
 from refinevad.features import Provenance, require_same_signature
+from refinevad.input_ranges import Ranges
 from refinevad.timeline import SegmentRule
 from refinevad.windows import WindowRule
 
@@ -55,6 +56,7 @@ class ModelShelf:
         self._lock = threading.Lock()
         self._models: dict[tuple[str, int], LiveModel] = {}
         self._encoders: dict[str, EncoderChoice] = {}
+        self._narrowed: dict[tuple[str, Ranges], EncoderChoice] = {}
 
     def open(self, run: Path) -> LiveModel:
         """The model of a RUN folder.
@@ -70,7 +72,8 @@ class ModelShelf:
                 encoder = self._encoder(checkpoint.encoder)
                 here = Provenance(encoder.identity.as_dict(), dict(checkpoint.signature["rule"]))
                 require_same_signature(checkpoint.signature, here, f"encoder '{checkpoint.encoder}' as installed here")
-                self._models[key] = LiveModel(str(run), key, checkpoint, encoder, self._rule(checkpoint.window))
+                narrow = self._narrow(encoder, checkpoint.model.config.made_for)
+                self._models[key] = LiveModel(str(run), key, checkpoint, narrow, self._rule(checkpoint.window))
             return self._models[key]
 
     def keep(self, used: set[tuple[str, int]]) -> None:
@@ -87,6 +90,10 @@ class ModelShelf:
                 )
             self._encoders[spec] = encoder
         return self._encoders[spec]
+
+    def _narrow(self, encoder: EncoderChoice, spans: Ranges) -> EncoderChoice:
+        """For a model that reads these channels alone; one for all that read the same, so that they share its calls."""
+        return self._narrowed.setdefault((encoder.spec, spans), encoder.reading(spans))
 
     def _rule(self, trained: WindowRule) -> WindowRule:
         window_s = self._window_s or (trained.window_s if trained.bounded else DEFAULT_WINDOW_S)
