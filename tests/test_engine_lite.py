@@ -1,12 +1,15 @@
 """Running cameras with the default encoder: the scores of the same file offline."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from cases import config, random_model
 from refinevad.apps.live.config import watch_config
 from refinevad.apps.live.engine import Engine, EngineOptions
+from refinevad.apps.live.live_model import ModelShelf
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.detector import Detector
 from refinevad.encoders.lite import LiteEncoder
@@ -16,11 +19,24 @@ from videos import write_video
 from watch_cases import Ear
 
 
-def test_two_cameras_with_the_default_encoder_score_as_detect_does(tmp_path: Path) -> None:
+def write_run(folder: Path, parts: Sequence[str], spread: float = 0.05) -> Path:
+    """A run that reads these parts of the default encoder, none: all of it; weights random, of this spread."""
     encoder = LiteEncoder(threads=1)
-    model = random_model(config(channels=encoder.dim, categories=("fall", "fight"), direct=True), 5, 0.05)
+    inputs = tuple(encoder.parts[part] for part in parts)
+    options = config(channels=encoder.dim, categories=("fall", "fight"), direct=True, inputs=inputs)
     signature = {"encoder": encoder.identity.as_dict(), "rule": SegmentRule.default().as_dict()}
-    Checkpoint(model, "lite", signature, Calibration(0.5, 0.4, 6.0, True, 1.0)).save(tmp_path / "run")
+    checkpoint = Checkpoint(random_model(options, 5, spread), "lite", signature, Calibration(0.5, 0.4, 6.0, True, 1.0))
+    checkpoint.save(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("parts", "spread"), [((), 0.05), (("motion_mean", "change"), 0.02), (("motion_mean", "motion_peak"), 0.05)]
+)
+def test_two_cameras_with_the_default_encoder_score_as_detect_does(
+    parts: tuple[str, ...], spread: float, tmp_path: Path
+) -> None:
+    write_run(tmp_path / "run", parts, spread)
     films = [
         write_video(tmp_path / f"{name}.mp4", frames=80, size=size)
         for name, size in (("wide", (160, 96)), ("tall", (96, 128)))
@@ -37,3 +53,27 @@ def test_two_cameras_with_the_default_encoder_score_as_detect_does(tmp_path: Pat
         wanted = detector.detect(film)
         assert np.ptp(wanted.scores) > 0.01
         np.testing.assert_allclose(ear.scores(film.stem), wanted.scores, atol=1e-4)
+
+
+def test_runs_that_read_the_same_parts_share_an_encoder_that_makes_no_others(tmp_path: Path) -> None:
+    shelf = ModelShelf()
+    motion, twin = (shelf.open(write_run(tmp_path / name, ["motion_mean"])) for name in ("one", "two"))
+    whole = shelf.open(write_run(tmp_path / "whole", []))
+    assert motion.encoder is twin.encoder
+    assert motion.encoder.needs.rgb_frames == 0
+    assert whole.encoder.needs.rgb_frames == 2
+    assert motion.encoder.identity == whole.encoder.identity
+
+
+def test_a_run_put_in_place_of_one_that_needs_other_frames_gets_them(tmp_path: Path) -> None:
+    """The camera's process is started anew: the motion run's sends no colour frames."""
+    film = write_video(tmp_path / "film.mp4", frames=120, size=(160, 96))
+    ear = Ear()
+    engine = Engine(EngineOptions(window_s=3.2, delay_s=1.28, fast=True), listeners=[ear])
+    engine.add(watch_config([str(film)], write_run(tmp_path / "motion", ["motion_mean"])).cameras[0])
+    engine.set_model("film", write_run(tmp_path / "whole", []))
+    engine.start()
+    assert engine.wait(200.0)
+    engine.stop()
+    wanted = Detector.open(tmp_path / "whole", WindowRule(3.2, 1.28)).detect(film)
+    np.testing.assert_allclose(ear.scores("film"), wanted.scores, atol=1e-4)

@@ -30,13 +30,14 @@ def linear_on_means(
     training: Sequence[Float[np.ndarray, "_segment channel"]],
     anomalous: Sequence[bool],
     tested: Sequence[Float[np.ndarray, "_segment channel"]],
+    readings: Mapping[str, tuple[int, float]] = READINGS,
 ) -> Mapping[str, list[Float[np.ndarray, "_segment"]]]:
     """Curves of each reading of a logistic regression on the training videos' means, applied to tested segments."""
     weight, bias = logistic_regression(np.stack([video.mean(0, dtype=np.float64) for video in training]), anomalous)
     logits = [video.astype(np.float64) @ weight + bias for video in tested]
     return {
         name: [_sigmoid(average(video, half) + (weight_of_mean - 1) * video.mean()) for video in logits]
-        for name, (half, weight_of_mean) in READINGS.items()
+        for name, (half, weight_of_mean) in readings.items()
     }
 
 

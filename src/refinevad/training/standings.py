@@ -71,7 +71,7 @@ def plain_controls(recipe: Recipe, index: FeatureIndex) -> dict[str, dict[str, A
         config = recipe.config(given[0].values.shape[1], categories_of(training), given[0].provenance.parts)
         train, test = ([video.values[:, config.selected] for video in videos] for videos in (given, asked))
         if not recipe.model.get("merge_runs", False):  # parts of an encoder differ in scale, sentences do not
-            train, test = _standardised(train, test)
+            train, test = standardised(train, test)
         found = linear_on_means(train, [item.anomalous for item in training], test)
         bags = make_bags(config, training, given)
         limit = recipe.train.limit
@@ -92,7 +92,7 @@ def plain_controls(recipe: Recipe, index: FeatureIndex) -> dict[str, dict[str, A
     }
 
 
-def _standardised(
+def standardised(
     training: Sequence[Float[np.ndarray, "_segment channel"]], tested: Sequence[Float[np.ndarray, "_segment channel"]]
 ) -> tuple[list[Float[np.ndarray, "_segment channel"]], list[Float[np.ndarray, "_segment channel"]]]:
     """Channels to mean 0 and spread 1 over the training segments, clipped to +-4."""
