@@ -24,6 +24,7 @@ from videos import write_sound, write_video
 
 torch.set_num_threads(1)
 FAKES = Path(__file__).with_name("fakes.py")
+RECIPES = Path(__file__).parents[1] / "recipes"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
@@ -499,3 +500,25 @@ def test_a_write_that_fails_halfway(data: Path, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     assert leftovers(tmp_path) == []
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_recipe_on_another_encoder_keeps_its_own_features_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_set(tmp_path / "set")
+    monkeypatch.setenv("REFINEVAD_DATA", str(tmp_path))
+    own = tmp_path / "own"
+    recipe = tmp_path / "set.toml"
+    recipe.write_text(
+        f'[data]\nroot = "set"\nfeatures = "{own}"\n[encoder]\nname = "lite"\n'
+        "[model]\nwidth = 8\n[train]\nepochs = 1\nbatch = 4\n"
+    )
+    arguments = ["bench", "recipe", recipe, "--seeds", "0", "--workers", "1", "--out", tmp_path / "out"]
+    with replaced() as opened:
+        assert call(*arguments, "--encoder", "lite:int8") == 0
+    assert {asked.args for asked in opened.call_args_list} == {("lite", "int8")}
+    assert not own.exists()
+    assert len(list((tmp_path / "out" / "features").rglob("*.safetensors"))) == 10
+    (tmp_path / "ucf-crime").mkdir()
+    assert call("bench", "recipe", RECIPES / "ucf_crime.toml", "--encoder", "lite", "--out", own) == 2
+    assert "a recipe of published features takes no encoder" in error_of(capsys)

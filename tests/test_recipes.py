@@ -110,6 +110,22 @@ def test_variant_trains_and_changes_something(
     _train_briefly(variant.of(open_recipe(RECIPES / "ucf_captions.toml")), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("motion", ((0, 3), (3, 6), (6, 9))),
+        ("motion_and_change", ((0, 3), (3, 6), (6, 9), (10, 14))),
+        ("motion_deviation", ((3, 6),)),
+    ],
+)
+def test_inputs_laid_over_a_recipe_are_the_parts_they_name(
+    name: str, expected: tuple[tuple[int, int], ...], open_recipe: Callable[[Path], Recipe]
+) -> None:
+    for recipe in ("survfights", "falls"):
+        variant = read_variant(RECIPES / "inputs" / f"{name}.toml").of(open_recipe(RECIPES / f"{recipe}.toml"))
+        assert variant.config(20, ("fall",), PARTS["lite"]).inputs == expected
+
+
 def test_a_variant_is_laid_over_a_recipe_and_its_prompts_can_go(tmp_path: Path) -> None:
     recipe = Recipe(tmp_path, model={"width": 8, "gate": "soft"}, prompts={"normal": ["a"], "x": ["b"]})
     changed = Variant("v", {"gate": "hard"}, {"lambda_gmm": 0.0}, prompts=False).of(recipe)

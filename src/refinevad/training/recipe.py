@@ -116,6 +116,16 @@ class Recipe:
             return replace(self, published=replace(self.published, folder=folder))
         return replace(self, features=folder)
 
+    def with_encoder(self, spec: str) -> "Recipe":
+        """The recipe on another encoder's features, in a folder yet to be named.
+
+        Raises:
+            InputError: its features are published ones, which have theirs.
+        """
+        if self.published is not None:
+            raise InputError("a recipe of published features takes no encoder: they were made by another one")
+        return replace(self, encoder=spec, features=None)
+
     def with_seed(self, seed: int) -> "Recipe":
         return replace(self, train=replace(self.train, seed=seed))
 

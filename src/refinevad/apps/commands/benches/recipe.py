@@ -13,6 +13,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the table's options."""
     declare_seeds(parser)
     parser.add_argument("--features", type=Path, metavar="DIR", help="folder of features, instead of the recipe's")
+    parser.add_argument(
+        "--encoder", metavar="E", help="instead of the recipe's; features go into --features, else beside the runs"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -23,6 +26,8 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.training.study import BENCHMARK_FIGURES, FIGURES, markdown_table
 
     recipe = read_recipe(args.recipe)
+    if args.encoder is not None:
+        recipe = recipe.with_encoder(args.encoder)
     if args.features is not None:
         recipe = recipe.with_features(args.features)
     done = make_features(recipe, args.out / "features", args.workers, stepping("extract", "video"))
