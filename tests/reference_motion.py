@@ -1,207 +1,181 @@
-"""The motion descriptors said plainly, with numpy's own functions and arctan2: the oracle of motion_descriptors.py."""
+"""The oracle of motion_descriptors.py: one pair of frames at a time, each descriptor from its definition."""
 
 import cv2
 import numpy as np
 
 UNIT_LONG_SIDE, UNIT_S, GRID_LONG_SIDE = 160.0, 0.04, 40
 
-Fields = np.ndarray
-Series = np.ndarray
-
-
-def flow_fields(gray: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Optical flow (x to the right, y down) of each pair on the coarse grid, in speed units.
-
-    The median of each field is taken off: a camera that pans moves everything alike.
-    """
-    rows, columns = _grid(gray.shape[1:])
-    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    scale = UNIT_LONG_SIDE / max(gray.shape[1:]) * UNIT_S / np.maximum(np.diff(times), 1e-3)
-    fields = np.empty((len(gray) - 1, rows, columns, 2), dtype=np.float32)
-    for pair in range(len(gray) - 1):
-        flow = method.calc(gray[pair], gray[pair + 1], None)
-        fields[pair] = cv2.resize(flow, (columns, rows), interpolation=cv2.INTER_AREA) * scale[pair]
-    return np.asarray(fields - np.median(fields, axis=(1, 2), keepdims=True))
-
 
 def describe_pairs(gray: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Every descriptor of every pair, group by group; the first pair's changes in time are 0."""
-    flow = flow_fields(gray, times)
-    speed = np.hypot(flow[..., 0], flow[..., 1])
-    groups = (
-        _picture_change(gray, times),
-        _amount(speed),
-        _concentration(speed),
-        _acceleration(flow, speed),
-        _boundaries(flow, speed),
-        _incoherence(flow, speed),
-        _direction(flow, speed),
-        _moving_region(speed),
-    )
-    return np.stack([series for group in groups for series in group], axis=1).astype(np.float64)
+    """(pair, descriptor), in the order of the groups; what compares with the pair before is 0 for the first."""
+    # one for all pairs: on pictures too narrow for its scales OpenCV's takes others from the second call on
+    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flows = [flow_of(method, gray[i], gray[i + 1], times[i + 1] - times[i]) for i in range(len(gray) - 1)]
+    coarse = [on_grid(frame).astype(np.float64) for frame in gray]
+    rows = []
+    for pair, flow in enumerate(flows):
+        before = flows[pair - 1] if pair else None
+        step = max((times[pair + 1] - times[pair]) / UNIT_S, 1e-3)
+        rows.append(
+            [
+                *picture_change(coarse[pair + 1], coarse[pair], coarse[pair - 1] if pair else None, step),
+                *amount(speed(flow)),
+                *concentration(speed(flow)),
+                *acceleration(flow, before),
+                *boundaries(flow),
+                *incoherence(flow, 3),
+                *incoherence(flow, 5),
+                near_zero_log(windows(speed(flow), 5).max(), 0.05),
+                *direction(flow),
+                *moving_region(speed(flow)),
+            ]
+        )
+    return np.array(rows)
 
 
-def _picture_change(gray: np.ndarray, times: np.ndarray) -> list[Series]:
-    """Grey differences over one and two steps and the second difference: amounts, and their ratios."""
-    steps = np.maximum(np.diff(times) / UNIT_S, 1e-3)[:, None, None]
-    rows, columns = _grid(gray.shape[1:])
-    coarse = np.stack([cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA) for frame in gray])
-    coarse = coarse.astype(np.float32)
-    once = np.abs(np.diff(coarse, axis=0))
-    twice, second = np.zeros_like(once), np.zeros_like(once)
-    twice[1:] = np.abs(coarse[2:] - coarse[:-2])
-    second[1:] = np.abs(coarse[2:] - 2 * coarse[1:-1] + coarse[:-2])
-    amount, amount_twice, amount_second = (_mean(field) for field in (once, twice, second))
-    contrast = coarse[1:].std(axis=(1, 2))
-    return [
-        _log(_mean(once / steps), 0.25),
-        *(_log(values, 0.5) for values in _quantiles(once / steps, (0.5, 0.9, 0.97, 0.995))),
-        np.log((amount + 0.3) / (amount_twice + 0.3)),
-        _log(amount_second, 0.5),
-        np.log((amount_second + 0.3) / (amount_twice + 0.3)),
-        np.log((amount + 0.3) / (contrast + 5.0)),
-    ]
-
-
-def _amount(speed: Fields) -> list[Series]:
-    """How fast and how much of the picture moves."""
-    fractions = (np.sqrt((speed > level).mean(axis=(1, 2))) for level in (0.3, 0.7, 1.5))
-    quantiles = _quantiles(speed, (0.5, 0.75, 0.9, 0.97, 0.995))
-    return [_log(_mean(speed), 0.05), *(_log(values, 0.1) for values in quantiles), *fractions]
-
-
-def _concentration(speed: Fields) -> list[Series]:
-    """Whether motion sits in a few windows of the picture (10 along its long side) or everywhere."""
-    rows, columns = speed.shape[1] // 4, speed.shape[2] // 4
-    size = (max(columns, 1), max(rows, 1))
-    windows = np.stack([cv2.resize(field, size, interpolation=cv2.INTER_AREA) for field in speed])
-    ranked = -np.sort(-windows.reshape(len(speed), -1), axis=1)
-    total = ranked.sum(axis=1) + 0.05
-    share = (ranked + 0.005) / (ranked + 0.005).sum(axis=1, keepdims=True)
-    return [
-        _log(ranked[:, 0], 0.05),
-        _log(ranked[:, :3].mean(axis=1), 0.05),
-        _log(ranked[:, :8].mean(axis=1), 0.05),
-        ranked[:, 0] / total,
-        ranked[:, :5].sum(axis=1) / total,
-        -(share * np.log(share)).sum(axis=1),
-    ]
-
-
-def _acceleration(flow: np.ndarray, speed: Fields) -> list[Series]:
-    """Change of the flow from one pair to the next, raw and smoothed over 3 x 3 cells, and reversals."""
-    smooth = np.stack([cv2.blur(field, (3, 3)) for field in flow])
-    smooth_speed = np.hypot(smooth[..., 0], smooth[..., 1])
-    change, smooth_change = _step(flow), _step(smooth)
-    along, both = np.zeros_like(speed), np.zeros_like(speed)
-    along[1:] = (smooth[1:] * smooth[:-1]).sum(axis=-1)
-    both[1:] = smooth_speed[1:] * smooth_speed[:-1]
-    weight = both.sum(axis=(1, 2)) + 0.25
-    return [
-        _log(_mean(change), 0.05),
-        *(_log(values, 0.1) for values in _quantiles(change, (0.9, 0.97, 0.995))),
-        _mean(change) / (_with_previous(_mean(speed)) + 0.05),
-        _log(_mean(smooth_change), 0.05),
-        *(_log(values, 0.1) for values in _quantiles(smooth_change, (0.97, 0.995))),
-        _mean(smooth_change) / (_with_previous(_mean(smooth_speed)) + 0.05),
-        np.maximum(-along, 0).sum(axis=(1, 2)) / weight,
-        along.sum(axis=(1, 2)) / weight,
-    ]
-
-
-def _boundaries(flow: np.ndarray, speed: Fields) -> list[Series]:
-    """Spatial derivatives of the flow: size, quantiles, share of the speed, rotation and expansion."""
-    x_by_row, x_by_column = np.gradient(flow[..., 0], axis=(1, 2))
-    y_by_row, y_by_column = np.gradient(flow[..., 1], axis=(1, 2))
-    size = np.sqrt(x_by_row**2 + x_by_column**2 + y_by_row**2 + y_by_column**2)
-    return [
-        _log(_mean(size), 0.02),
-        *(_log(values, 0.05) for values in _quantiles(size, (0.9, 0.97, 0.995))),
-        _mean(size) / (_mean(speed) + 0.05),
-        _log(_mean(np.abs(y_by_column - x_by_row)), 0.02),
-        _log(_mean(np.abs(x_by_column + y_by_row)), 0.02),
-    ]
-
-
-def _incoherence(flow: np.ndarray, speed: Fields) -> list[Series]:
-    """Mean speed less speed of the mean flow in a window: 0 for rigid motion, large where limbs fly apart."""
-    series: list[Series] = []
-    for side in (3, 5):
-        mean_flow = np.stack([cv2.blur(field, (side, side)) for field in flow])
-        mean_speed = np.stack([cv2.blur(field, (side, side)) for field in speed])
-        together = np.hypot(mean_flow[..., 0], mean_flow[..., 1])
-        apart = mean_speed - together
-        series += [
-            together.sum(axis=(1, 2)) / (mean_speed.sum(axis=(1, 2)) + 1e-3 * apart[0].size),
-            _log(_mean(apart), 0.02),
-            *(_log(values, 0.05) for values in _quantiles(apart, (0.97, 0.995))),
-        ]
-    return [*series, _log(mean_speed.max(axis=(1, 2)), 0.05)]
-
-
-def _direction(flow: np.ndarray, speed: Fields) -> list[Series]:
-    """Histogram of directions weighted by speed (entropy, largest bin), vertical share, downward share."""
-    bins = (np.arctan2(flow[..., 1], flow[..., 0]) / (2 * np.pi) * 8).astype(int) % 8
-    weights = [(speed * (bins == b)).sum(axis=(1, 2)) + 0.01 * speed[0].size / 8 for b in range(8)]
-    share = np.stack(weights, axis=1)
-    share /= share.sum(axis=1, keepdims=True)
-    horizontal, vertical = _mean(np.abs(flow[..., 0])), _mean(np.abs(flow[..., 1]))
-    return [
-        -(share * np.log(share)).sum(axis=1),
-        share.max(axis=1),
-        np.log((vertical + 0.05) / (horizontal + 0.05)),
-        _mean(np.maximum(flow[..., 1], 0)) / (_mean(speed) + 0.05),
-    ]
-
-
-def _moving_region(speed: Fields) -> list[Series]:
-    """Spread, area and speed of the region that moves at least a quarter as fast as the fastest part."""
-    fastest = _quantiles(speed, (0.995,))[0]
-    moving = speed > np.maximum(0.5, 0.25 * fastest)[:, None, None]
-    cells = moving.sum(axis=(1, 2)) + 1e-3
-    row, column = np.mgrid[: speed.shape[1], : speed.shape[2]].astype(np.float32)
-    middle_row, middle_column = ((moving * axis).sum(axis=(1, 2)) / cells for axis in (row, column))
-    squared = (row - middle_row[:, None, None]) ** 2 + (column - middle_column[:, None, None]) ** 2
-    region_speed = (speed * moving).sum(axis=(1, 2)) / cells
-    return [
-        np.sqrt((moving * squared).sum(axis=(1, 2)) / cells) / speed.shape[2],
-        np.sqrt(cells / speed[0].size),
-        _log(region_speed, 0.1),
-        np.log((region_speed + 0.1) / (2 * np.sqrt(cells) + 2.0)),
-    ]
-
-
-def _grid(size: tuple[int, ...]) -> tuple[int, int]:
-    """Rows and columns of the coarse grid for a picture of (height, width)."""
-    height, width = size
+def grid(height: int, width: int) -> tuple[int, int]:
     scale = GRID_LONG_SIDE / max(height, width)
     return max(4, round(height * scale)), max(4, round(width * scale))
 
 
-def _mean(fields: Fields) -> Series:
-    return np.asarray(fields.mean(axis=(1, 2)))
+def on_grid(picture: np.ndarray) -> np.ndarray:
+    rows, columns = grid(*picture.shape[:2])
+    return cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
 
 
-def _log(values: Series, floor: float) -> Series:
-    """Logarithm that is 0 at 0 and linear below `floor`."""
-    return np.asarray(np.log1p(values / floor))
+def flow_of(method: cv2.DISOpticalFlow, before: np.ndarray, after: np.ndarray, seconds: float) -> np.ndarray:
+    """(row, column, x and y) in speed units, the median of each component taken off."""
+    scale = UNIT_LONG_SIDE / max(before.shape) * UNIT_S / max(seconds, 1e-3)
+    flow = on_grid(method.calc(before, after, None)).astype(np.float64) * scale
+    return flow - np.median(flow, axis=(0, 1))
 
 
-def _quantiles(fields: Fields, levels: tuple[float, ...]) -> list[Series]:
-    flat = fields.reshape(len(fields), -1)
-    ranks = [min(flat.shape[1] - 1, int(level * flat.shape[1])) for level in levels]
-    ordered = np.partition(flat, ranks, axis=1)
-    return [ordered[:, rank] for rank in ranks]
+def speed(flow: np.ndarray) -> np.ndarray:
+    return np.hypot(flow[..., 0], flow[..., 1])
 
 
-def _step(flow: np.ndarray) -> Fields:
-    """Length of the flow's change since the pair before; 0 for the first pair."""
-    change = np.zeros(flow.shape[:3], dtype=np.float32)
-    difference = np.diff(flow, axis=0)
-    change[1:] = np.hypot(difference[..., 0], difference[..., 1])
-    return change
+def windows(field: np.ndarray, side: int) -> np.ndarray:
+    """Mean over side x side cells around each cell; beyond the rim the picture is mirrored, the rim's cell once."""
+    half = side // 2
+    pad = [(half, half), (half, half)] + [(0, 0)] * (field.ndim - 2)
+    wide = np.pad(field, pad, mode="reflect")
+    rows, columns = field.shape[:2]
+    return np.mean([wide[r : r + rows, c : c + columns] for r in range(side) for c in range(side)], axis=0)
 
 
-def _with_previous(values: Series) -> Series:
-    """Sum with the pair before; the first pair counts twice."""
-    return np.asarray(values + np.concatenate([values[:1], values[:-1]]))
+def near_zero_log(value: float, floor: float) -> float:
+    return float(np.log1p(value / floor))
+
+
+def quantile(field: np.ndarray, level: float) -> float:
+    """The value so far up in the order, none in between."""
+    ordered = sorted(field.ravel())
+    return float(ordered[min(len(ordered) - 1, int(level * len(ordered)))])
+
+
+def picture_change(now: np.ndarray, last: np.ndarray, earlier: np.ndarray | None, step: float) -> list[float]:
+    once = np.abs(now - last)
+    twice = np.abs(now - earlier).mean() if earlier is not None else 0.0
+    second = np.abs(now - 2 * last + earlier).mean() if earlier is not None else 0.0
+    return [
+        near_zero_log(once.mean() / step, 0.25),
+        *(near_zero_log(quantile(once, level) / step, 0.5) for level in (0.5, 0.9, 0.97, 0.995)),
+        np.log((once.mean() + 0.3) / (twice + 0.3)),
+        near_zero_log(second, 0.5),
+        np.log((second + 0.3) / (twice + 0.3)),
+        np.log((once.mean() + 0.3) / (now.std() + 5.0)),
+    ]
+
+
+def amount(moving: np.ndarray) -> list[float]:
+    return [
+        near_zero_log(moving.mean(), 0.05),
+        *(near_zero_log(quantile(moving, level), 0.1) for level in (0.5, 0.75, 0.9, 0.97, 0.995)),
+        *(np.sqrt(np.count_nonzero(moving > level) / moving.size) for level in (0.3, 0.7, 1.5)),
+    ]
+
+
+def concentration(moving: np.ndarray) -> list[float]:
+    rows, columns = (max(side // 4, 1) for side in moving.shape)
+    small = cv2.resize(moving, (columns, rows), interpolation=cv2.INTER_AREA)
+    ranked = np.array(sorted(small.ravel(), reverse=True))
+    total = ranked.sum() + 0.05
+    share = (ranked + 0.005) / (ranked + 0.005).sum()
+    return [
+        *(near_zero_log(ranked[:first].mean(), 0.05) for first in (1, 3, 8)),
+        ranked[0] / total,
+        ranked[:5].sum() / total,
+        -sum(part * np.log(part) for part in share),
+    ]
+
+
+def acceleration(flow: np.ndarray, before: np.ndarray | None) -> list[float]:
+    smooth = windows(flow, 3)
+    previous = flow if before is None else before  # the first pair counts twice in what is divided by
+    calm = windows(previous, 3)
+    change = np.zeros(flow.shape[:2]) if before is None else speed(flow - before)
+    smooth_change = np.zeros(flow.shape[:2]) if before is None else speed(smooth - calm)
+    along = np.zeros(flow.shape[:2]) if before is None else (smooth * calm).sum(axis=-1)
+    weight = (0.0 if before is None else (speed(smooth) * speed(calm)).sum()) + 0.25
+    return [
+        near_zero_log(change.mean(), 0.05),
+        *(near_zero_log(quantile(change, level), 0.1) for level in (0.9, 0.97, 0.995)),
+        change.mean() / (speed(flow).mean() + speed(previous).mean() + 0.05),
+        near_zero_log(smooth_change.mean(), 0.05),
+        *(near_zero_log(quantile(smooth_change, level), 0.1) for level in (0.97, 0.995)),
+        smooth_change.mean() / (speed(smooth).mean() + speed(calm).mean() + 0.05),
+        np.maximum(-along, 0).sum() / weight,
+        along.sum() / weight,
+    ]
+
+
+def boundaries(flow: np.ndarray) -> list[float]:
+    x_by_row, x_by_column = np.gradient(flow[..., 0])
+    y_by_row, y_by_column = np.gradient(flow[..., 1])
+    size = np.sqrt(x_by_row**2 + x_by_column**2 + y_by_row**2 + y_by_column**2)
+    return [
+        near_zero_log(size.mean(), 0.02),
+        *(near_zero_log(quantile(size, level), 0.05) for level in (0.9, 0.97, 0.995)),
+        size.mean() / (speed(flow).mean() + 0.05),
+        near_zero_log(np.abs(y_by_column - x_by_row).mean(), 0.02),
+        near_zero_log(np.abs(x_by_column + y_by_row).mean(), 0.02),
+    ]
+
+
+def incoherence(flow: np.ndarray, side: int) -> list[float]:
+    together, each = speed(windows(flow, side)), windows(speed(flow), side)
+    apart = each - together
+    return [
+        together.sum() / (each.sum() + 1e-3 * apart.size),
+        near_zero_log(apart.mean(), 0.02),
+        *(near_zero_log(quantile(apart, level), 0.05) for level in (0.97, 0.995)),
+    ]
+
+
+def direction(flow: np.ndarray) -> list[float]:
+    weights = np.full(8, 0.01 * flow[..., 0].size / 8)
+    for x, y in flow.reshape(-1, 2):
+        weights[int(np.arctan2(y, x) / (2 * np.pi) * 8) % 8] += np.hypot(x, y)
+    share = weights / weights.sum()
+    horizontal, vertical = np.abs(flow[..., 0]).mean(), np.abs(flow[..., 1]).mean()
+    return [
+        -(share * np.log(share)).sum(),
+        share.max(),
+        np.log((vertical + 0.05) / (horizontal + 0.05)),
+        np.maximum(flow[..., 1], 0).mean() / (speed(flow).mean() + 0.05),
+    ]
+
+
+def moving_region(moving: np.ndarray) -> list[float]:
+    inside = moving > max(0.5, 0.25 * quantile(moving, 0.995))
+    cells = np.count_nonzero(inside) + 1e-3
+    places = np.argwhere(inside)
+    middle = places.sum(axis=0) / cells
+    spread = ((places - middle) ** 2).sum() / cells
+    region = moving[inside].sum() / cells
+    return [
+        np.sqrt(spread) / moving.shape[1],
+        np.sqrt(cells / moving.size),
+        near_zero_log(region, 0.1),
+        np.log((region + 0.1) / (2 * np.sqrt(cells) + 2.0)),
+    ]
