@@ -62,6 +62,24 @@ def equals_reference(model: RefineVAD, bags: list[np.ndarray], labels: np.ndarra
             close(getattr(output, name)[row], getattr(expected, name), tolerance)
 
 
+@pytest.mark.parametrize("gate", ["soft", "hard", "fixed"])
+@pytest.mark.parametrize(("folding", "temperature"), [(2, 0.3), (4, 0.3), (8, 1.0), (4, 1000.0)])
+def test_channels_out_of_the_shifts_reach_are_left_alone_and_nothing_else_is(
+    gate: str, folding: int, temperature: float
+) -> None:
+    """Where a gate is narrow for the width, the shift is computed on part of the channels: the oracle takes all."""
+    channels, segments = 96, 7
+    torch.manual_seed(folding)
+    motar = MoTAR(config(channels=channels, gate=gate, folding=folding, gate_temperature=temperature)).double()
+    with torch.no_grad():
+        motar.ratio[-1].bias.fill_(0.4)
+    x = torch.randn(1, segments, channels, dtype=torch.float64)
+    found, ratio = motar(x, torch.ones(1, segments, dtype=torch.bool))
+    options = {"gate": gate, "folding": folding, "gate_temperature": temperature}
+    expected = reference.shift(x[0].tolist(), ratio[0].tolist(), options)
+    np.testing.assert_allclose(found[0].detach().numpy(), expected, atol=1e-7)
+
+
 def test_the_oracle_follows_every_option() -> None:
     """A new option of the model needs its loop in tests/reference.py, or its name among those that have none there."""
     names = {field.name for field in fields(RefineVADConfig)}

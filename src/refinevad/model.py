@@ -15,6 +15,7 @@ Notable here:
 Which line is the paper's and which is our choice: docs/paper.md. The slow oracle, loop by loop: tests/reference.py.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -35,6 +36,7 @@ Positions = Literal["relative", "none"]
 Empty = Literal["zero", "mean"]
 
 VARIANCE_FLOOR = 1e-6  # log of a motionless video's variance stays finite
+SOFT_TAIL = 18.0  # sigmoid(-18) is 1.5e-8
 FIXED_RATIO = 0.5  # `fixed`: TSM's constant shift, and where an untrained gate starts
 DISTANCE_BUCKETS = 12  # relative positions up to 2**11 segments apart are told apart, by powers of two
 LONG = 512  # segments from which writing the table of relative positions costs more than reversing the queries
@@ -238,12 +240,11 @@ class MoTAR(nn.Module):
         x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]
     ) -> Float[Tensor, "video segment"]:
         """log v_t, v_t = Var over channels of x_t - x_{t-1}; the first segment takes the second's (none: 0 motion)."""
-        step = x - torch.cat([x[:, :1], x[:, :-1]], dim=1)
-        variance = step.var(dim=-1, unbiased=False)
-        if x.shape[1] > 1:
-            second = torch.where(mask[:, 1], variance[:, 1], torch.zeros_like(variance[:, 1]))
-            variance = torch.cat([second[:, None], variance[:, 1:]], dim=1)
-        return (variance + VARIANCE_FLOOR).log()
+        step = x[:, 1:] - x[:, :-1]
+        step = step - step.mean(dim=-1, keepdim=True)
+        variance = step.square().mean(dim=-1)  # in two passes: Tensor.var takes ten times as long on a CPU
+        first = variance[:, :1] * mask[:, 1:2] if x.shape[1] > 1 else x.new_zeros(len(x), 1)
+        return (torch.cat([first, variance], dim=1) + VARIANCE_FLOOR).log()
 
     def shift_ratio(
         self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]
@@ -262,22 +263,31 @@ class MoTAR(nn.Module):
         ratio = self.shift_ratio(x, mask)
         if self.gate == "none":
             return x, ratio
-        before, after = neighbours(x, mask)
         channels = x.shape[-1]
         reach = ratio[..., None] * (channels / self.folding)  # s_t before the floor
         # channel c comes from before where c + 1 <= s_t, and is borrowed at all where c // 2 + 1 <= s_t; with
         # s_t floored that is exactly [0, s) and [0, 2s)
-        rank = torch.arange(channels, device=x.device, dtype=x.dtype)
-        first, pair = rank + 1, torch.div(rank, 2, rounding_mode="floor") + 1
+        nearest = min(channels, math.ceil(channels / self.folding + self._softness()))
+        touched = min(channels, 2 * nearest)  # from here on every channel is its own
+        own = x[..., :touched]
+        before, after = neighbours(own, mask)
+        rank = torch.arange(touched, device=x.device, dtype=x.dtype)
+        first, pair = rank[:nearest] + 1, torch.div(rank, 2, rounding_mode="floor") + 1
         if self.gate == "soft":
             # in place where it can be: writing fresh memory costs more than the arithmetic
             from_before = (reach - first).div_(self.temperature).sigmoid_()
-            borrowed = torch.maximum((reach - pair).div_(self.temperature).sigmoid_(), from_before)
+            borrowed = (reach - pair).div_(self.temperature).sigmoid_()
         else:
             whole = reach.floor()
             from_before, borrowed = (first <= whole).to(x.dtype), (pair <= whole).to(x.dtype)
-        y = (before - x).mul_(from_before).add_(x)
-        return y.add_((after - x).mul_(borrowed - from_before)), ratio
+        from_before = F.pad(from_before, (0, touched - nearest))
+        y = (before - own).mul_(from_before).add_(own)
+        y = y.add_((after - own).mul_(borrowed - from_before))
+        return (y if touched == channels else torch.cat([y, x[..., touched:]], dim=-1)), ratio
+
+    def _softness(self) -> float:
+        """Channels past s_t in which a soft gate still lets in more than a float32 sees beside 1."""
+        return SOFT_TAIL * self.temperature if self.gate == "soft" else 0.0
 
 
 class RelativePosition(nn.Module):
