@@ -160,6 +160,21 @@ def test_any_picture_gives_finite_numbers(frames: int, height: int, width: int, 
     assert np.isfinite(vector).all()
 
 
+def test_a_segment_is_described_the_same_beside_any_others() -> None:
+    """To the bit: other lengths, another picture size, one with a cut, one without motion, one frame."""
+    rng = np.random.default_rng(0)
+    sizes = [(9, 90, 160), (9, 90, 160), (4, 90, 160), (5, 60, 80), (1, 90, 160), (2, 90, 160), (30, 90, 160)]
+    grays = [rng.integers(0, 256, size, dtype=np.uint8) for size in sizes]
+    grays.append(np.repeat(grays[0][:1], 6, axis=0))
+    grays.append(np.concatenate([np.repeat(grays[0][:1], 4, axis=0), np.repeat(grays[1][:1], 4, axis=0)]))
+    grays += grays[:3]  # more pairs than one call of the blur takes
+    segments = [motion.GraySegment(gray, times(len(gray)), motion.find_cuts(gray)) for gray in grays]
+    together = motion.motion_of(segments)
+    np.testing.assert_array_equal(together, [motion.segment_motion(gray, times(len(gray))) for gray in grays])
+    assert together[[0, 1, 2, 3, 5, 6]].any(axis=1).all()
+    assert not together[4].any()
+
+
 def test_pixels_must_be_bytes() -> None:
     with pytest.raises(TypeCheckError):
         motion.segment_motion(np.zeros((3, 90, 160), np.float32), times(3))

@@ -12,6 +12,7 @@ One segment's vector, part by part (`LiteEncoder.parts`):
 Which parts earn their place on real footage: benchmarks/lite_parts.py.
 """
 
+import math
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
@@ -116,11 +117,15 @@ class LiteEncoder(Encoder):
     def encode(self, clips: Sequence[Clip]) -> Float[np.ndarray, "segment channel"]:
         """One float32 vector a clip; parts lie where `parts` says."""
         vectors = np.zeros((len(clips), self.dim), dtype=np.float32)
-        pairs = list(zip(clips, vectors, strict=True))
-        work = [partial(self._follow, clip, vector) for clip, vector in pairs]
+        shares = max(1, math.ceil(len(clips) / self.threads))  # small pictures: the more in one call, the cheaper each
+        work = [
+            partial(self._follow, clips[start : start + shares], vectors[start : start + shares])
+            for start in range(0, len(clips), shares)
+        ]
         if "change" in self._made:
             _ = self.network  # opened once, before threads want it
-            work = [*(partial(self._look, clip, vector) for clip, vector in pairs), *work]
+            look = [partial(self._look, clip, vector) for clip, vector in zip(clips, vectors, strict=True)]
+            work = [*look, *work]
         call_all(work, self.threads)
         return vectors
 
@@ -135,11 +140,13 @@ class LiteEncoder(Encoder):
             middle = self.network.middle(clip.rgb)
         self._fill(vector, "change", appearance_change(middle, ~_cut_between(clip)))
 
-    def _follow(self, clip: Clip, vector: Float[np.ndarray, "channel"]) -> None:
+    def _follow(self, clips: Sequence[Clip], vectors: Float[np.ndarray, "segment channel"]) -> None:
         """How things move."""
-        cuts = motion.find_cuts(clip.gray)
-        vector[: motion.DIM] = motion.segment_motion(clip.gray, clip.gray_times, cuts)
-        self._fill(vector, "frame_difference", motion.frame_difference(clip.gray, clip.gray_times, cuts))
+        segments = [motion.GraySegment(clip.gray, clip.gray_times, motion.find_cuts(clip.gray)) for clip in clips]
+        vectors[:, : motion.DIM] = motion.motion_of(segments)
+        for segment, vector in zip(segments, vectors, strict=True):
+            difference = motion.frame_difference(segment.gray, segment.times, segment.cuts)
+            self._fill(vector, "frame_difference", difference)
 
     def _fill(self, vector: Float[np.ndarray, "channel"], part: str, values: Float[np.ndarray, "part"] | float) -> None:
         start, end = self.parts[part]

@@ -7,6 +7,8 @@ Source of the flow: dense inverse search, Kroeger et al., ECCV 2016.
 """
 
 import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,9 +19,11 @@ from refinevad.encoders.motion_descriptors import (
     UNIT_LONG_SIDE,
     UNIT_S,
     FlowFields,
+    Pairs,
     describe,
     grid,
     medians,
+    on_grid,
 )
 
 STATISTICS = ("mean", "deviation", "largest fifth")
@@ -33,25 +37,53 @@ _CUT_FLOOR, _CUT_RATIO, _CUT_RUNNER_UP = 4.0, 3.0, 2.0
 Series = Float[np.ndarray, "pair"]
 
 
-def segment_motion(
-    gray: UInt8[np.ndarray, "frame height width"],
-    times: Float[np.ndarray, "frame"],
-    cuts: Bool[np.ndarray, "pair"] | None = None,
-) -> Float[np.ndarray, "channel"]:
-    """Describe one segment: `DIM` channels, all zero when there are fewer than two frames or only a cut.
+@dataclass(frozen=True)
+class GraySegment:
+    """One segment's grey frames.
 
-    Args:
-        gray: luma, 0 to 255. times: presentation second of each frame, rising.
-        cuts: what `find_cuts` says, where it is known already.
+    Attributes:
+        gray: luma, 0 to 255.
+        times: presentation second of each frame, rising.
+        cuts: what `find_cuts` says of them.
     """
-    if len(gray) < 2 or min(gray.shape[1:]) < _MIN_SIDE:
-        return np.zeros(DIM, dtype=np.float32)
-    usable = ~touched_by_cut(find_cuts(gray) if cuts is None else cuts)
-    if usable[1:].any():
-        usable[0] = False  # nothing precedes the first pair: it has no acceleration
-    if not usable.any():
-        return np.zeros(DIM, dtype=np.float32)
-    return summarise(describe_pairs(gray, times)[usable])
+
+    gray: UInt8[np.ndarray, "frame height width"]
+    times: Float[np.ndarray, "frame"]
+    cuts: Bool[np.ndarray, "pair"]
+
+    @property
+    def usable(self) -> Bool[np.ndarray, "pair"]:
+        """Pairs that say something of motion: none in too small a picture or across a cut."""
+        if len(self.gray) < 2 or min(self.gray.shape[1:]) < _MIN_SIDE:
+            return np.zeros(max(len(self.gray) - 1, 0), dtype=bool)
+        usable = ~touched_by_cut(self.cuts)
+        if usable[1:].any():
+            usable[0] = False  # nothing precedes the first pair: it has no acceleration
+        return usable
+
+
+def segment_motion(
+    gray: UInt8[np.ndarray, "frame height width"], times: Float[np.ndarray, "frame"]
+) -> Float[np.ndarray, "channel"]:
+    """Describe one segment, as `motion_of` does."""
+    return np.asarray(motion_of([GraySegment(gray, times, find_cuts(gray))])[0])
+
+
+def motion_of(segments: Sequence[GraySegment]) -> Float[np.ndarray, "segment channel"]:
+    """Describe segments: `DIM` channels each, all zero when there are fewer than two frames or only a cut.
+
+    A segment's numbers do not depend on the others, to the bit.
+    """
+    values = np.zeros((len(segments), DIM), dtype=np.float32)
+    moving = [place for place, segment in enumerate(segments) if segment.usable.any()]
+    sizes = {segments[place].gray.shape[1:] for place in moving}
+    for size in sizes:  # one, but for streams that change it
+        places = [place for place in moving if segments[place].gray.shape[1:] == size]
+        pairs = [pairs_of(segments[place].gray, segments[place].times) for place in places]
+        ends = np.cumsum([len(one.steps) for one in pairs])[:-1]
+        for place, series in zip(places, np.split(describe(Pairs.joined(pairs)), ends), strict=True):
+            values[place] = summarise(series[segments[place].usable])
+    return values
 
 
 def frame_difference(
@@ -97,6 +129,14 @@ def touched_by_cut(cuts: Bool[np.ndarray, "pair"]) -> Bool[np.ndarray, "pair"]:
     return touched
 
 
+def pairs_of(gray: UInt8[np.ndarray, "frame height width"], times: Float[np.ndarray, "frame"]) -> Pairs:
+    """The pairs of neighbouring frames of one segment, which has two frames at least."""
+    coarse = on_grid(gray)
+    steps = np.maximum(np.diff(times) / UNIT_S, 1e-3)
+    first = np.arange(len(steps)) == 0
+    return Pairs(coarse[1:], coarse[:-1], steps, first, flow_fields(gray, times))
+
+
 def flow_fields(gray: UInt8[np.ndarray, "frame height width"], times: Float[np.ndarray, "frame"]) -> FlowFields:
     """Optical flow of each pair on the coarse grid.
 
@@ -117,8 +157,8 @@ def flow_fields(gray: UInt8[np.ndarray, "frame height width"], times: Float[np.n
 def describe_pairs(
     gray: UInt8[np.ndarray, "frame height width"], times: Float[np.ndarray, "frame"]
 ) -> Float[np.ndarray, "pair descriptor"]:
-    """Every descriptor of every pair of neighbouring frames."""
-    return describe(flow_fields(gray, times), gray, times)
+    """Every descriptor of every pair of neighbouring frames of one segment."""
+    return describe(pairs_of(gray, times))
 
 
 def _mean_difference(gray: UInt8[np.ndarray, "frame height width"]) -> Series:

@@ -5,25 +5,55 @@ everything changes from pair to pair, more than the amount of motion (benchmarks
 logarithms or ratios, in which distance, contrast and noise cancel.
 
 Sources: motion boundaries, Dalal et al., ECCV 2006; change of flow magnitude, Hassner et al., "Violent flows", CVPRW
-2012. The rest are plain moments of the flow field. All pairs of a segment go through each step together, a field of
-one component of all pairs lying in one piece; tests/reference_motion.py says the same pair by pair and plainly.
+2012. The rest are plain moments of the flow field. The pairs of several segments go through each step together, a field
+of one component of all pairs lying in one piece: on such small pictures a call costs more than what it computes.
+tests/reference_motion.py says the same pair by pair and plainly.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 # One unit of speed is one pixel of a picture 160 pixels long in 1/25 s, so 15 and 30 frames a second agree.
 UNIT_LONG_SIDE = 160.0
 UNIT_S = 0.04
 GRID_LONG_SIDE = 40  # cells along the picture's long side on which the flow is described
 DESCRIPTORS = 59  # numbers a pair
+_MOST_CHANNELS = 96  # OpenCV takes 128
 
 Fields = Float[np.ndarray, "pair row column"]
 Series = Float[np.ndarray, "pair"]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Neighbouring frames of one or several segments, in their order.
+
+    Attributes:
+        now, last: both frames of each pair on the coarse grid, grey levels.
+        steps: from one to the other, in 1/25 s.
+        first: pairs with none of their own segment before them.
+        flow: from `last` to `now`.
+    """
+
+    now: Fields
+    last: Fields
+    steps: Series
+    first: Bool[np.ndarray, "pair"]
+    flow: "FlowFields"
+
+    @staticmethod
+    def joined(segments: "Sequence[Pairs]") -> "Pairs":
+        """The pairs of segments with pictures of one size."""
+        now, last, steps, first = (
+            np.concatenate([getattr(segment, name) for segment in segments])
+            for name in ("now", "last", "steps", "first")
+        )
+        return Pairs(now, last, steps, first, FlowFields.joined([segment.flow for segment in segments]))
 
 
 @dataclass(frozen=True)
@@ -38,13 +68,21 @@ class FlowFields:
     def of(x: Fields, y: Fields) -> "FlowFields":
         return FlowFields(x, y, length(x, y))
 
+    @staticmethod
+    def joined(fields: "Sequence[FlowFields]") -> "FlowFields":
+        x, y, speed = (np.concatenate([getattr(one, name) for one in fields]) for name in ("x", "y", "speed"))
+        return FlowFields(x, y, speed)
+
     def smoothed(self, side: int) -> "tuple[FlowFields, Fields]":
         """Mean flow over windows of side x side cells, and mean speed over the same windows."""
-        pairs, rows, columns = self.x.shape
         together = np.concatenate([self.x, self.y, self.speed])
-        # pairs as channels: one call blurs them all
-        blurred = cv2.blur(np.ascontiguousarray(together.transpose(1, 2, 0)), (side, side))
-        x, y, speed = np.ascontiguousarray(blurred.transpose(2, 0, 1)).reshape(3, pairs, rows, columns)
+        blurred = np.empty_like(together)
+        for start in range(0, len(together), _MOST_CHANNELS):
+            part = slice(start, start + _MOST_CHANNELS)
+            # fields as channels: one call blurs them all, each by itself
+            picture = cv2.blur(np.ascontiguousarray(together[part].transpose(1, 2, 0)), (side, side))
+            blurred[part] = picture.reshape(*together.shape[1:], -1).transpose(2, 0, 1)
+        x, y, speed = blurred.reshape(3, *self.x.shape)
         return FlowFields.of(x, y), speed
 
 
@@ -55,17 +93,25 @@ def grid(size: tuple[int, ...]) -> tuple[int, int]:
     return max(4, round(height * scale)), max(4, round(width * scale))
 
 
-def describe(
-    flow: FlowFields, gray: UInt8[np.ndarray, "frame height width"], times: Float[np.ndarray, "frame"]
-) -> Float[np.ndarray, "pair descriptor"]:
-    """Every descriptor of every pair, group by group; the first pair's changes in time are 0."""
+def on_grid(gray: UInt8[np.ndarray, "frame height width"]) -> Fields:
+    """Each frame's mean grey level in every cell."""
+    rows, columns = grid(gray.shape[1:])
+    coarse = np.empty((len(gray), rows, columns), np.float32)
+    for frame, picture in zip(coarse, gray, strict=True):
+        frame[:] = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
+    return coarse
+
+
+def describe(pairs: Pairs) -> Float[np.ndarray, "pair descriptor"]:
+    """Every descriptor of every pair, group by group; a segment's first pair has changes in time of 0."""
+    flow = pairs.flow
     near, near_speed = flow.smoothed(3)
     wide, wide_speed = flow.smoothed(5)
     groups = (
-        _picture_change(gray, times),
+        _picture_change(pairs),
         _amount(flow.speed),
         _concentration(flow.speed),
-        _acceleration(flow, near),
+        _acceleration(flow, near, pairs.first),
         _boundaries(flow),
         _incoherence(near, near_speed),
         _incoherence(wide, wide_speed),
@@ -76,19 +122,15 @@ def describe(
     return np.stack([series for group in groups for series in group], axis=1).astype(np.float64)
 
 
-def _picture_change(gray: UInt8[np.ndarray, "frame height width"], times: Float[np.ndarray, "frame"]) -> list[Series]:
+def _picture_change(pairs: Pairs) -> list[Series]:
     """Grey differences over one and two steps and the second difference: amounts, and their ratios."""
-    steps = np.maximum(np.diff(times) / UNIT_S, 1e-3)
-    rows, columns = grid(gray.shape[1:])
-    coarse = np.empty((len(gray), rows, columns), np.float32)
-    for frame, picture in zip(coarse, gray, strict=True):
-        frame[:] = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
-    once = np.abs(np.diff(coarse, axis=0))
-    twice, second = np.zeros_like(once), np.zeros_like(once)
-    twice[1:] = np.abs(coarse[2:] - coarse[:-2])
-    second[1:] = np.abs(coarse[2:] - 2 * coarse[1:-1] + coarse[:-2])
-    amount, amount_twice, amount_second = (_mean(field) for field in (once, twice, second))
-    contrast = coarse[1:].std(axis=(1, 2))
+    now, last, steps = pairs.now, pairs.last, pairs.steps
+    earlier = np.concatenate([last[:1], last[:-1]])  # two frames before `now`, but for first pairs
+    once = np.abs(now - last)
+    amount = _mean(once)
+    amount_twice, amount_second = _mean(np.abs(now - earlier)), _mean(np.abs(now - 2 * last + earlier))
+    amount_twice[pairs.first] = amount_second[pairs.first] = 0
+    contrast = now.std(axis=(1, 2))
     return [
         _log(amount / steps, 0.25),
         *(_log(values / steps, 0.5) for values in _quantiles(once, (0.5, 0.9, 0.97, 0.995))),
@@ -124,21 +166,22 @@ def _concentration(speed: Fields) -> list[Series]:
     ]
 
 
-def _acceleration(flow: FlowFields, near: FlowFields) -> list[Series]:
+def _acceleration(flow: FlowFields, near: FlowFields, first: Bool[np.ndarray, "pair"]) -> list[Series]:
     """Change of the flow from one pair to the next, raw and smoothed over 3 x 3 cells, and reversals."""
-    change, near_change = _step(flow), _step(near)
+    change, near_change = _step(flow, first), _step(near, first)
     along, both = np.zeros_like(flow.speed), np.zeros_like(flow.speed)
     along[1:] = near.x[1:] * near.x[:-1] + near.y[1:] * near.y[:-1]
     both[1:] = near.speed[1:] * near.speed[:-1]
+    along[first] = both[first] = 0
     weight = both.sum(axis=(1, 2)) + 0.25
     amount, near_amount = _mean(change), _mean(near_change)
     return [
         _log(amount, 0.05),
         *(_log(values, 0.1) for values in _quantiles(change, (0.9, 0.97, 0.995))),
-        amount / (_with_previous(_mean(flow.speed)) + 0.05),
+        amount / (_with_previous(_mean(flow.speed), first) + 0.05),
         _log(near_amount, 0.05),
         *(_log(values, 0.1) for values in _quantiles(near_change, (0.97, 0.995))),
-        near_amount / (_with_previous(_mean(near.speed)) + 0.05),
+        near_amount / (_with_previous(_mean(near.speed), first) + 0.05),
         np.maximum(-along, 0).sum(axis=(1, 2)) / weight,
         along.sum(axis=(1, 2)) / weight,
     ]
@@ -256,13 +299,16 @@ def _by_row(field: Fields) -> Fields:
     return slope
 
 
-def _step(flow: FlowFields) -> Fields:
-    """Length of the flow's change since the pair before; 0 for the first pair."""
+def _step(flow: FlowFields, first: Bool[np.ndarray, "pair"]) -> Fields:
+    """Length of the flow's change since the pair before; 0 for first pairs."""
     change = np.zeros_like(flow.x)
     change[1:] = length(np.diff(flow.x, axis=0), np.diff(flow.y, axis=0))
+    change[first] = 0
     return change
 
 
-def _with_previous(values: Series) -> Series:
-    """Sum with the pair before; the first pair counts twice."""
-    return np.asarray(values + np.concatenate([values[:1], values[:-1]]))
+def _with_previous(values: Series, first: Bool[np.ndarray, "pair"]) -> Series:
+    """Sum with the pair before; a first pair counts twice."""
+    before = np.concatenate([values[:1], values[:-1]])
+    before[first] = values[first]
+    return np.asarray(values + before)
