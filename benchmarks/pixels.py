@@ -5,7 +5,7 @@
     python benchmarks/pixels.py --quick                  # seconds of video, one round: that it runs, no figures
 
 Films are written first: real footage of `../shared/data/survfights` (or --data) where it is there, else drawn scenes,
-as H.264 with x264's usual settings (crf 23, up to 3 B-frames) and a key frame every 2 s. 480x270 is one camera after
+as H.264 with x264's usual settings (crf 23, up to 3 B-frames, one slice a picture) and a key frame every 2 s. 480x270 is one camera after
 another; 1280x720 is nine of them side by side at their own resolution, cut to size. What is compared runs in turn,
 several times; medians. `wall` is what a caller waits, `CPU` what all threads and child processes spent: on a machine
 that has other work only the second says much. `idle` is the share of the machine's cores that did nothing meanwhile.
@@ -42,7 +42,7 @@ from refinevad.encoders.choice import EncoderChoice
 from refinevad.encoders.efficientnet import BACKENDS, EfficientNet
 from refinevad.encoders.lite import LiteEncoder, appearance_change
 from refinevad.errors import InputError
-from refinevad.extraction import extract
+from refinevad.extraction import CLIPS_AT_ONCE, extract
 from refinevad.frames import Clip, FrameNeeds
 from refinevad.model import RefineVAD, RefineVADConfig
 from refinevad.scores import score
@@ -106,10 +106,10 @@ def decoded(path: Path, needs: FrameNeeds, every_frame: bool = False) -> int:
     return reader.decoded
 
 
-def fresh_detector(encoder: EncoderChoice) -> Detector:
-    """Default recipe, weights as they start."""
+def fresh_detector(encoder: EncoderChoice, parts: Sequence[str] = DEFAULT_INPUTS) -> Detector:
+    """Default recipe on these parts, weights as they start."""
     torch.manual_seed(0)
-    inputs = tuple(encoder.parts[name] for name in DEFAULT_INPUTS)
+    inputs = tuple(encoder.parts[name] for name in parts)
     model = RefineVAD(RefineVADConfig.from_dict({**DEFAULT_MODEL, **_shape(encoder), "inputs": inputs})).eval()
     signature = {"encoder": encoder.identity.as_dict(), "rule": RULE.as_dict()}
     checkpoint = Checkpoint(model, encoder.spec, signature, Calibration(0.5, 0.4, 6.0, True, 1.0))
@@ -124,13 +124,14 @@ def detect_table(films: Mapping[tuple[int, int], Path], args: argparse.Namespace
     """`detect` and `extract` against decoding every frame of the same file."""
     rows: list[Row] = [("", "wall s", "CPU s", "x real time", "decoding / this", "decoding, AUTO / this", "idle")]
     encoder = EncoderChoice("lite", LiteEncoder(), None)
-    detector = fresh_detector(encoder)
+    detector, seeing = fresh_detector(encoder), fresh_detector(encoder, [*DEFAULT_INPUTS, "change"])
     for size, path in films.items():
-        detector.detect(path)  # opens what is opened once
+        seeing.detect(path)  # opens what is opened once
         ways = {
             "PyAV, every frame": lambda path=path: decode(path),
             "PyAV, every frame, AUTO threads": lambda path=path: decode(path, "AUTO"),
             "detect": lambda path=path: detector.detect(path),
+            "detect, a model that reads `change` too": lambda path=path: seeing.detect(path),
             "extract, all parts": lambda path=path: extract(path, encoder, RULE),
             "extract, decoding and encoding in turn": lambda path=path: extract(path, encoder, RULE, ahead=0),
         }
@@ -146,14 +147,16 @@ def detect_table(films: Mapping[tuple[int, int], Path], args: argparse.Namespace
 def decode_table(films: Mapping[tuple[int, int], Path], args: argparse.Namespace) -> list[Row]:
     """Decoding alone: every frame, without those nothing refers to; and into clips, sparing or not what none needs."""
     rows: list[Row] = [("", "frames decoded", "wall s", "CPU s", "CPU against every frame")]
-    needs = LiteEncoder().needs
+    encoder = LiteEncoder()
+    needs, motion_needs = encoder.needs, encoder.reading([encoder.parts[name] for name in DEFAULT_INPUTS]).needs
     for size, path in films.items():
         ways: dict[str, Callable[[], Any]] = {
             "every frame": lambda path=path: decode(path),
             "every frame, AUTO threads": lambda path=path: decode(path, "AUTO"),
             "without non-reference frames": lambda path=path: decode(path, skip="NONREF"),
             "into clips, from every frame": lambda path=path: decoded(path, needs, every_frame=True),
-            "into clips, as `detect` does": lambda path=path: decoded(path, needs),
+            "into clips, as `extract` does": lambda path=path: decoded(path, needs),
+            "into clips, as `detect` does": lambda path=path: decoded(path, motion_needs),
         }
         costs = in_turn(ways, args.rounds)
         every = costs["every frame"].cpu
@@ -176,14 +179,17 @@ def parts_table(films: Mapping[tuple[int, int], Path], args: argparse.Namespace)
 def _parts(path: Path, encoder: LiteEncoder, detector: Detector, args: argparse.Namespace) -> dict[str, float]:
     clips = list(ClipReader(path, encoder.needs, RULE))
     moving = [clip for clip in clips if len(clip.gray) > 1]
+    segments = [motion.GraySegment(clip.gray, clip.gray_times, motion.find_cuts(clip.gray)) for clip in clips]
     values = encoder.encode(clips)
     ways: dict[str, Callable[[], object]] = {
         "decode": lambda: decode(path),
         "decode, scale, cut": lambda: list(ClipReader(path, encoder.needs, RULE)),
-        "image network, as `detect` needs it": lambda: [encoder.network.middle(clip.rgb) for clip in clips],
+        "image network, for `change`": lambda: [encoder.network.middle(clip.rgb) for clip in clips],
         "image network, all": lambda: [encoder.network.features(clip.rgb) for clip in clips],
         "optical flow": lambda: [motion.flow_fields(clip.gray, clip.gray_times) for clip in moving],
-        "flow and its descriptors": lambda: [motion.segment_motion(clip.gray, clip.gray_times) for clip in clips],
+        "flow and its descriptors": lambda: [
+            motion.motion_of(segments[start : start + CLIPS_AT_ONCE]) for start in range(0, len(clips), CLIPS_AT_ONCE)
+        ],
         "head": lambda: score(detector.checkpoint.model, values),
     }
     return {name: one.cpu for name, one in in_turn(ways, args.rounds).items()}
