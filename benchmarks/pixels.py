@@ -5,16 +5,15 @@
     python benchmarks/pixels.py --quick                  # seconds of video, one round: that it runs, no figures
 
 Films are written first: real footage of `../shared/data/survfights` (or --data) where it is there, else drawn scenes,
-as H.264 with x264's usual settings (crf 23, up to 3 B-frames, one slice a picture) and a key frame every 2 s. 480x270 is one camera after
-another; 1280x720 is nine of them side by side at their own resolution, cut to size. What is compared runs in turn,
-several times; medians. `wall` is what a caller waits, `CPU` what all threads and child processes spent: on a machine
-that has other work only the second says much. `idle` is the share of the machine's cores that did nothing meanwhile.
+as H.264 with x264's usual settings (crf 23, up to 3 B-frames, one slice a picture) and a key frame every 2 s. 480x270
+is one camera after another; 1280x720 is nine of them side by side at their own resolution, cut to size. What is
+compared runs in turn, several times; medians. `wall` is what a caller waits, `CPU` what all threads and child
+processes spent: on a machine that has other work only the second says much. `idle` is the share of the machine's cores
+that did nothing meanwhile. PyAV's own default decodes such a file by one thread, AUTO by several.
 
-What a variant costs in AUC is measured with the program's own commands, hours of CPU:
+What a variant costs in AUC is measured with the program's own command:
 
-    refinevad extract ../shared/data/survfights --encoder lite:int8 --out out/features/survfights-int8
-    refinevad bench recipe recipes/survfights.toml --encoder lite:int8 --features out/features/survfights-int8 \
-        --seeds 0 1 2 3 4 --out out/bench/survfights-int8
+    refinevad bench recipe recipes/falls.toml --encoder lite:int8 --seeds 0 1 2 --out out/bench/variants/falls-int8
 
 and the same recipe on `lite` beside it. The detector's weights here are fresh ones: they change scores, not the time.
 """
