@@ -93,7 +93,7 @@ def frame_difference(
 ) -> float:
     """Mean absolute grey difference of neighbouring frames, in grey levels per 1/25 s; 0.0 with one frame.
 
-    Pairs across a cut (`cuts`, as in `segment_motion`) are left out. The plainest measure of motion, kept as a control.
+    Pairs across a cut (`cuts`: what `find_cuts` says) are left out. The plainest measure of motion, kept as a control.
     """
     if len(gray) < 2:
         return 0.0
