@@ -522,3 +522,13 @@ def test_a_recipe_on_another_encoder_keeps_its_own_features_as_they_are(
     (tmp_path / "ucf-crime").mkdir()
     assert call("bench", "recipe", RECIPES / "ucf_crime.toml", "--encoder", "lite", "--out", own) == 2
     assert "a recipe of published features takes no encoder" in error_of(capsys)
+
+
+def test_the_parts_a_model_looks_at_can_be_named(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = ["train", data, "--epochs", "1", "--workers", "1"]
+    assert call(*train, "--out", tmp_path / "run", "--inputs", "frame_difference") == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["model"]["inputs"] == [[3, 4]]
+    assert call(*train, "--out", tmp_path / "none", "--inputs", "motion_mean") == 2
+    assert "['motion_mean'] are no parts of these features; they have ['appearance'" in error_of(capsys)

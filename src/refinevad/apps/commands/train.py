@@ -61,6 +61,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reviewed-media", type=Path, metavar="DIR", help="folder of these clips (media beside the SQLite file)"
     )
+    parser.add_argument(
+        "--inputs",
+        nargs="+",
+        metavar="PART",
+        help="what the model looks at; of lite: motion_mean, motion_deviation, motion_peak (default), change, appearance",
+    )
     parser.add_argument("--tensorboard", action="store_true", help="write live curves to RUN/tensorboard")
     parser.add_argument("--json", metavar="FILE", help="write the validation figures as JSON; - for stdout")
 
@@ -86,6 +92,8 @@ def recipe_from(data: Path, args: argparse.Namespace) -> "Recipe":
     given = {name: getattr(args, name, None) for name in ("seed", "epochs", "precision")}
     options = {name: value for name, value in given.items() if value is not None}
     recipe = replace(recipe, train=replace(recipe.train, **options))
+    if getattr(args, "inputs", None):
+        recipe = replace(recipe, model={**recipe.model, "inputs": args.inputs})
     if getattr(args, "features", None) is not None:
         recipe = recipe.with_features(args.features)
     if getattr(args, "alerts_per_hour", None) is not None:
