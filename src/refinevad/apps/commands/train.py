@@ -65,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--inputs",
         nargs="+",
         metavar="PART",
-        help="what the model looks at; of lite: motion_mean, motion_deviation, motion_peak (default), change, appearance",
+        help="what the model sees; of lite: motion_mean, motion_deviation, motion_peak (default), change, appearance",
     )
     parser.add_argument("--tensorboard", action="store_true", help="write live curves to RUN/tensorboard")
     parser.add_argument("--json", metavar="FILE", help="write the validation figures as JSON; - for stdout")
