@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import runpy
 import shutil
 import signal
 import subprocess
@@ -532,3 +533,31 @@ def test_the_parts_a_model_looks_at_can_be_named(
     assert json.loads((tmp_path / "run" / "config.json").read_text())["model"]["inputs"] == [[3, 4]]
     assert call(*train, "--out", tmp_path / "none", "--inputs", "motion_mean") == 2
     assert "['motion_mean'] are no parts of these features; they have ['appearance'" in error_of(capsys)
+
+
+def test_readings_average_finished_runs_and_the_control_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """benchmarks/readings.py: a row a head; the recipe's own half-width gives the figures it was evaluated with."""
+    make_set(tmp_path / "set")
+    monkeypatch.setenv("REFINEVAD_DATA", str(tmp_path))
+    recipe = tmp_path / "set.toml"
+    recipe.write_text(
+        f'[data]\nroot = "set"\nfeatures = "{tmp_path / "features"}"\n[encoder]\nname = "lite"\n'
+        "[model]\nwidth = 8\nsmoothing = 1\n[train]\nepochs = 1\nbatch = 4\n"
+    )
+    out = tmp_path / "runs" / "ours"
+    assert (
+        call("bench", "recipe", recipe, "--seeds", "0", "1", "--workers", "1", "--out", out, "--json", out / "x") == 0
+    )
+    evaluated = [json.loads((out / f"seed{seed}" / "row.json").read_text())["metrics"]["auc"] for seed in (0, 1)]
+    capsys.readouterr()
+    words = ["readings", str(tmp_path / "runs"), "--recipe", str(recipe), "--half-widths", "0", "1"]
+    monkeypatch.setattr(sys, "argv", words)
+    runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "readings.py"), run_name="__main__")
+    head, _, ours, control = capsys.readouterr().out.splitlines()
+    assert head.count("|") == ours.count("|") == control.count("|") == 8
+    cells = [cell.strip() for cell in ours.split("|")]
+    assert cells[1] == "ours"
+    assert cells[5].startswith(f"{sum(evaluated) / 2:.4f} ± ")
+    assert control.startswith("| linear on video means | ")
