@@ -48,7 +48,7 @@ class Tested:
 
 
 def main() -> None:
-    """Print one table: a row a head and half-width."""
+    """Print one table: a row a head, three figures a half-width."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, help="what bench accuracy or ablation left: HEAD/seedN")
     parser.add_argument("--recipe", type=Path, required=True, help="of a set without folds")

@@ -39,6 +39,17 @@ def make_set(root: Path, train: int = 3) -> Path:
     return root
 
 
+def make_recipe(root: Path, features: Path, smoothing: int = 0) -> Path:
+    """A tiny set under `root`, to be REFINEVAD_DATA, and a recipe on it that trains an epoch."""
+    make_set(root / "set")
+    recipe = root / "set.toml"
+    recipe.write_text(
+        f'[data]\nroot = "set"\nfeatures = "{features}"\n[encoder]\nname = "lite"\n'
+        f"[model]\nwidth = 8\nsmoothing = {smoothing}\n[train]\nepochs = 1\nbatch = 4\n"
+    )
+    return recipe
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_set(tmp_path_factory.mktemp("set") / "videos")
@@ -506,14 +517,9 @@ def test_a_write_that_fails_halfway(data: Path, tmp_path: Path) -> None:
 def test_a_recipe_on_another_encoder_keeps_its_own_features_as_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make_set(tmp_path / "set")
-    monkeypatch.setenv("REFINEVAD_DATA", str(tmp_path))
     own = tmp_path / "own"
-    recipe = tmp_path / "set.toml"
-    recipe.write_text(
-        f'[data]\nroot = "set"\nfeatures = "{own}"\n[encoder]\nname = "lite"\n'
-        "[model]\nwidth = 8\n[train]\nepochs = 1\nbatch = 4\n"
-    )
+    recipe = make_recipe(tmp_path, own)
+    monkeypatch.setenv("REFINEVAD_DATA", str(tmp_path))
     arguments = ["bench", "recipe", recipe, "--seeds", "0", "--workers", "1", "--out", tmp_path / "out"]
     with replaced() as opened:
         assert call(*arguments, "--encoder", "lite:int8") == 0
@@ -539,17 +545,10 @@ def test_readings_average_finished_runs_and_the_control_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """benchmarks/readings.py: a row a head; the recipe's own half-width gives the figures it was evaluated with."""
-    make_set(tmp_path / "set")
+    recipe = make_recipe(tmp_path, tmp_path / "features", smoothing=1)
     monkeypatch.setenv("REFINEVAD_DATA", str(tmp_path))
-    recipe = tmp_path / "set.toml"
-    recipe.write_text(
-        f'[data]\nroot = "set"\nfeatures = "{tmp_path / "features"}"\n[encoder]\nname = "lite"\n'
-        "[model]\nwidth = 8\nsmoothing = 1\n[train]\nepochs = 1\nbatch = 4\n"
-    )
     out = tmp_path / "runs" / "ours"
-    assert (
-        call("bench", "recipe", recipe, "--seeds", "0", "1", "--workers", "1", "--out", out, "--json", out / "x") == 0
-    )
+    assert call("bench", "recipe", recipe, "--seeds", "0", "1", "--workers", "1", "--out", out) == 0
     evaluated = [json.loads((out / f"seed{seed}" / "row.json").read_text())["metrics"]["auc"] for seed in (0, 1)]
     capsys.readouterr()
     words = ["readings", str(tmp_path / "runs"), "--recipe", str(recipe), "--half-widths", "0", "1"]
