@@ -9,7 +9,7 @@ import pytest
 from refinevad.encoders.base import Clip
 from refinevad.encoders.choice import open_encoder
 from refinevad.encoders.lite import LiteEncoder, appearance_change
-from refinevad.encoders.motion import segment_motion
+from refinevad.encoders.motion import GraySegment, find_cuts, motion_of
 from refinevad.errors import InputError
 
 
@@ -63,7 +63,7 @@ def test_motion_parts_are_the_segments_descriptors(encoder: LiteEncoder) -> None
     names = ("motion_mean", "motion_deviation", "motion_peak")
     vector = encoder.encode([one])[0]
     ours = np.concatenate([part(encoder, vector, name) for name in names])
-    np.testing.assert_allclose(ours, segment_motion(one.gray, one.gray_times))
+    np.testing.assert_allclose(ours, motion_of([GraySegment(one.gray, one.gray_times, find_cuts(one.gray))])[0])
 
 
 def test_frame_difference_is_the_mean_grey_step_in_a_25th_of_a_second(encoder: LiteEncoder) -> None:

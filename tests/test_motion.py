@@ -43,6 +43,15 @@ def times(frames: int, rate_hz: float = RATE_HZ) -> np.ndarray:
     return np.arange(frames) / rate_hz
 
 
+def segment_motion(gray: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """One segment's numbers, described by itself."""
+    return motion.motion_of([motion.GraySegment(gray, seconds, motion.find_cuts(gray))])[0]
+
+
+def describe_pairs(gray: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    return motion_descriptors.describe(motion.pairs_of(gray, seconds))
+
+
 def test_a_still_segment_has_no_motion() -> None:
     still = np.repeat(texture()[None, :90, :160].astype(np.uint8), 5, axis=0)
     assert motion.flow_fields(still, times(5)).speed.max() == pytest.approx(0, abs=1e-3)
@@ -85,7 +94,7 @@ def test_limbs_that_fly_apart_are_less_coherent_than_a_body_that_walks() -> None
         moved = cv2.remap(base, column + coarse[..., 0] * inside, row + coarse[..., 1] * inside, cv2.INTER_LINEAR)
         fight.append(moved.round().astype(np.uint8))
     walk_apart, fight_apart = (
-        motion.describe_pairs(gray, times(8))[1:, INCOHERENCE_SHARE].mean() for gray in (walk, np.stack(fight))
+        describe_pairs(gray, times(8))[1:, INCOHERENCE_SHARE].mean() for gray in (walk, np.stack(fight))
     )
     # the share of speed that a window has in common: what is missing to 1 at least half as much again
     assert 1 - fight_apart > 1.5 * (1 - walk_apart)
@@ -105,13 +114,13 @@ def test_a_cut_is_found_and_carries_no_motion() -> None:
     assert motion.find_cuts(gray).tolist() == [False, False, False, True, False, False, False]
     assert motion.touched_by_cut(motion.find_cuts(gray)).tolist() == [False] * 3 + [True] * 2 + [False] * 2
     assert motion.frame_difference(gray, times(8)) == 0.0
-    np.testing.assert_allclose(motion.segment_motion(gray, times(8)), motion.segment_motion(before, times(4)), atol=0.2)
+    np.testing.assert_allclose(segment_motion(gray, times(8)), segment_motion(before, times(4)), atol=0.2)
 
 
 @pytest.mark.parametrize("frames", [0, 1])
 def test_too_few_frames_give_zeros(frames: int) -> None:
     gray = np.zeros((frames, 90, 160), np.uint8)
-    assert not motion.segment_motion(gray, times(frames)).any()
+    assert not segment_motion(gray, times(frames)).any()
     assert motion.frame_difference(gray, times(frames)) == 0.0
 
 
@@ -136,7 +145,7 @@ def test_descriptors_are_those_of_the_plain_oracle(
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, levels, (frames, 4, 5)) * (255 // (levels - 1))
     gray = np.stack([cv2.resize(frame.astype(np.uint8), (width, height)) for frame in coarse])
-    found = motion.describe_pairs(gray, times(frames, rate_hz))
+    found = describe_pairs(gray, times(frames, rate_hz))
     apart = np.abs(found - reference_motion.describe_pairs(gray, times(frames, rate_hz)))
     # a cell just at a level or between two directions may fall on either side in the oracle's longer floats
     assert apart.max() < 0.06
@@ -155,7 +164,7 @@ def test_each_direction_falls_into_the_bin_that_arctan2_names(seed: int) -> None
 @given(frames=st.integers(0, 5), height=st.integers(2, 70), width=st.integers(2, 70), seed=st.integers(0, 9))
 def test_any_picture_gives_finite_numbers(frames: int, height: int, width: int, seed: int) -> None:
     gray = np.random.default_rng(seed).integers(0, 256, (frames, height, width), dtype=np.uint8)
-    vector = motion.segment_motion(gray, times(frames))
+    vector = segment_motion(gray, times(frames))
     assert vector.shape == (motion.DIM,)
     assert np.isfinite(vector).all()
 
@@ -170,11 +179,11 @@ def test_a_segment_is_described_the_same_beside_any_others() -> None:
     grays += grays[:3]  # more pairs than one call of the blur takes
     segments = [motion.GraySegment(gray, times(len(gray)), motion.find_cuts(gray)) for gray in grays]
     together = motion.motion_of(segments)
-    np.testing.assert_array_equal(together, [motion.segment_motion(gray, times(len(gray))) for gray in grays])
+    np.testing.assert_array_equal(together, [segment_motion(gray, times(len(gray))) for gray in grays])
     assert together[[0, 1, 2, 3, 5, 6]].any(axis=1).all()
     assert not together[4].any()
 
 
 def test_pixels_must_be_bytes() -> None:
     with pytest.raises(TypeCheckError):
-        motion.segment_motion(np.zeros((3, 90, 160), np.float32), times(3))
+        segment_motion(np.zeros((3, 90, 160), np.float32), times(3))

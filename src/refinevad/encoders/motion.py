@@ -62,13 +62,6 @@ class GraySegment:
         return usable
 
 
-def segment_motion(
-    gray: UInt8[np.ndarray, "frame height width"], times: Float[np.ndarray, "frame"]
-) -> Float[np.ndarray, "channel"]:
-    """Describe one segment, as `motion_of` does."""
-    return np.asarray(motion_of([GraySegment(gray, times, find_cuts(gray))])[0])
-
-
 def motion_of(segments: Sequence[GraySegment]) -> Float[np.ndarray, "segment channel"]:
     """Describe segments: `DIM` channels each, all zero when there are fewer than two frames or only a cut.
 
@@ -152,13 +145,6 @@ def flow_fields(gray: UInt8[np.ndarray, "frame height width"], times: Float[np.n
         np.multiply(coarse[..., 0], scale[pair], out=x[pair])
         np.multiply(coarse[..., 1], scale[pair], out=y[pair])
     return FlowFields.of(x - medians(x), y - medians(y))
-
-
-def describe_pairs(
-    gray: UInt8[np.ndarray, "frame height width"], times: Float[np.ndarray, "frame"]
-) -> Float[np.ndarray, "pair descriptor"]:
-    """Every descriptor of every pair of neighbouring frames of one segment."""
-    return describe(pairs_of(gray, times))
 
 
 def _mean_difference(gray: UInt8[np.ndarray, "frame height width"]) -> Series:
