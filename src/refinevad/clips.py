@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from av.video.reformatter import VideoReformatter
 
 
-@dataclass(frozen=True)
-class Pick:
+class Pick(NamedTuple):
     """What a frame is for: whether it opens a segment, which began at `start_s`, and is wanted in colour, in grey."""
 
     opens: bool
@@ -164,7 +163,8 @@ class ClipCutter:
             )
         width, height = self._gray_size
         pixels = self._to_gray.reformat(frame, width, height, "gray", threads=1).to_ndarray()
-        return np.ascontiguousarray(np.rot90(pixels, _quarter_turns(frame)))
+        quarter_turns = _quarter_turns(frame)
+        return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels
 
 
 def _scaler() -> "VideoReformatter":

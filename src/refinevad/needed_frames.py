@@ -12,8 +12,7 @@ Only H.264: other codecs' disposable frames may still be referred to, as in HEVC
 import heapq
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinevad.clips import FramePicker
 
@@ -31,8 +30,7 @@ class PlanError(Exception):
     """The file is not as its packets say: every frame must be decoded."""
 
 
-@dataclass
-class _Planned:
+class _Planned(NamedTuple):
     """A frame by its packet: presentation stamp and second, and whether it is wanted."""
 
     stamp: int
@@ -52,13 +50,15 @@ class NeededFrames:
 
     def __init__(self, container: "InputContainer", stream: "VideoStream", picker: FramePicker) -> None:
         self._container, self._stream, self._picker = container, stream, picker
+        base = stream.time_base  # asked for once: the stream makes a new fraction each time
+        self._base = None if base is None else (base.numerator, base.denominator)
         self._stamps: list[int] = []  # a heap: packets read whose place among the others is still open
         self._waiting: deque[Packet[Any]] = deque()  # for the decoder, in its order
         self._plan: deque[_Planned] = deque()  # in the order of presentation, not given yet
         self._wanted: dict[int, bool] = {}  # of frames planned and not sent
         self._held: _Planned | None = None  # planned last: it may have to stand in for its segment
         self._newest: int | None = None
-        self._first: int | None = None
+        self._first_s = 0.0
         self._given = 0
 
     def __iter__(self) -> Iterator[tuple["VideoFrame | None", float]]:
@@ -80,13 +80,15 @@ class NeededFrames:
                 yield from self._give(frame)
         except av.error.FFmpegError as error:
             raise PlanError from error
-        yield from self._skipped(len(self._plan))
+        while self._plan:
+            yield self._skipped()
 
     def _read(self, packet: "Packet[Any]") -> None:
         """Take a packet that the container gives."""
-        if packet.pts is None or packet.is_corrupt or packet.is_discard or self._is_late(packet.pts):
+        stamp = packet.pts
+        if stamp is None or packet.is_corrupt or packet.is_discard or self._is_late(stamp):
             raise PlanError
-        heapq.heappush(self._stamps, packet.pts)
+        heapq.heappush(self._stamps, stamp)
         self._waiting.append(packet)
 
     def _is_late(self, stamp: int) -> bool:
@@ -95,28 +97,26 @@ class NeededFrames:
 
     def _place(self, stamp: int) -> None:
         """The next frame in the order of presentation: decide about the one before it."""
-        if self._is_late(stamp):
+        if self._base is None or self._is_late(stamp):
             raise PlanError
-        if self._first is None:
-            self._first = stamp
+        stamp_s = stamp * self._base[0] / self._base[1]  # as float(stamp * time base), rounded correctly too
+        if self._newest is None:
+            self._first_s = stamp_s
         self._newest = stamp
-        base = self._stream.time_base
-        if base is None:
-            raise PlanError
-        # as float(stamp * base), but a tenth of its time: both divisions are rounded correctly
-        time_s = (stamp * base.numerator) / base.denominator - (self._first * base.numerator) / base.denominator
         alone = self._picker.rgb_taken == 0
-        pick = self._picker.push(time_s)
+        pick = self._picker.push(stamp_s - self._first_s)
         self._settle(pick.opens and alone)
-        self._held = _Planned(stamp, time_s, pick.rgb or pick.gray)
+        self._held = _Planned(stamp, stamp_s - self._first_s, pick.rgb or pick.gray)
 
     def _settle(self, stands_in: bool) -> None:
         """The frame that was held goes into the plan; `stands_in`: its segment has no other colour frame."""
         held, self._held = self._held, None
-        if held is not None:
-            held.wanted |= stands_in and self._picker.needs.rgb_frames > 0
-            self._plan.append(held)
-            self._wanted[held.stamp] = held.wanted
+        if held is None:
+            return
+        if stands_in and self._picker.needs.rgb_frames > 0:
+            held = held._replace(wanted=True)
+        self._plan.append(held)
+        self._wanted[held.stamp] = held.wanted
 
     def _send(self) -> Iterator[tuple["VideoFrame | None", float]]:
         """Decode the packets whose frames are decided about."""
@@ -130,18 +130,19 @@ class NeededFrames:
 
     def _give(self, frame: "VideoFrame") -> Iterator[tuple["VideoFrame | None", float]]:
         """A decoded frame, after those before it that were left out."""
-        places = [place for place, planned in enumerate(self._plan) if planned.stamp == frame.pts]
-        if len(places) != 1 or (self._given == 0 and places[0] > 0):
+        stamp = frame.pts
+        if stamp is None or frame.is_corrupt or frame.interlaced_frame:
+            raise PlanError  # what is concealed is taken from whichever frames are there
+        while self._plan and self._plan[0].stamp < stamp and self._given:
+            yield self._skipped()
+        if not self._plan or self._plan[0].stamp != stamp:
             raise PlanError
-        if frame.is_corrupt or frame.interlaced_frame:  # what is concealed is taken from whichever frames are there
-            raise PlanError
-        yield from self._skipped(places[0])
         self._given += 1
         yield frame, self._plan.popleft().time_s
 
-    def _skipped(self, count: int) -> Iterator[tuple["VideoFrame | None", float]]:
-        for _ in range(count):
-            planned = self._plan.popleft()
-            if planned.wanted:
-                raise PlanError
-            yield None, planned.time_s
+    def _skipped(self) -> tuple["VideoFrame | None", float]:
+        """The next frame of the plan, which does not come."""
+        planned = self._plan.popleft()
+        if planned.wanted:
+            raise PlanError
+        return None, planned.time_s

@@ -5,6 +5,7 @@ second would then have segments of 3.2 s. The default here holds the *seconds* (
 second), so that a model sees the same stretch of time on every camera; `SegmentRule(frames=16)` is the field's.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,7 +73,7 @@ class Segmenter:
         else:
             seconds = self.rule.seconds or DEFAULT_SEGMENT_S
             elapsed = time_s - self._origin
-            cell = int(np.floor((elapsed + _TICK_S) / seconds))
+            cell = math.floor((elapsed + _TICK_S) / seconds)
             opens = cell > self._cell
             self._cell = max(cell, self._cell)
             phase = min(max(elapsed / seconds - self._cell, 0.0), 1.0 - 1e-9)

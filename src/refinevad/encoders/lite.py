@@ -33,6 +33,7 @@ NAMES = {"efficientnet-lite0": "lite", "efficientnet-lite2": "lite2"}  # of the 
 GRAY_LONG_SIDE = 160
 GRAY_HZ = 12.5  # sources of 25 and 30 frames a second both give every second frame
 CHANGE_CELLS = 10  # of 14 x 14: a person in a corner counts as much as one in front
+_MOTION = frozenset({"motion_mean", "motion_deviation", "motion_peak"})  # made together
 _VERSION = 1  # raise it when a segment's vector changes: older features are then refused
 
 
@@ -78,7 +79,7 @@ class LiteEncoder(Encoder):
         return self._opened[0]
 
     def reading(self, spans: Sequence[tuple[int, int]]) -> "LiteEncoder":
-        """Without the image network, or the last quarter of it, where nobody reads what it gives.
+        """Without the image network, or the last quarter of it, and the control, where nobody reads what they give.
 
         Every bit that is read is the same.
         """
@@ -90,9 +91,8 @@ class LiteEncoder(Encoder):
         if not spans or "appearance" in read:
             return self
         narrower = copy(self)
-        narrower._made = frozenset(self.parts) - {"appearance"}
+        narrower._made = read | _MOTION
         if "change" not in read:
-            narrower._made -= {"change"}
             narrower.needs = replace(self.needs, rgb_frames=0)
             narrower.threads = 1  # without the network, threads wait for the interpreter's lock more than they work
         return narrower
@@ -144,6 +144,8 @@ class LiteEncoder(Encoder):
         """How things move."""
         segments = [motion.GraySegment(clip.gray, clip.gray_times, motion.find_cuts(clip.gray)) for clip in clips]
         vectors[:, : motion.DIM] = motion.motion_of(segments)
+        if "frame_difference" not in self._made:
+            return
         for segment, vector in zip(segments, vectors, strict=True):
             difference = motion.frame_difference(segment.gray, segment.times, segment.cuts)
             self._fill(vector, "frame_difference", difference)

@@ -138,12 +138,11 @@ def flow_fields(gray: UInt8[np.ndarray, "frame height width"], times: Float[np.n
     rows, columns = grid(gray.shape[1:])
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     scale = (UNIT_LONG_SIDE / max(gray.shape[1:]) * UNIT_S / np.maximum(np.diff(times), 1e-3)).astype(np.float32)
-    x, y = np.empty((2, len(gray) - 1, rows, columns), dtype=np.float32)
+    coarse = np.empty((len(gray) - 1, rows, columns, 2), dtype=np.float32)
     for pair, (before, after) in enumerate(itertools.pairwise(gray)):
         flow = method.calc(before, after, None)
-        coarse = cv2.resize(flow, (columns, rows), interpolation=cv2.INTER_AREA)
-        np.multiply(coarse[..., 0], scale[pair], out=x[pair])
-        np.multiply(coarse[..., 1], scale[pair], out=y[pair])
+        cv2.resize(flow, (columns, rows), dst=coarse[pair], interpolation=cv2.INTER_AREA)
+    x, y = coarse.transpose(3, 0, 1, 2) * scale[:, None, None]
     return FlowFields.of(x - medians(x), y - medians(y))
 
 
