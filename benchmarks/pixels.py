@@ -41,10 +41,11 @@ from refinevad.encoders.choice import EncoderChoice
 from refinevad.encoders.efficientnet import BACKENDS, EfficientNet
 from refinevad.encoders.lite import LiteEncoder, appearance_change
 from refinevad.errors import InputError
-from refinevad.extraction import CLIPS_AT_ONCE, extract
+from refinevad.extraction import extract
 from refinevad.frames import Clip, FrameNeeds
 from refinevad.model import RefineVAD, RefineVADConfig
 from refinevad.scores import score
+from refinevad.side_by_side import CLIPS_AT_ONCE
 from refinevad.timeline import SegmentRule
 from refinevad.training.dataset import Item
 from refinevad.training.featurize import featurize

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from refinevad.encoders import efficientnet
-from refinevad.encoders.efficientnet import VARIANTS, EfficientNet, ensure_exported, load_eager
+from refinevad.encoders.efficientnet import VARIANTS, EfficientNet, ensure_exported
+from refinevad.encoders.efficientnet_eager import load_eager
 from refinevad.errors import InputError
 from refinevad.files import sha256_file
 

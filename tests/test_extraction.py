@@ -16,10 +16,11 @@ from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.encoders.lite import LiteEncoder
 from refinevad.errors import InputError
-from refinevad.extraction import CLIPS_AT_ONCE, extract
+from refinevad.extraction import extract
 from refinevad.features import Features
 from refinevad.frames import Clip
 from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.side_by_side import CLIPS_AT_ONCE
 from refinevad.timeline import SegmentRule
 from videos import spoil_packets, write_headers_only, write_video
 
@@ -112,9 +113,9 @@ def test_without_the_image_network_no_colour_frame_is_made_and_motion_is_the_sam
     assert narrow.identity == encoder.identity
     assert narrow.needs == replace(encoder.needs, rgb_frames=0)
     found = extract(film, narrow, RULE).values
-    motion = encoder.parts["change"][0]
+    motion = encoder.parts["frame_difference"][0]
     np.testing.assert_array_equal(found[:, :motion], whole.values[:, :motion])
-    assert not found[:, motion:].any()
+    assert not found[:, motion:].any()  # nor the control, which nobody reads
     assert whole.values[:, motion:].any()
 
 

@@ -173,6 +173,7 @@ def test_a_segment_is_described_the_same_beside_any_others() -> None:
     """To the bit: other lengths, another picture size, one with a cut, one without motion, one frame."""
     rng = np.random.default_rng(0)
     sizes = [(9, 90, 160), (9, 90, 160), (4, 90, 160), (5, 60, 80), (1, 90, 160), (2, 90, 160), (30, 90, 160)]
+    sizes += [(9, 32, 48), (7, 37, 51), (8, 37, 51), (6, 32, 48)]  # grids whose cells fill no vector register
     grays = [rng.integers(0, 256, size, dtype=np.uint8) for size in sizes]
     grays.append(np.repeat(grays[0][:1], 6, axis=0))
     grays.append(np.concatenate([np.repeat(grays[0][:1], 4, axis=0), np.repeat(grays[1][:1], 4, axis=0)]))
@@ -182,6 +183,16 @@ def test_a_segment_is_described_the_same_beside_any_others() -> None:
     np.testing.assert_array_equal(together, [segment_motion(gray, times(len(gray))) for gray in grays])
     assert together[[0, 1, 2, 3, 5, 6]].any(axis=1).all()
     assert not together[4].any()
+
+
+@pytest.mark.parametrize("offset", range(1, 9))
+def test_a_length_does_not_depend_on_where_its_vector_lies(offset: int) -> None:
+    """To the bit; OpenCV's did, so a segment's numbers depended on those before it."""
+    x, y = np.random.default_rng(1).normal(size=(2, 3, 27, 40)).astype(np.float32)
+    room = np.zeros((2, x.size + 16), np.float32)
+    room[:, offset : offset + x.size] = x.reshape(-1), y.reshape(-1)
+    moved_x, moved_y = room[:, offset : offset + x.size].reshape(2, *x.shape)
+    np.testing.assert_array_equal(motion_descriptors.length(moved_x, moved_y), motion_descriptors.length(x, y))
 
 
 def test_pixels_must_be_bytes() -> None:

@@ -11,26 +11,14 @@ import pytest
 from refinevad.clips import FramePicker
 from refinevad.errors import InputError
 from refinevad.frames import Clip, FrameNeeds
-from refinevad.needed_frames import NeededFrames, PlanError
+from refinevad.needed_frames import NeededFrames
+from refinevad.presentation import PlanError
 from refinevad.timeline import SegmentRule
 from refinevad.video import ClipReader, FrameReader, open_container
-from videos import NTSC, cut, spoil_packets, turn, write_video
+from videos import NTSC, cut, film, spoil_packets, turn
 
 LITE = FrameNeeds(rgb_frames=2, rgb_size=(32, 32), gray_long_side=48, gray_hz=12.5)
 RULE = SegmentRule.default()
-B_FRAMES = {"crf": "23", "preset": "medium", "bf": "3", "b-pyramid": "normal", "b-adapt": "0", "g": "30"}
-
-
-def scene(frames: int, size: tuple[int, int] = (96, 64)) -> list[np.ndarray]:
-    """Noise that slides, so that no two frames are alike."""
-    rng = np.random.default_rng(1)
-    picture = rng.integers(0, 256, (size[1] // 4, size[0] // 4, 3), dtype=np.uint8).repeat(4, axis=0).repeat(4, axis=1)
-    return [np.roll(picture, (index, 2 * index), axis=(0, 1)) for index in range(frames)]
-
-
-def film(path: Path, frames: int = 90, rate: Fraction | int = 25, **more: object) -> Path:
-    options = {**B_FRAMES, **more.pop("options", {})}  # type: ignore[dict-item]
-    return write_video(path, scene(frames), rate=rate, size=(96, 64), options=options, **more)  # type: ignore[arg-type]
 
 
 def assert_same(path: Path, needs: FrameNeeds = LITE, rule: SegmentRule = RULE) -> tuple[ClipReader, ClipReader]:

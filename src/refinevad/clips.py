@@ -1,6 +1,7 @@
 """frames -> clips: cut into segments by presentation time, turned upright, scaled; file and live stream alike."""
 
 import math
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,10 +32,16 @@ class FramePicker:
     """
 
     def __init__(self, needs: FrameNeeds, rule: SegmentRule, rate_hz: float) -> None:
-        self.needs, self.rate_hz = needs, rate_hz
+        self.needs, self.rule, self.rate_hz = needs, rule, rate_hz
         self.rgb_taken = 0
         self._segmenter = Segmenter(rule)
         self._next_gray = -math.inf
+
+    def copy(self) -> "FramePicker":
+        """One that goes on from here by itself."""
+        other = copy(self)
+        other._segmenter = copy(self._segmenter)
+        return other
 
     def push(self, time_s: float) -> Pick:
         """Take the presentation second of the next frame."""
@@ -71,16 +78,17 @@ class ClipCutter:
     Args:
         rate_hz: nominal frames a second: the last frame lasts 1 / rate_hz, and grey frames are picked with half of
             that as slack.
+        picker: goes on from where it is, when frames do not begin with the source's first; None: a fresh one.
 
     Attributes:
         frames: how many were taken.
         opened: index of the first frame of the segment that is being gathered.
     """
 
-    def __init__(self, needs: FrameNeeds, rule: SegmentRule, rate_hz: float) -> None:
+    def __init__(self, needs: FrameNeeds, rule: SegmentRule, rate_hz: float, picker: FramePicker | None = None) -> None:
         self.needs, self.rate_hz = needs, rate_hz
         self.frames = self.opened = 0
-        self._picker = FramePicker(needs, rule, rate_hz)
+        self._picker = picker or FramePicker(needs, rule, rate_hz)
         self._current: _Gathering | None = None
         self._last: tuple[VideoFrame | None, float] | None = None
         self._gray_size: tuple[int, int] | None = None

@@ -15,6 +15,7 @@ from refinevad.events import Event, EventRule, find_events
 from refinevad.extraction import extract
 from refinevad.features import Features, Provenance, require_same_signature
 from refinevad.scores import score
+from refinevad.side_by_side import Workers
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.windows import WindowRule
 
@@ -59,10 +60,17 @@ class Detector:
         """Raises InputError where `run` is no finished run, or its encoder is not to be had here."""
         return cls(Checkpoint.load(run), str(run), window=window)
 
-    def detect(self, path: Path, progress: Callable[[int], None] | None = None) -> Detection:
-        """Analyse one video. Raises InputError where it cannot be read."""
+    def detect(
+        self, path: Path, progress: Callable[[int], None] | None = None, workers: Workers | None = None
+    ) -> Detection:
+        """Analyse one video; `progress` and `workers` as `extract` has them.
+
+        Raises:
+            InputError: the video cannot be read.
+            RefineVADError: a worker was killed.
+        """
         encoder = self.encoder.reading(self.checkpoint.model.config.made_for)
-        features = extract(path, encoder, self.rule, progress)
+        features = extract(path, encoder, self.rule, progress, workers=workers)
         return self.detect_features(features, path.name)
 
     def detect_features(self, features: Features, name: str) -> Detection:

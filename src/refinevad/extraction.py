@@ -1,12 +1,12 @@
 """video -> features: the one path from pixels to vectors, for training sets and for a single video alike."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 import refinevad
 from refinevad.encoders.choice import EncoderChoice
@@ -14,12 +14,11 @@ from refinevad.errors import InputError
 from refinevad.features import Features, Provenance, read_provenance
 from refinevad.files import sampled_sha256
 from refinevad.read_ahead import read_ahead
-from refinevad.timeline import SegmentRule
+from refinevad.side_by_side import Workers, in_chunks
+from refinevad.timeline import SegmentRule, Timeline
 from refinevad.video import ClipReader, probe
 
-CLIPS_AT_ONCE = 8  # bounds memory, and gives the encoder batches that pay
 CLIPS_AHEAD = 16  # decoded while the encoder works; with the default encoder 0.4 MB each
-_Any = TypeVar("_Any")
 
 
 def extract(
@@ -28,29 +27,42 @@ def extract(
     rule: SegmentRule,
     progress: Callable[[int], None] | None = None,
     ahead: int = CLIPS_AHEAD,
+    workers: Workers | None = None,
 ) -> Features:
     """Features of one video in constant memory but for the vectors; `progress(frames)` after each chunk.
 
     Args:
+        progress: takes a negative number where work is begun anew.
         ahead: clips decoded in another thread before the encoder takes them; 0: each chunk in turn, to the same bit.
+        workers: share the video among them where it is long enough and lets itself be shared, to the same bit.
 
     Raises:
         InputError: the video cannot be read, or the encoder made values that are not finite.
     """
+    shared = None
+    if workers is not None and encoder.vision is not None:
+        shared = workers.encode(path, encoder.vision, rule, progress)
+    vision, timeline = shared or _in_one_go(path, encoder, rule, progress, ahead)
+    values = np.concatenate([vision, encoder.encode_captions(path, timeline)], axis=1)
+    if not np.isfinite(values).all():
+        raise InputError(f"encoder '{encoder.spec}' gave NaN or infinite values for {path}; check its weights")
+    return Features(values, timeline, provenance(path, encoder, rule))
+
+
+def _in_one_go(
+    path: Path, encoder: EncoderChoice, rule: SegmentRule, progress: Callable[[int], None] | None, ahead: int
+) -> tuple[Float[np.ndarray, "segment channel"], Timeline]:
+    """The vision branch's vectors, by this process."""
     reader = ClipReader(path, encoder.needs, rule)
     chunks, seen = [], 0
     with closing(read_ahead(reader, ahead)) as decoded:
-        for clips in _chunks(decoded, CLIPS_AT_ONCE):
+        for clips in in_chunks(decoded):
             chunks.append(encoder.encode_clips(clips))
             if progress is not None:
                 now = reader.frames  # read once: the decoder goes on
                 progress(now - seen)
                 seen = now
-    vision = np.concatenate(chunks).astype(np.float32)
-    values = np.concatenate([vision, encoder.encode_captions(path, reader.timeline)], axis=1)
-    if not np.isfinite(values).all():
-        raise InputError(f"encoder '{encoder.spec}' gave NaN or infinite values for {path}; check its weights")
-    return Features(values, reader.timeline, provenance(path, encoder, rule))
+    return np.concatenate(chunks).astype(np.float32), reader.timeline
 
 
 def provenance(path: Path, encoder: EncoderChoice, rule: SegmentRule) -> Provenance:
@@ -96,8 +108,3 @@ def _same_file(source: Mapping[str, Any], video: Path) -> bool:
     if source.get("bytes") != status.st_size:
         return False
     return source.get("mtime_ns") == status.st_mtime_ns or source.get("sampled_sha256") == sampled_sha256(video)
-
-
-def _chunks(items: Iterator[_Any], size: int) -> Iterator[Sequence[_Any]]:
-    while chunk := list(islice(items, size)):
-        yield chunk

@@ -9,12 +9,12 @@ from doing so: damage inside a frame that is left out goes unnoticed.
 Only H.264: other codecs' disposable frames may still be referred to, as in HEVC's temporal layers.
 """
 
-import heapq
 from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinevad.clips import FramePicker
+from refinevad.presentation import PlanError, Presentation
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 CODECS = frozenset({"h264"})
-_REORDER = 32  # H.264 shows a frame at most 16 places from where it is decoded; in fields twice that
-
-
-class PlanError(Exception):
-    """The file is not as its packets say: every frame must be decoded."""
 
 
 class _Planned(NamedTuple):
@@ -42,24 +37,30 @@ class NeededFrames:
     """Iterates over (frame or None, presentation second) of one stream as `FrameReader` does; None: not needed.
 
     Args:
-        picker: a fresh one, with the rule of the clips that are made of the frames.
+        picker: with the rule of the clips that are made of the frames; as it is before the first of them.
+        first: stamp of the first frame to give; None: of the file. Packets may begin before it, with a key frame.
+        origin: stamp of the file's first frame, which is shown at second 0; None: the first there is.
 
     Raises:
         PlanError: while iterating; what was given by then holds.
     """
 
-    def __init__(self, container: "InputContainer", stream: "VideoStream", picker: FramePicker) -> None:
+    def __init__(
+        self,
+        container: "InputContainer",
+        stream: "VideoStream",
+        picker: FramePicker,
+        first: int | None = None,
+        origin: int | None = None,
+    ) -> None:
         self._container, self._stream, self._picker = container, stream, picker
-        base = stream.time_base  # asked for once: the stream makes a new fraction each time
-        self._base = None if base is None else (base.numerator, base.denominator)
-        self._stamps: list[int] = []  # a heap: packets read whose place among the others is still open
+        self._first = first
+        self._order = Presentation(stream, origin)
         self._waiting: deque[Packet[Any]] = deque()  # for the decoder, in its order
         self._plan: deque[_Planned] = deque()  # in the order of presentation, not given yet
-        self._wanted: dict[int, bool] = {}  # of frames planned and not sent
+        self._wanted: dict[int, bool] = {}  # of frames that are decided about and not sent
         self._held: _Planned | None = None  # planned last: it may have to stand in for its segment
-        self._newest: int | None = None
-        self._first_s = 0.0
-        self._given = 0
+        self._begun = origin is not None  # else the first frame decoded must be the first planned: second 0 is there
 
     def __iter__(self) -> Iterator[tuple["VideoFrame | None", float]]:
         import av
@@ -69,11 +70,11 @@ class NeededFrames:
                 if packet.size == 0:  # the end: what the decoder still holds
                     break
                 self._read(packet)
-                while len(self._stamps) > _REORDER:
-                    self._place(heapq.heappop(self._stamps))
+                for stamp, time_s in self._order.settled():
+                    self._place(stamp, time_s)
                 yield from self._send()
-            while self._stamps:
-                self._place(heapq.heappop(self._stamps))
+            for stamp, time_s in self._order.settled(end=True):
+                self._place(stamp, time_s)
             self._settle(self._picker.rgb_taken == 0)
             yield from self._send()
             for frame in self._stream.codec_context.decode(None):
@@ -85,28 +86,18 @@ class NeededFrames:
 
     def _read(self, packet: "Packet[Any]") -> None:
         """Take a packet that the container gives."""
-        stamp = packet.pts
-        if stamp is None or packet.is_corrupt or packet.is_discard or self._is_late(stamp):
-            raise PlanError
-        heapq.heappush(self._stamps, stamp)
+        if self._first is not None and packet.pts is not None and packet.pts < self._first:
+            self._wanted[packet.pts] = False  # decoded only where others refer to it, and not given
+        else:
+            self._order.push(packet)
         self._waiting.append(packet)
 
-    def _is_late(self, stamp: int) -> bool:
-        """Whether a frame is not behind all that are placed."""
-        return self._newest is not None and stamp <= self._newest
-
-    def _place(self, stamp: int) -> None:
+    def _place(self, stamp: int, time_s: float) -> None:
         """The next frame in the order of presentation: decide about the one before it."""
-        if self._base is None or self._is_late(stamp):
-            raise PlanError
-        stamp_s = stamp * self._base[0] / self._base[1]  # as float(stamp * time base), rounded correctly too
-        if self._newest is None:
-            self._first_s = stamp_s
-        self._newest = stamp
         alone = self._picker.rgb_taken == 0
-        pick = self._picker.push(stamp_s - self._first_s)
+        pick = self._picker.push(time_s)
         self._settle(pick.opens and alone)
-        self._held = _Planned(stamp, stamp_s - self._first_s, pick.rgb or pick.gray)
+        self._held = _Planned(stamp, time_s, pick.rgb or pick.gray)
 
     def _settle(self, stands_in: bool) -> None:
         """The frame that was held goes into the plan; `stands_in`: its segment has no other colour frame."""
@@ -131,13 +122,15 @@ class NeededFrames:
     def _give(self, frame: "VideoFrame") -> Iterator[tuple["VideoFrame | None", float]]:
         """A decoded frame, after those before it that were left out."""
         stamp = frame.pts
+        if stamp is not None and self._first is not None and stamp < self._first:
+            return
         if stamp is None or frame.is_corrupt or frame.interlaced_frame:
             raise PlanError  # what is concealed is taken from whichever frames are there
-        while self._plan and self._plan[0].stamp < stamp and self._given:
+        while self._begun and self._plan and self._plan[0].stamp < stamp:
             yield self._skipped()
         if not self._plan or self._plan[0].stamp != stamp:
             raise PlanError
-        self._given += 1
+        self._begun = True
         yield frame, self._plan.popleft().time_s
 
     def _skipped(self) -> tuple["VideoFrame | None", float]:

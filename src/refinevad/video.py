@@ -14,7 +14,8 @@ from refinevad.clips import ClipCutter, FramePicker
 from refinevad.cores import usable_cores
 from refinevad.errors import InputError
 from refinevad.frames import Clip, FrameNeeds
-from refinevad.needed_frames import CODECS, NeededFrames, PlanError
+from refinevad.needed_frames import CODECS, NeededFrames
+from refinevad.presentation import PlanError
 from refinevad.timeline import SegmentRule, Timeline
 
 if TYPE_CHECKING:
@@ -248,10 +249,17 @@ class ClipReader:
 
     def _warn(self) -> None:
         """Tell of skipped packets, and of an end that is missing."""
-        path, end_s, stated_s = self.info.path, self.timeline.duration_s, self.info.duration_s
         if self.damaged:
-            sentence = f"{self.damaged} damaged packets were skipped in {path}; scores there rest on what is left"
+            sentence = (
+                f"{self.damaged} damaged packets were skipped in {self.info.path}; scores there rest on what is left"
+            )
             warnings.warn(sentence, DamagedVideoWarning, stacklevel=3)
-        if stated_s - end_s > max(_MISSING_S, _MISSING_SHARE * stated_s):
-            sentence = f"pictures end at {end_s:.1f} s of the {stated_s:.1f} s that {path} states; was it cut short?"
-            warnings.warn(sentence, DamagedVideoWarning, stacklevel=3)
+        warn_of_missing_end(self.info, self.timeline)
+
+
+def warn_of_missing_end(info: VideoInfo, timeline: Timeline) -> None:
+    """Tell of pictures that end well before the container says."""
+    end_s, stated_s = timeline.duration_s, info.duration_s
+    if stated_s - end_s > max(_MISSING_S, _MISSING_SHARE * stated_s):
+        sentence = f"pictures end at {end_s:.1f} s of the {stated_s:.1f} s that {info.path} states; was it cut short?"
+        warnings.warn(sentence, DamagedVideoWarning, stacklevel=4)

@@ -39,6 +39,7 @@ class Encoder(ABC):
     dim: int
     needs: FrameNeeds
     parts: dict[str, tuple[int, int]]
+    portable = False  # whether it can be pickled to another process at little cost, and opens itself anew there
 
     @property
     @abstractmethod

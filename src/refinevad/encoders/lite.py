@@ -14,9 +14,9 @@ Which parts earn their place on real footage: benchmarks/lite_parts.py.
 
 import math
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -49,6 +49,8 @@ class LiteEncoder(Encoder):
         InputError: unknown variant or backend, or a package is missing.
     """
 
+    portable = True
+
     def __init__(self, variant: str = "efficientnet-lite0", threads: int | None = None, backend: str = "") -> None:
         self.variant, self.backend = variant, backend
         self.threads = threads or usable_cores()
@@ -71,6 +73,9 @@ class LiteEncoder(Encoder):
         self._made = frozenset(self.parts)
         self._opened: list[EfficientNet] = []  # shared with the narrower ones that `reading` gives
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": [], "threads": 1}  # who sends it has a process a core
+
     @property
     def network(self) -> EfficientNet:
         """The image network; opened when first needed."""
@@ -90,7 +95,8 @@ class LiteEncoder(Encoder):
         )
         if not spans or "appearance" in read:
             return self
-        narrower = copy(self)
+        narrower = LiteEncoder.__new__(LiteEncoder)
+        narrower.__dict__ |= self.__dict__  # the network with it, which no copy has
         narrower._made = read | _MOTION
         if "change" not in read:
             narrower.needs = replace(self.needs, rgb_frames=0)

@@ -261,10 +261,11 @@ def _moving_region(speed: Fields) -> list[Series]:
 
 def length(x: Fields, y: Fields) -> Fields:
     """Length of each vector (x, y)."""
-    if x.size == 0:
-        return np.zeros_like(x)
-    flat = cv2.magnitude(x.reshape(len(x), -1), y.reshape(len(y), -1))
-    return np.asarray(flat).reshape(x.shape)
+    squared = x * x
+    squared += (
+        y * y
+    )  # not by OpenCV: what it gives for a field's first and last cells depends on where they lie in memory
+    return np.asarray(np.sqrt(squared, out=squared))
 
 
 def medians(fields: Fields) -> Float[np.ndarray, "pair 1 1"]:

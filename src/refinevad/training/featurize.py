@@ -3,10 +3,9 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import active_children, get_context
@@ -20,6 +19,7 @@ from refinevad.encoders.choice import EncoderChoice, open_encoder
 from refinevad.errors import InputError, RefineVADError
 from refinevad.extraction import extract, up_to_date
 from refinevad.features import Features, Provenance, read_provenance, save_features
+from refinevad.interrupts import interrupts_wait
 from refinevad.timeline import SegmentRule
 from refinevad.training.dataset import INDEX, FeatureIndex, Item
 from refinevad.training.ucf_crime import UcfCrimeVideo, caption_features
@@ -57,7 +57,7 @@ _stopped = threading.Event()  # in a worker: Ctrl-C came; what is still queued f
 
 
 def _start_worker() -> None:
-    """One thread a worker; an idle one leaves Ctrl-C to its parent; SIGINT comes blocked, see `_interrupts_wait`."""
+    """One thread a worker; an idle one leaves Ctrl-C to its parent; SIGINT comes blocked, see `interrupts_wait`."""
     # as many workers as cores, each with as many threads, wait for each other: several times slower
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
@@ -80,16 +80,6 @@ def _one_in_worker(root: Path, item: Item, spec: str, rule: SegmentRule, target:
         return _one(root, item, spec, rule, target)
     finally:
         signal.signal(signal.SIGINT, idle)
-
-
-@contextmanager
-def _interrupts_wait() -> Iterator[None]:
-    """Hold Ctrl-C back while workers are started: they inherit it blocked, and start without a traceback."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def featurize(
@@ -127,7 +117,7 @@ def featurize(
         # spawned, not forked: the parent already runs ONNX Runtime and torch threads
         with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker) as pool:
             try:
-                with _interrupts_wait():
+                with interrupts_wait():
                     jobs = {
                         pool.submit(_one_in_worker, root, item, spec, rule, index.path(item)): item for item in items
                     }

@@ -1,7 +1,13 @@
 """refinevad detect: raw videos -> events, with a report to look at."""
 
 import argparse
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from refinevad.side_by_side import Workers
 
 HELP = "find events in videos"
 EXAMPLE = """\
@@ -11,6 +17,8 @@ example:
 Writes for each video <stem>.json, <stem>.csv and <stem>.html into DIR, and index.html over several. A video that cannot
 be read is reported and the others finish (exit 1).
 """
+
+LONG_S = 300.0  # of video: below, processes take longer to start than they save
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,11 +42,41 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", metavar="D", help="where the model runs: cpu or cuda (default: cuda where there is one)"
     )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes that share a long video (default: one a core; 1: none)"
+    )
     parser.add_argument("--json", metavar="FILE", help="write a summary of all videos as JSON; - for stdout")
 
 
 def run(args: argparse.Namespace) -> int:
     """Detect in each video; exit 2 when none could be read, 1 when some could not."""
+    with _workers(args.workers, args.videos) as workers:
+        return _detect(args, workers)
+
+
+def _workers(count: int | None, videos: Sequence[Path]) -> "AbstractContextManager[Workers | None]":
+    """Processes for long videos, which start while this one imports what it needs; none where no video is long."""
+    from refinevad.cores import usable_cores
+    from refinevad.errors import InputError
+    from refinevad.video import probe
+
+    def is_long(video: Path) -> bool:
+        try:
+            return probe(video).duration_s >= LONG_S
+        except InputError:  # told when its turn comes
+            return False
+
+    if count is not None and count < 1:
+        raise InputError(f"--workers must be at least 1: got {count}")
+    count = count or usable_cores()
+    if count == 1 or not any(is_long(video) for video in videos):
+        return nullcontext()
+    from refinevad.side_by_side import Workers
+
+    return Workers(count)
+
+
+def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     from dataclasses import replace
 
     from refinevad.apps.report import BatchEntry, report_stems, write_detection, write_overview
@@ -71,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             info = probe(video)
             with progress_bar(round(info.duration_s * info.rate_hz), video.name, "frame") as bar:
-                detection = detector.detect(video, bar.update)
+                detection = detector.detect(video, bar.update, workers)
             written = write_detection(detection, args.out, video, stem=stem)
             if args.annotate:
                 from refinevad.apps.report.annotate import write_annotated
