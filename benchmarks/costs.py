@@ -4,6 +4,7 @@ import os
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from multiprocessing import active_children
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from time import perf_counter, process_time
@@ -19,7 +20,7 @@ class Cost:
 
 
 def cost(work: Callable[[], object]) -> Cost:
-    """What it takes, children that have ended included."""
+    """What it takes, child processes included."""
     wall, cpu, idle = perf_counter(), _cpu(), _idle()
     work()
     lasted = perf_counter() - wall
@@ -27,8 +28,18 @@ def cost(work: Callable[[], object]) -> Cost:
 
 
 def _cpu() -> float:
-    children = getrusage(RUSAGE_CHILDREN)
-    return process_time() + children.ru_utime + children.ru_stime
+    """Of this process, its children that have ended, and those that have not."""
+    ended = getrusage(RUSAGE_CHILDREN)
+    return process_time() + ended.ru_utime + ended.ru_stime + sum(_cpu_of(child.pid) for child in active_children())
+
+
+def _cpu_of(pid: int | None) -> float:
+    """Seconds of another process; 0 where there is no /proc."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return 0.0
+    fields = stat.read_text().rpartition(")")[2].split()  # behind the name, which may hold spaces
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _idle() -> float:

@@ -45,7 +45,7 @@ from refinevad.extraction import extract
 from refinevad.frames import Clip, FrameNeeds
 from refinevad.model import RefineVAD, RefineVADConfig
 from refinevad.scores import score
-from refinevad.side_by_side import CLIPS_AT_ONCE
+from refinevad.side_by_side import CLIPS_AT_ONCE, Workers
 from refinevad.timeline import SegmentRule
 from refinevad.training.dataset import Item
 from refinevad.training.featurize import featurize
@@ -63,6 +63,7 @@ def main() -> int:
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("REFINEVAD_DATA", "../shared/data")))
     parser.add_argument("--seconds", type=int, default=40, help="of each film")
+    parser.add_argument("--heights", type=int, nargs="+", default=[height for _, height in SIZES], help="of the films")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--videos", type=int, default=48, help="in the folder that is extracted")
     parser.add_argument("--quick", action="store_true", help="2 s of film, one round, 2 videos")
@@ -70,7 +71,8 @@ def main() -> int:
     if args.quick:
         args.seconds, args.rounds, args.videos = 2, 1, 2
     with tempfile.TemporaryDirectory() as folder:
-        films = {size: film(Path(folder) / f"{size[1]}.mp4", size, args.seconds, args.data) for size in SIZES}
+        sizes = [size for size in SIZES if size[1] in args.heights]
+        films = {size: film(Path(folder) / f"{size[1]}.mp4", size, args.seconds, args.data) for size in sizes}
         for name in args.tables:
             threads = f"threads: {usable_cores()} of {os.cpu_count()} cores"
             print(f"## {name}: {threads}, load {os.getloadavg()[0]:.1f}\n")
@@ -121,21 +123,27 @@ def _shape(encoder: EncoderChoice) -> dict[str, Any]:
 
 
 def detect_table(films: Mapping[tuple[int, int], Path], args: argparse.Namespace) -> list[Row]:
-    """`detect` and `extract` against decoding every frame of the same file."""
+    """`detect` and `extract` against decoding every frame of the same file; workers have started."""
     rows: list[Row] = [("", "wall s", "CPU s", "x real time", "decoding / this", "decoding, AUTO / this", "idle")]
     encoder = EncoderChoice("lite", LiteEncoder(), None)
     detector, seeing = fresh_detector(encoder), fresh_detector(encoder, [*DEFAULT_INPUTS, "change"])
     for size, path in films.items():
-        seeing.detect(path)  # opens what is opened once
-        ways = {
-            "PyAV, every frame": lambda path=path: decode(path),
-            "PyAV, every frame, AUTO threads": lambda path=path: decode(path, "AUTO"),
-            "detect": lambda path=path: detector.detect(path),
-            "detect, a model that reads `change` too": lambda path=path: seeing.detect(path),
-            "extract, all parts": lambda path=path: extract(path, encoder, RULE),
-            "extract, decoding and encoding in turn": lambda path=path: extract(path, encoder, RULE, ahead=0),
-        }
-        costs = in_turn(ways, args.rounds)
+        with Workers(usable_cores()) as workers:
+            seeing.detect(path)  # opens what is opened once
+            seeing.detect(path, workers=workers)
+            ways = {
+                "PyAV, every frame": lambda path=path: decode(path),
+                "PyAV, every frame, AUTO threads": lambda path=path: decode(path, "AUTO"),
+                "detect, workers": lambda path=path: detector.detect(path, workers=workers),
+                "detect, one process": lambda path=path: detector.detect(path),
+                "detect, a model that reads `change` too, workers": lambda path=path: seeing.detect(
+                    path, workers=workers
+                ),
+                "detect, a model that reads `change` too, one process": lambda path=path: seeing.detect(path),
+                "extract, all parts": lambda path=path: extract(path, encoder, RULE),
+                "extract, decoding and encoding in turn": lambda path=path: extract(path, encoder, RULE, ahead=0),
+            }
+            costs = in_turn(ways, args.rounds)
         plain, auto, *_ = (one.wall for one in costs.values())
         for name, one in costs.items():
             ratios = (f"{args.seconds / one.wall:.0f}", f"{plain / one.wall:.2f}", f"{auto / one.wall:.2f}")
@@ -196,9 +204,9 @@ def _parts(path: Path, encoder: LiteEncoder, detector: Detector, args: argparse.
 
 
 def folder_table(films: Mapping[tuple[int, int], Path], args: argparse.Namespace) -> list[Row]:
-    """A folder of copies of the 480x270 film, by one process with threads and by two workers with one each."""
+    """A folder of copies of the smallest film, by one process with threads and by two workers with one each."""
     rows: list[Row] = [("workers", "videos", "wall s", "x real time", "CPU s", "cores busy with it", "idle")]
-    path, cores = films[SIZES[-1]], os.cpu_count() or 1
+    path, cores = list(films.values())[-1], os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "videos"
         root.mkdir()
@@ -219,7 +227,7 @@ def variant_table(films: Mapping[tuple[int, int], Path], args: argparse.Namespac
     rows: list[Row] = [
         ("", "ms a frame", "ms, middle alone", "appearance: cosine", "least", "change: cosine", "least"),
     ]
-    clips = list(ClipReader(films[SIZES[-1]], LiteEncoder().needs, RULE))
+    clips = list(ClipReader(list(films.values())[-1], LiteEncoder().needs, RULE))
     clips = [clip for clip in clips if len(clip.rgb) == 2]
     networks: dict[str, EfficientNet] = {}
     for backend in BACKENDS:

@@ -18,10 +18,13 @@ import torch
 from safetensors.torch import load_file
 
 from fakes import MeanEncoder, replaced
+from refinevad import side_by_side
 from refinevad.apps.cli import COMMANDS, main
+from refinevad.apps.commands import detect
+from refinevad.side_by_side import Workers
 from refinevad.training import featurize
 from refinevad.training.loop import Trainer
-from videos import write_sound, write_video
+from videos import film, write_sound, write_video
 
 torch.set_num_threads(1)
 FAKES = Path(__file__).with_name("fakes.py")
@@ -149,6 +152,7 @@ def test_wrong_usage_is_2(arguments: list[str]) -> None:
         (["detect", "DATA", "--model", "RUN", "--out", "OUT"], "is a folder"),
         (["detect", "OUT/absent.mp4", "--model", "OUT", "--out", "OUT"], "no finished run"),
         (["detect", "V", "--model", "RUN", "--out", "OUT", "--threshold", "7"], "--threshold"),
+        (["detect", "V", "--model", "RUN", "--out", "OUT", "--workers", "0"], "--workers"),
     ],
 )
 def test_bad_input_is_one_sentence_and_2(
@@ -355,6 +359,28 @@ def test_detect_tells_of_bad_videos_and_finishes_the_others(
     assert "not a video" in err
     assert {"0.json", "0.csv", "0.html", "index.html"} <= {path.name for path in (tmp_path / "found").iterdir()}
     assert call("detect", bad, bad, "--model", run, "--out", tmp_path / "found") == 2
+
+
+def test_detect_shares_a_long_video_among_workers_and_writes_the_same(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MeanEncoder, "portable", True)
+    monkeypatch.setattr(detect, "LONG_S", 20.0)
+    opened: list[int] = []
+
+    class Noted(Workers):
+        def __init__(self, count: int) -> None:
+            opened.append(count)
+            super().__init__(count)
+
+    monkeypatch.setattr(side_by_side, "Workers", Noted)
+    long, short = film(tmp_path / "long.mp4", 700), film(tmp_path / "short.mp4", 30)
+    for count in (1, 2):
+        assert call("detect", short, long, "--model", run, "--out", tmp_path / f"{count}", "--workers", count) == 0
+    assert call("detect", short, "--model", run, "--out", tmp_path / "short", "--workers", 2) == 0
+    assert opened == [2]  # not for one, nor for short videos alone
+    for name in ("long.json", "long.csv", "short.csv"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
 def test_a_model_refuses_another_encoder(

@@ -3,6 +3,8 @@
 import argparse
 import runpy
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +66,7 @@ def test_a_table_is_whole(
     script: dict[str, Any],
     films: dict[tuple[int, int], Path],
     arguments: argparse.Namespace,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(script["TABLES"][name].__globals__, "SIZES", (SIZE,))
     head, *rows = script["TABLES"][name](films, arguments)
     assert rows
     assert all(len(row) == len(head) for row in rows)
@@ -102,6 +102,17 @@ def test_what_work_costs(script: dict[str, Any]) -> None:
     one = script["cost"](lambda: sleep(0.2))
     assert one.wall > 0.19
     assert one.cpu < one.wall
+
+
+def test_the_work_of_children_counts_while_they_live(script: dict[str, Any]) -> None:
+    from time import sleep
+
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        pool.submit(pow, 2, 2).result()
+        one = script["cost"](lambda: pool.submit(sum, range(30_000_000)).result())
+        waiting = script["cost"](lambda: sleep(0.3))
+    assert one.cpu > 0.2
+    assert waiting.cpu < 0.1
 
 
 def test_cosine_by_hand(script: dict[str, Any]) -> None:
