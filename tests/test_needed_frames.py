@@ -15,7 +15,7 @@ from refinevad.needed_frames import NeededFrames
 from refinevad.presentation import PlanError
 from refinevad.timeline import SegmentRule
 from refinevad.video import ClipReader, FrameReader, open_container
-from videos import NTSC, cut, film, spoil_packets, turn
+from videos import NTSC, assert_same_clips, cut, film, spoil_packets, turn
 
 LITE = FrameNeeds(rgb_frames=2, rgb_size=(32, 32), gray_long_side=48, gray_hz=12.5)
 RULE = SegmentRule.default()
@@ -32,11 +32,7 @@ def assert_same(path: Path, needs: FrameNeeds = LITE, rule: SegmentRule = RULE) 
             found.append(list(reader))
         told.append([str(one.message) for one in caught])
     assert told[0] == told[1]
-    assert len(found[0]) == len(found[1])
-    for one, other in zip(*found, strict=True):
-        for name in ("rgb", "rgb_times", "gray", "gray_times"):
-            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-        assert (one.start_s, one.end_s, one.lead) == (other.start_s, other.end_s, other.lead)
+    assert_same_clips(*found)
     assert readers[0].frames == readers[1].frames
     np.testing.assert_array_equal(readers[0].timeline.time_bounds, readers[1].timeline.time_bounds)
     np.testing.assert_array_equal(readers[0].timeline.frame_bounds, readers[1].timeline.frame_bounds)

@@ -22,7 +22,8 @@ from refinevad.errors import InputError, RefineVADError
 from refinevad.extraction import extract
 from refinevad.side_by_side import Workers
 from refinevad.timeline import SegmentRule
-from videos import film, spoil_packets, write_video
+from refinevad.video import DamagedVideoWarning
+from videos import cut, film, spoil_packets, write_video
 
 RULE = SegmentRule.default()
 
@@ -94,6 +95,16 @@ def test_damage_half_way_begins_anew(workers: Workers, tmp_path: Path) -> None:
     np.testing.assert_array_equal(shared.values, whole.values)
     assert min(counted) < 0
     assert sum(counted) == whole.timeline.frames
+
+
+@pytest.mark.parametrize("frames", [1500, 300])
+def test_a_missing_end_is_told_once(frames: int, workers: Workers, tmp_path: Path) -> None:
+    """Of a long file by the plan, of a short one by who reads it in one go."""
+    path = cut(film(tmp_path / "v.mkv", frames), 0.6)
+    with pytest.warns(DamagedVideoWarning) as told:
+        extract(path, choice(PortableEncoder()), RULE, workers=workers)
+    assert len(told) == 1
+    assert "was it cut short" in str(told[0].message)
 
 
 def test_an_encoders_error_comes_through_and_the_workers_go_on(workers: Workers, recording: Path) -> None:

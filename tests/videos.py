@@ -9,6 +9,8 @@ from typing import Any
 import av
 import numpy as np
 
+from refinevad.frames import Clip
+
 NTSC = Fraction(30000, 1001)
 # a display matrix turns the stored picture by so many degrees clockwise: (a, b, c, d) of the MP4 standard's matrix
 _MATRIX = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
@@ -154,3 +156,12 @@ def spoil_packets(path: Path, chosen: range) -> Path:
         content[position : position + length] = b"\xff" * length
     path.write_bytes(content)
     return path
+
+
+def assert_same_clips(found: Sequence[Clip], wanted: Sequence[Clip]) -> None:
+    """Pixels, times and borders are equal, to the bit."""
+    assert len(found) == len(wanted)
+    for one, other in zip(found, wanted, strict=True):
+        for name in ("rgb", "rgb_times", "gray", "gray_times"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        assert (one.start_s, one.end_s, one.lead) == (other.start_s, other.end_s, other.lead)

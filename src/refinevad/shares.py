@@ -17,7 +17,7 @@ from refinevad.frames import Clip, FrameNeeds
 from refinevad.needed_frames import CODECS, NeededFrames
 from refinevad.presentation import PlanError, Presentation
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.video import open_container, probe, warn_of_missing_end
+from refinevad.video import open_container, probe
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -120,7 +120,6 @@ class SharePlan:
         if self._opened is None:
             raise PlanError
         yield self._share(len(self._bounds))
-        warn_of_missing_end(self.info, self.timeline)
 
     def _take_all(self, shown: Iterator[tuple[int, float]]) -> Iterator[Share]:
         for stamp, time_s in shown:

@@ -30,6 +30,7 @@ from refinevad.interrupts import interrupts_wait
 from refinevad.presentation import PlanError
 from refinevad.shares import Share, SharePlan, clips_of
 from refinevad.timeline import SegmentRule, Timeline
+from refinevad.video import warn_of_missing_end
 
 CLIPS_AT_ONCE = 16  # bounds memory, and gives the encoder batches that pay
 _SHARE_S = (6.0, 120.0)  # shorter ones decode too much twice, longer ones come too late to be shared out evenly
@@ -94,7 +95,10 @@ class Workers:
         finally:
             for _, future in running:
                 future.cancel()
-        return (np.concatenate(chunks), plan.timeline) if chunks else None
+        if not chunks:
+            return None
+        warn_of_missing_end(plan.info, plan.timeline)
+        return np.concatenate(chunks), plan.timeline
 
     def _submitted(
         self, plan: SharePlan, encoder: bytes, running: "deque[tuple[Share, Future[np.ndarray]]]"
