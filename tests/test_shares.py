@@ -16,7 +16,7 @@ from refinevad.presentation import PlanError
 from refinevad.shares import Share, SharePlan, clips_of
 from refinevad.timeline import SegmentRule
 from refinevad.video import ClipReader
-from videos import NTSC, assert_same_clips, film, spoil_packets, write_headers_only, write_video
+from videos import NTSC, assert_same_clips, film, sliding, spoil_packets, write_headers_only, write_video
 
 LITE = FrameNeeds(rgb_frames=2, rgb_size=(32, 32), gray_long_side=48, gray_hz=12.5)
 RULE = SegmentRule.default()
@@ -46,6 +46,27 @@ def assert_shared(path: Path, needs: FrameNeeds = LITE, rule: SegmentRule = RULE
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".flv"])
 def test_any_container(suffix: str, tmp_path: Path) -> None:
     assert len(assert_shared(film(tmp_path / f"v{suffix}", 300))) >= 3
+
+
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [
+        ("libx265", {"x265-params": "keyint=30:bframes=4:open-gop=1:log-level=none"}),
+        ("libx265", {"x265-params": "keyint=30:bframes=0:open-gop=0:log-level=none"}),
+        ("mpeg4", {"g": "30", "bf": "2"}),
+        ("mjpeg", {}),
+        (
+            "libvpx-vp9",
+            {"g": "30", "deadline": "realtime", "cpu-used": "8", "auto-alt-ref": "1", "lag-in-frames": "10"},
+        ),
+    ],
+    ids=str,
+)
+def test_any_codec(codec: str, options: dict[str, str], tmp_path: Path) -> None:
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    pictures = sliding(240, (96, 64))
+    path = write_video(tmp_path / "v.mkv", pictures, size=(96, 64), codec=codec, pixels=pixels, options=options)
+    assert len(assert_shared(path)) >= 2
 
 
 @pytest.mark.parametrize("rate", [1, 10, NTSC, 60])
@@ -103,8 +124,9 @@ def test_little_is_decoded_twice(tmp_path: Path) -> None:
 # --- files that must be read in one go --------------------------------------------------------------------------
 
 
-def test_other_codecs(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "v.mp4", frames=100, codec="mpeg4")
+def test_codecs_whose_key_frames_may_be_no_beginning(tmp_path: Path) -> None:
+    """As AV1's forward ones."""
+    path = write_video(tmp_path / "v.mkv", frames=100, codec="mpeg2video")
     with pytest.raises(PlanError):
         list(plan_of(path))
 

@@ -78,7 +78,7 @@ def test_what_cannot_be_shared_is_read_in_one_go(workers: Workers, recording: Pa
     assert workers.encode(recording, MeanEncoder(), RULE) is None  # not portable
     short = film(tmp_path / "short.mp4", 100)
     assert workers.encode(short, PortableEncoder(), RULE) is None
-    other = write_video(tmp_path / "other.mp4", frames=900, codec="mpeg4")
+    other = write_video(tmp_path / "other.mkv", frames=900, codec="mpeg2video")
     assert workers.encode(other, PortableEncoder(), RULE) is None
     for path in (short, other):
         alone, shared = (extract(path, choice(PortableEncoder()), RULE, workers=w) for w in (None, workers))

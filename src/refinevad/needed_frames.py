@@ -6,7 +6,7 @@ that come are the same to the bit. Where a file is not as its packets say (damag
 that do not come, interlaced pictures), `PlanError` tells the caller to decode every frame instead. One thing differs
 from doing so: damage inside a frame that is left out goes unnoticed.
 
-Only H.264: other codecs' disposable frames may still be referred to, as in HEVC's temporal layers.
+Only H.264's frames are left out: other codecs' disposable ones may still be referred to, as in HEVC's temporal layers.
 """
 
 from collections import deque
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-CODECS = frozenset({"h264"})
+CODECS = frozenset({"h264"})  # whose packets say that no other frame refers to theirs
 
 
 class _Planned(NamedTuple):
@@ -55,6 +55,7 @@ class NeededFrames:
     ) -> None:
         self._container, self._stream, self._picker = container, stream, picker
         self._first = first
+        self._spares = stream.codec_context.name in CODECS
         self._order = Presentation(stream, origin)
         self._waiting: deque[Packet[Any]] = deque()  # for the decoder, in its order
         self._plan: deque[_Planned] = deque()  # in the order of presentation, not given yet
@@ -115,7 +116,9 @@ class NeededFrames:
         while self._waiting and self._waiting[0].pts in self._wanted:
             packet = self._waiting.popleft()
             assert packet.pts is not None
-            context.skip_frame = "DEFAULT" if self._wanted.pop(packet.pts) else "NONREF"
+            wanted = self._wanted.pop(packet.pts)
+            if self._spares:
+                context.skip_frame = "DEFAULT" if wanted else "NONREF"
             for frame in context.decode(packet):
                 yield from self._give(frame)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from refinevad.clips import ClipCutter, FramePicker
 from refinevad.frames import Clip, FrameNeeds
-from refinevad.needed_frames import CODECS, NeededFrames
+from refinevad.needed_frames import NeededFrames
 from refinevad.presentation import PlanError, Presentation
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.video import open_container, probe
@@ -22,6 +22,7 @@ from refinevad.video import open_container, probe
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
+CODECS = frozenset({"h264", "hevc", "mpeg4", "mjpeg", "vp9"})  # a key frame of theirs is a beginning
 # What share of its length may be decoded before its first frame: little; more where key frames are so rare that it has
 # become twice as long as it should.
 _LOST, _MOST_LOST = 0.02, 0.1
