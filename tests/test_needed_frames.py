@@ -15,7 +15,7 @@ from refinevad.needed_frames import NeededFrames
 from refinevad.presentation import PlanError
 from refinevad.timeline import SegmentRule
 from refinevad.video import ClipReader, FrameReader, open_container
-from videos import NTSC, assert_same_clips, cut, film, spoil_packets, turn
+from videos import NEEDS, NTSC, assert_same_clips, cut, film, spoil_packets, turn
 
 LITE = FrameNeeds(rgb_frames=2, rgb_size=(32, 32), gray_long_side=48, gray_hz=12.5)
 RULE = SegmentRule.default()
@@ -68,15 +68,7 @@ def test_any_rate_and_any_order(rate: Fraction | int, bf: str, tmp_path: Path) -
     assert_same(film(tmp_path / "v.mp4", rate=rate, options={"bf": bf}))
 
 
-@pytest.mark.parametrize(
-    "needs",
-    [
-        FrameNeeds(rgb_frames=1, rgb_size=(8, 8)),
-        FrameNeeds(rgb_frames=0, gray_long_side=16, gray_hz=3.0),
-        FrameNeeds(rgb_frames=0),
-        FrameNeeds(rgb_frames=4, rgb_size=None, gray_long_side=16, gray_hz=25.0),
-    ],
-)
+@pytest.mark.parametrize("needs", NEEDS)
 @pytest.mark.parametrize(
     "rule", [RULE, SegmentRule(frames=16), SegmentRule(frames=3), SegmentRule(seconds=0.04)], ids=str
 )

@@ -16,7 +16,7 @@ from refinevad.presentation import PlanError
 from refinevad.shares import Share, SharePlan, clips_of
 from refinevad.timeline import SegmentRule
 from refinevad.video import ClipReader
-from videos import NTSC, assert_same_clips, film, sliding, spoil_packets, write_headers_only, write_video
+from videos import NEEDS, NTSC, assert_same_clips, film, sliding, spoil_packets, write_headers_only, write_video
 
 LITE = FrameNeeds(rgb_frames=2, rgb_size=(32, 32), gray_long_side=48, gray_hz=12.5)
 RULE = SegmentRule.default()
@@ -75,15 +75,7 @@ def test_any_rate_and_any_order(rate: Fraction | int, bf: str, tmp_path: Path) -
     assert len(assert_shared(film(tmp_path / "v.mp4", 240, rate, options={"bf": bf, "g": "20"}))) >= 2
 
 
-@pytest.mark.parametrize(
-    "needs",
-    [
-        FrameNeeds(rgb_frames=1, rgb_size=(8, 8)),
-        FrameNeeds(rgb_frames=0, gray_long_side=16, gray_hz=3.0),
-        FrameNeeds(rgb_frames=0),
-        FrameNeeds(rgb_frames=4, rgb_size=None, gray_long_side=16, gray_hz=25.0),
-    ],
-)
+@pytest.mark.parametrize("needs", NEEDS)
 @pytest.mark.parametrize("rule", [RULE, SegmentRule(frames=16), SegmentRule(frames=3)], ids=str)
 def test_any_needs_under_any_rule(needs: FrameNeeds, rule: SegmentRule, tmp_path: Path) -> None:
     assert len(assert_shared(film(tmp_path / "v.mp4", 200), needs, rule)) >= 2

@@ -7,7 +7,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from refinevad.encoders.choice import EncoderChoice
 from refinevad.encoders.lite import LiteEncoder
 from refinevad.errors import InputError, RefineVADError
 from refinevad.extraction import extract
+from refinevad.frames import Clip
 from refinevad.side_by_side import Workers
 from refinevad.timeline import SegmentRule
 from refinevad.video import DamagedVideoWarning
@@ -37,7 +38,7 @@ class PortableEncoder(MeanEncoder):
         super().__init__()
         self.fails_at_s, self.waits_s = fails_at_s, waits_s
 
-    def encode(self, clips):  # type: ignore[no-untyped-def]
+    def encode(self, clips: Sequence[Clip]) -> np.ndarray:
         time.sleep(self.waits_s)
         if any(clip.start_s >= self.fails_at_s for clip in clips):
             raise InputError("the encoder's weights are not what they were")

@@ -9,11 +9,17 @@ from typing import Any
 import av
 import numpy as np
 
-from refinevad.frames import Clip
+from refinevad.frames import Clip, FrameNeeds
 
 NTSC = Fraction(30000, 1001)
 # a display matrix turns the stored picture by so many degrees clockwise: (a, b, c, d) of the MP4 standard's matrix
 _MATRIX = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+NEEDS = (  # what encoders may ask for
+    FrameNeeds(rgb_frames=1, rgb_size=(8, 8)),
+    FrameNeeds(rgb_frames=0, gray_long_side=16, gray_hz=3.0),
+    FrameNeeds(rgb_frames=0),
+    FrameNeeds(rgb_frames=4, rgb_size=None, gray_long_side=16, gray_hz=25.0),
+)
 B_FRAMES = {"crf": "23", "preset": "medium", "bf": "3", "b-pyramid": "normal", "b-adapt": "0", "g": "30"}
 _LOSSLESS = {"libx264": {"crf": "0", "preset": "ultrafast"}, "mpeg4": {"qscale": "2"}}
 

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import lru_cache
+from importlib import import_module
 from itertools import chain, islice
 from multiprocessing import get_context, parent_process
 from multiprocessing.synchronize import Event
@@ -142,7 +143,7 @@ def _begin(left: Event) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(ImportError):
-        import refinevad.encoders.lite  # noqa: F401  # while there is nothing else to do
+        import_module("refinevad.encoders.lite")  # while there is nothing else to do
 
 
 def _end_with_parent() -> None:
