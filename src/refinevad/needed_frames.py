@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-CODECS = frozenset({"h264"})  # whose packets say that no other frame refers to theirs
+SPARING_CODECS = frozenset({"h264"})  # whose packets say that no other frame refers to theirs
 
 
 class _Planned(NamedTuple):
@@ -55,7 +55,7 @@ class NeededFrames:
     ) -> None:
         self._container, self._stream, self._picker = container, stream, picker
         self._first = first
-        self._spares = stream.codec_context.name in CODECS
+        self._spares = stream.codec_context.name in SPARING_CODECS
         self._order = Presentation(stream, origin)
         self._waiting: deque[Packet[Any]] = deque()  # for the decoder, in its order
         self._plan: deque[_Planned] = deque()  # in the order of presentation, not given yet

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-_REORDER = 32  # H.264 shows a frame at most 16 places from where it is decoded; in fields twice that
+_REORDER = 32  # H.264 and HEVC show a frame at most 16 places from where it is decoded; in fields twice that
 
 
 class PlanError(Exception):
@@ -22,7 +22,7 @@ class Presentation:
         origin: stamp that is shown at second 0; None: the first.
 
     Raises:
-        PlanError: from any method, where stamps are missing, equal or further out of order than H.264 allows, or a
+        PlanError: from any method, where stamps are missing, equal or further out of order than codecs allow, or a
             packet is damaged or not to be shown.
     """
 

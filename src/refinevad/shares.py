@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from refinevad.clips import ClipCutter, FramePicker
 from refinevad.frames import Clip, FrameNeeds
 from refinevad.needed_frames import NeededFrames
@@ -22,7 +20,7 @@ from refinevad.video import open_container, probe
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-CODECS = frozenset({"h264", "hevc", "mpeg4", "mjpeg", "vp9"})  # a key frame of theirs is a beginning
+SHARED_CODECS = frozenset({"h264", "hevc", "mpeg4", "mjpeg", "vp9"})  # a key frame of theirs is a beginning
 # What share of its length may be decoded before its first frame: little; more where key frames are so rare that it has
 # become twice as long as it should.
 _LOST, _MOST_LOST = 0.02, 0.1
@@ -94,15 +92,12 @@ class SharePlan:
 
     @property
     def timeline(self) -> Timeline:
-        end = self._last_s + 1.0 / self.info.rate_hz
-        return Timeline(
-            np.array([*self._bounds, self._frames], dtype=np.int64), np.array([*self._times, end], dtype=np.float64)
-        )
+        return Timeline.of(self._bounds, self._times, self._frames, self._last_s + 1.0 / self.info.rate_hz)
 
     def __iter__(self) -> Iterator[Share]:
         import av
 
-        if self.info.codec not in CODECS:
+        if self.info.codec not in SHARED_CODECS:
             raise PlanError
         try:
             with open_container(self.path) as container:

@@ -96,6 +96,11 @@ class Timeline:
             raise InputError("a timeline's bounds must not decrease")
 
     @classmethod
+    def of(cls, frame_starts: Sequence[int], starts_s: Sequence[float], frames: int, end_s: float) -> "Timeline":
+        """Timeline of segments by their first frames, and of where the last one ends."""
+        return cls(np.array([*frame_starts, frames], dtype=np.int64), np.array([*starts_s, end_s], dtype=np.float64))
+
+    @classmethod
     def uniform(cls, frames: int, rate_hz: float, rule: SegmentRule) -> "Timeline":
         """Timeline of a constant-rate video that begins at 0 s; the last segment may be short."""
         if frames < 0 or not rate_hz > 0:

@@ -8,13 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from refinevad.clips import ClipCutter, FramePicker
 from refinevad.cores import usable_cores
 from refinevad.errors import InputError
 from refinevad.frames import Clip, FrameNeeds
-from refinevad.needed_frames import CODECS, NeededFrames
+from refinevad.needed_frames import SPARING_CODECS, NeededFrames
 from refinevad.presentation import PlanError
 from refinevad.timeline import SegmentRule, Timeline
 
@@ -194,7 +192,7 @@ class ClipReader:
         self.info = self.reader.info
         self.needs, self.rule = needs, rule
         self.frames = self.decoded = 0
-        self._sparing = not every_frame and self.info.codec in CODECS
+        self._sparing = not every_frame and self.info.codec in SPARING_CODECS
         self._bounds: list[int] = []
         self._times: list[float] = []
         self._last_time_s = 0.0
@@ -205,11 +203,8 @@ class ClipReader:
 
     @property
     def timeline(self) -> Timeline:
-        end = self._last_time_s + 1.0 / self.info.rate_hz
-        return Timeline(
-            np.array([*self._bounds, self.frames], dtype=np.int64),
-            np.array([*self._times, end], dtype=np.float64),
-        )
+        end_s = self._last_time_s + 1.0 / self.info.rate_hz
+        return Timeline.of(self._bounds, self._times, self.frames, end_s)
 
     def __iter__(self) -> Iterator[Clip]:
         given = 0

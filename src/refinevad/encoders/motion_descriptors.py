@@ -261,10 +261,9 @@ def _moving_region(speed: Fields) -> list[Series]:
 
 def length(x: Fields, y: Fields) -> Fields:
     """Length of each vector (x, y)."""
+    # not by OpenCV: what that gives for a field's first and last cells depends on where they lie in memory
     squared = x * x
-    squared += (
-        y * y
-    )  # not by OpenCV: what it gives for a field's first and last cells depends on where they lie in memory
+    squared += y * y
     return np.asarray(np.sqrt(squared, out=squared))
 
 

@@ -43,7 +43,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--device", metavar="D", help="where the model runs: cpu or cuda (default: cuda where there is one)"
     )
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes that share a long video (default: one a core; 1: none)"
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that share a video of 5 minutes or more (default: one a core; 1: none)",
     )
     parser.add_argument("--json", metavar="FILE", help="write a summary of all videos as JSON; - for stdout")
 
