@@ -45,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--delay", type=float, metavar="SECONDS", help="how long it may wait for what follows")
     parser.add_argument("--upload-mb", type=int, default=2000, metavar="N", help="largest upload (2000 megabytes)")
     parser.add_argument("--upload-hours", type=float, default=4.0, metavar="H", help="longest upload (4 hours)")
+    parser.add_argument("--allow-download", action="store_true", help="fetch an encoder that a run names from a hub")
     parser.add_argument("--json", metavar="FILE", help="once it listens, write its address as JSON; - for stdout")
 
 
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         upload_bytes=args.upload_mb * MEGABYTE,
         upload_s=args.upload_hours * 3600,
     )
-    options = EngineOptions(window_s=args.window, delay_s=args.delay)
+    options = EngineOptions(window_s=args.window, delay_s=args.delay, allow_download=args.allow_download)
     return serve(config, settings, options, args.host, args.port, args.json)
 
 

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 import uvicorn
 
@@ -15,12 +16,14 @@ from refinevad.apps.live.delivery import Delivery
 from refinevad.apps.live.engine import Engine, EngineOptions
 from refinevad.apps.live.retention import Retention
 from refinevad.apps.live.store import Store
+from refinevad.apps.service.analysis import analyse
 from refinevad.apps.service.app import create_app
 from refinevad.apps.service.changes import ChangeLog
 from refinevad.apps.service.settings import ServiceSettings
 from refinevad.apps.service.watch import Watch
 from refinevad.apps.terminal import give_json
 from refinevad.checkpoint import Checkpoint
+from refinevad.encoders.choice import require_at_hand
 from refinevad.errors import InputError
 
 RETENTION_EVERY_S = 3600.0
@@ -42,7 +45,8 @@ def serve(
         StorageError: the database cannot be reached.
     """
     if config.model is not None:
-        Checkpoint.load(config.model)  # fails here, before anything is opened
+        named = Checkpoint.load(config.model)  # fails here, before anything is opened
+        require_at_hand(named.encoder, options.allow_download, f"run {config.model}")
     listening = _bind(host, port)
     with ExitStack() as open_:
         open_.callback(listening.close)
@@ -57,7 +61,8 @@ def serve(
         open_.callback(engine.stop)
         open_.enter_context(_retention(Retention(store, config.retention)))
         watch = Watch(engine, changes, config.cameras, config.model)
-        app = create_app(watch, store, settings, backlog=delivery.backlog)
+        work = partial(analyse, allow_download=options.allow_download)
+        app = create_app(watch, store, settings, work=work, backlog=delivery.backlog)
         # cameras take a while to load; the page is there meanwhile
         threading.Thread(target=watch.start, args=(_tell,), name="cameras", daemon=True).start()
         address = _address(host, listening.getsockname()[1])
