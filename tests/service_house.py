@@ -52,6 +52,7 @@ class House:
         self.changes = ChangeLog(folder / "changes.json")
         self.watch = Watch(self.engine, self.changes, [door], self.run)
         self.told: list[str] = []
+        self.troubles: list[str] = []
         self.watch.start(self.told.append)
         settings = ServiceSettings(
             folder,
@@ -65,7 +66,12 @@ class House:
             Backlog("database", 0, 0, ""),
         ]
         self.app = create_app(
-            self.watch, self.store, settings, work=work or analyse_at_once, backlog=lambda: self.backlog
+            self.watch,
+            self.store,
+            settings,
+            work=work or analyse_at_once,
+            ready=lambda: self.troubles,
+            backlog=lambda: self.backlog,
         )
         self.client = TestClient(self.app, base_url="http://localhost:8600", headers={} if token else OURS)
 

@@ -86,8 +86,10 @@ def test_storage_gets_the_event_as_it_stands(tmp_path: Path) -> None:
     assert (event.start, event.end, event.peak_time) == (START + 10.0, START + 14.0, START + 12.0)
     assert (event.peak, event.category, event.probabilities) == (0.9, "fall", {"fall": 0.75, "fight": 0.25})
     assert (event.camera, event.model, event.clip) == ("door", "runs/a", "clips/e1.mp4")
-    with pytest.raises(RefusedError, match="not known"):
-        sink.deliver(envelope(camera="yard"))
+    sink.deliver(envelope(event="e2", camera="yard"))  # storage was away when the camera was added
+    assert [found.event.id for found in store.events.find(camera="yard")] == ["e2"]
+    with pytest.raises(RefusedError, match="event id"):
+        sink.deliver(envelope(event="../x"))
 
 
 def test_storage_that_is_down_for_a_while_loses_no_event(postgres: Program, postgres_url: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
 
+from refinevad.apps.live.courier import Backlog
 from service_house import NOON, House
 
 
@@ -54,6 +55,18 @@ def test_health_and_readiness(house: House) -> None:
     assert house.client.get("/api/v1/events").status_code == 503
     assert house.client.get("/healthz").status_code == 200
     (house.folder / "live.db").rmdir()
+
+
+def test_what_keeps_events_from_being_kept_is_told(house: House) -> None:
+    assert "refinevad_troubles 0.0" in house.client.get("/metrics").text.splitlines()
+    house.troubles = ["the outbox cannot be written (database or disk is full); events go out from memory"]
+    house.backlog = [Backlog("home", 3, 2, "", 3)]
+    answer = house.client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (503, {"status": "unready", "reasons": house.troubles})
+    lines = house.client.get("/metrics").text.splitlines()
+    assert "refinevad_troubles 1.0" in lines
+    assert 'refinevad_envelopes_in_memory{sink="home"} 3.0' in lines
+    assert 'refinevad_envelopes_lost_total{sink="home"} 2.0' in lines
 
 
 def test_the_api_is_versioned_and_described(shared: House) -> None:

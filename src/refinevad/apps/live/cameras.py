@@ -63,6 +63,14 @@ class CameraRegistry:
             self._ids[name] = number
         return number
 
+    def knows(self, name: str) -> bool:
+        """Whether a camera was ever registered."""
+        try:
+            self.id_of(name)
+        except InputError:
+            return False
+        return True
+
     def model_id(self, run: str, categories: Sequence[str]) -> int:
         """Number of a model with these category names, in this order; known or new."""
         digest = hashlib.sha256(json.dumps([run, *categories]).encode()).hexdigest()

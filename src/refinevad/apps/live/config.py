@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from refinevad.apps.live.addresses import Address, parse_address
+from refinevad.apps.live.disk import RESERVE_MB
 from refinevad.apps.live.secret import Secret, read_secret
 from refinevad.apps.live.sinks.options import SINK_TYPES, SinkOptions, StdoutOptions
 from refinevad.errors import InputError
@@ -64,6 +65,7 @@ class CameraConfig:
     sinks: tuple[str, ...] | None = None
     pre_roll_s: float = 5.0
     post_roll_s: float = 5.0
+    reserve_mb: float = RESERVE_MB
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class LiveConfig:
     media: Path = Path("media")
     outbox: Path = Path("outbox.db")
     outbox_envelopes: int = 10_000
+    reserve_mb: float = RESERVE_MB
     retention: RetentionConfig = field(default_factory=RetentionConfig)
 
     def sinks_of(self, camera: CameraConfig) -> tuple[str, ...]:
@@ -93,6 +96,7 @@ class _Top:
     media: Path = Path("media")
     outbox: Path = Path("outbox.db")
     outbox_envelopes: int = 10_000
+    reserve_mb: float = RESERVE_MB
     pre_roll_s: float = 5.0
     post_roll_s: float = 5.0
 
@@ -142,6 +146,7 @@ def read_config(path: Path) -> LiveConfig:
         base / top.media,
         base / top.outbox,
         top.outbox_envelopes,
+        top.reserve_mb,
         _build(RetentionConfig, retention, f"{path}, [retention]", base),
     )
     _check_names(config, str(path))
@@ -186,6 +191,7 @@ def _camera(values: Mapping[str, Any], where: str, base: Path, top: _Top) -> Cam
         table.sinks,
         top.pre_roll_s if table.pre_roll_s is None else table.pre_roll_s,
         top.post_roll_s if table.post_roll_s is None else table.post_roll_s,
+        top.reserve_mb,
     )
 
 

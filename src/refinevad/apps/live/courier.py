@@ -11,9 +11,9 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from refinevad.apps.live.backoff import LONGEST_PAUSE_S, backoff_s
+from refinevad.apps.live.backoff import backoff_s
 from refinevad.apps.live.clock import Clock
-from refinevad.apps.live.outbox import Entry, Outbox, OutboxError
+from refinevad.apps.live.outbox import Entry, Outbox
 from refinevad.apps.live.sinks.base import DeliveryError, Envelope, RefusedError, ScoreSink, Sink
 
 LONGEST_ASKED_S = 3600.0
@@ -57,6 +57,8 @@ class Courier:
             self._outbox.refuse(entry)
         except DeliveryError as error:
             return self._rest(entry, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live on: events would go nowhere
+            return self._rest(entry, DeliveryError(f"{type(error).__name__}: {error}"))
         else:
             self.delivered += 1
             self._outbox.acknowledge(entry)
@@ -96,11 +98,7 @@ class Courier:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            try:
-                due = self.step()
-            except OutboxError as error:
-                self._tell(str(error))
-                due = LONGEST_PAUSE_S
+            due = self.step()
             if due is None:
                 self._wake.wait(IDLE_S)
                 self._wake.clear()
@@ -110,12 +108,16 @@ class Courier:
 
 @dataclass(frozen=True)
 class Backlog:
-    """What a sink has not got: envelopes that wait, envelopes it never will, and why it takes none just now."""
+    """What a sink has not got: envelopes that wait, envelopes it never will, and why it takes none just now.
+
+    `held`: of those that wait, how many are in memory alone, because the disk takes nothing.
+    """
 
     sink: str
     waiting: int
     lost: int
     trouble: str
+    held: int = 0
 
 
 class Dispatch:
@@ -128,7 +130,7 @@ class Dispatch:
         clock: Clock,
         tell: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        self.outbox = outbox
+        self.outbox, self._tell = outbox, tell
         self.couriers = {sink.name: Courier(sink, outbox, clock, tell) for sink in sinks}
         outbox.keep_sinks(self.couriers)
 
@@ -137,17 +139,17 @@ class Dispatch:
             courier.start()
 
     def send(self, envelope: Envelope, sinks: Iterable[str]) -> None:
-        """Put an envelope on its way to the sinks named. Raises OutboxError where it could not be written."""
+        """Put an envelope on its way to the sinks named; one that the disk does not take goes out from memory."""
         names = [name for name in sinks if name in self.couriers]
         self.outbox.put(envelope, names)
         for name in names:
             self.couriers[name].wake()
 
     def backlog(self) -> list[Backlog]:
-        """Of each sink. Raises OutboxError."""
-        waiting, lost = self.outbox.waiting(), self.outbox.dropped()
+        """Of each sink."""
+        waiting, lost, held = self.outbox.waiting(), self.outbox.dropped(), self.outbox.held()
         return [
-            Backlog(name, waiting.get(name, 0), lost.get(name, 0), courier.trouble)
+            Backlog(name, waiting.get(name, 0), lost.get(name, 0), courier.trouble, held.get(name, 0))
             for name, courier in self.couriers.items()
         ]
 
@@ -167,4 +169,6 @@ class Dispatch:
         """Stop delivering; what waits is delivered after the next start."""
         for courier in self.couriers.values():
             courier.stop()
-        self.outbox.close()
+        lost = self.outbox.close()
+        if lost:
+            self._tell(f"{lost} messages of events were in memory alone and are lost: {self.outbox.trouble}")

@@ -9,12 +9,23 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    NotSupportedError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from refinevad.apps.live.database_file import back_up, require_whole
 from refinevad.apps.live.secret import Secret
 from refinevad.errors import InputError, RefineVADError
 
@@ -26,7 +37,7 @@ _POSTGRES = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval":
 
 
 class StorageError(RefineVADError):
-    """The database cannot be reached, is locked or full. What was not written may be tried again."""
+    """The database cannot be reached, is locked, full or damaged. What was not written may be tried again."""
 
 
 class Database:
@@ -74,7 +85,9 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        except (DatabaseError, InterfaceError, PoolTimeoutError) as error:
+            if isinstance(error, IntegrityError | DataError | ProgrammingError | NotSupportedError):
+                raise  # what was asked was wrong; the others say that the database cannot do it, damaged ones too
             reason = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
             raise StorageError(f"storage {self.shown}: {reason}") from error
 
@@ -85,13 +98,18 @@ class Database:
     def migrate(self) -> None:
         """Bring the schema up to date; of several processes one does it and the others wait.
 
+        A file of SQLite is held to be whole first, and copied where its schema changes (database_file.py).
+
         Raises:
-            InputError: the database was made by a newer refinevad, or it is no database of ours.
+            InputError: the database was made by a newer refinevad, is damaged, or is no database of ours.
             StorageError: it cannot be reached.
         """
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         config.set_main_option("path_separator", "os")
+        if self.sqlite:
+            newest = ScriptDirectory.from_config(config).get_current_head()
+            self._prepare_file(Path(str(self.url.database)), str(newest))
         try:
             with self.write() as connection:
                 if not self.sqlite:
@@ -105,6 +123,17 @@ class Database:
         except DatabaseError as error:
             reason = str(error.orig).split("\n")[0]
             raise InputError(f"storage {self.shown} is no database of refinevad: {reason}") from error
+
+    def _prepare_file(self, path: Path, newest: str) -> None:
+        """Before the schema may change. Raises InputError where the file is damaged or cannot be copied."""
+        require_whole(path)
+        if not path.is_file():
+            return
+        with self.read() as connection:
+            present = MigrationContext.configure(connection).get_current_revision()
+            known = present is not None and present != newest
+        if known:
+            back_up(path, str(present))
 
     def reclaim(self) -> None:
         """Give pages of deleted rows back to the file system; PostgreSQL does so by itself."""

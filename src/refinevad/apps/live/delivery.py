@@ -10,6 +10,7 @@ Events go to storage whether or not a sink of type `database` is configured, bec
 has to end.
 """
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,8 @@ from refinevad.apps.live.clock import iso
 from refinevad.apps.live.config import CameraConfig, LiveConfig
 from refinevad.apps.live.courier import Backlog, Dispatch
 from refinevad.apps.live.database import StorageError
-from refinevad.apps.live.outbox import Outbox, OutboxError
+from refinevad.apps.live.disk import read_only, too_full
+from refinevad.apps.live.outbox import Outbox
 from refinevad.apps.live.records import EventRecord
 from refinevad.apps.live.score_log import ScoreBuffer
 from refinevad.apps.live.sinks.base import RESTART, Envelope, EventFacts, make_envelope
@@ -27,8 +29,10 @@ from refinevad.apps.live.sinks.options import DatabaseOptions
 from refinevad.apps.live.sinks.stdout import StdoutSink
 from refinevad.apps.live.status import CameraStatus, ScoreBatch
 from refinevad.apps.live.store import CLIPS, Store
+from refinevad.errors import InputError
 
 FLUSH_EVERY_S = 2.0
+_FIGURES = re.compile(r"\d[\d.]*")
 _RECOVERY_S = 10.0  # what the last run's last envelopes are given to reach storage
 _LOOK_S = 0.02
 
@@ -42,6 +46,7 @@ class Delivery:
         self._sinks: dict[str, tuple[str, ...]] = {}
         self._buffers: dict[str, ScoreBuffer] = {}
         self._models: dict[str, str] = {}
+        self._unregistered: dict[str, tuple[str, str]] = {}  # source and model of cameras storage has not heard of
         self._lock, self._stopped = threading.Lock(), threading.Event()
         self._flusher = threading.Thread(target=self._flush_on, name="scores", daemon=True)
 
@@ -96,14 +101,18 @@ class Delivery:
             self._sinks[camera.name] = self._config.sinks_of(camera)
         if buffer is not None:
             buffer.flush()
+            self._unregistered.pop(camera.name, None)
         try:
             if added:
                 self._store.cameras.register(camera.name, camera.source.shown, model)
             else:
-                self._store.cameras.remove(camera.name)
                 self._dispatch.show_camera(camera.name, False)
-        except StorageError as error:
+                self._store.cameras.remove(camera.name)
+        except (StorageError, InputError) as error:
             self._tell(f"{camera.name}: {error}")
+            if added:
+                with self._lock:
+                    self._unregistered[camera.name] = camera.source.shown, model
 
     def on_scores(self, batch: ScoreBatch) -> None:
         with self._lock:
@@ -121,10 +130,7 @@ class Delivery:
     def on_event(self, envelope: Envelope) -> None:
         with self._lock:
             sinks = self._sinks.get(envelope["camera"], ())
-        try:
-            self._dispatch.send(envelope, {*sinks, self._storage})
-        except OutboxError as error:
-            self._tell(f"{envelope['camera']}: event {envelope['event_id']} could not be kept: {error}")
+        self._dispatch.send(envelope, {*sinks, self._storage})
 
     def on_state(self, status: CameraStatus) -> None:
         self._dispatch.show_camera(status.name, status.state == "live")
@@ -138,16 +144,33 @@ class Delivery:
         return any(isinstance(sink, StdoutSink) and sink.closed for sink in sinks)
 
     def waiting(self) -> dict[str, int]:
-        """Envelopes not yet acknowledged, by sink. Raises OutboxError."""
+        """Envelopes not yet acknowledged, by sink."""
         return self._dispatch.outbox.waiting()
 
     def backlog(self) -> list[Backlog]:
-        """What each sink has not got. Raises OutboxError."""
+        """What each sink has not got."""
         return self._dispatch.backlog()
 
     def dropped(self) -> dict[str, int]:
-        """Envelopes lost since the outbox was made, by sink. Raises OutboxError."""
+        """Envelopes lost since the outbox was made, by sink."""
         return self._dispatch.outbox.dropped()
+
+    def troubles(self) -> list[str]:
+        """Why events or what belongs to them cannot be kept just now: a sentence each, none where all is well.
+
+        Anyone may read them at /readyz: they name no folder and no host.
+        """
+        places = {"the outbox": self._config.outbox.parent, "the media folder": self._store.media}
+        found = [self._dispatch.outbox.trouble, too_full(self._store.media, self._config.reserve_mb)]
+        found += [f"{name} takes nothing: its file system is read-only" for name in places if read_only(places[name])]
+        storage = self._dispatch.couriers[self._storage].trouble
+        found.append(f"storage takes no events: {_last_part(storage)}" if storage else "")
+        with self._lock:
+            buffers = dict(self._buffers)
+        for camera, buffer in buffers.items():
+            if buffer.trouble:
+                found.append(f"{len(buffer)} scores of camera {camera} wait: {_last_part(buffer.trouble)}")
+        return [sentence for sentence in found if sentence]
 
     def stop(self, drain_s: float = 5.0) -> None:
         """Give what waits so many seconds to go out, then stop; the rest goes out after the next start."""
@@ -165,12 +188,28 @@ class Delivery:
             pause.wait(_LOOK_S)
 
     def _flush_on(self) -> None:
+        known: set[str] = set()
         while not self._stopped.wait(FLUSH_EVERY_S):
             self._flush()
+            known = self._tell_new(known)
+
+    def _tell_new(self, known: set[str]) -> set[str]:
+        """Tell of each trouble when it begins, whatever its figures are; those there are now, without figures."""
+        now = {_FIGURES.sub("", sentence): sentence for sentence in self.troubles()}
+        for words in now.keys() - known:
+            self._tell(now[words])
+        return set(now)
 
     def _flush(self) -> None:
         with self._lock:
-            buffers = list(self._buffers.values())
+            buffers, waiting = list(self._buffers.values()), dict(self._unregistered)
+        for name, (source, model) in waiting.items():
+            try:
+                self._store.cameras.register(name, source, model)
+            except StorageError:
+                break
+            with self._lock:
+                self._unregistered.pop(name, None)
         for buffer in buffers:
             buffer.flush()
 
@@ -184,3 +223,8 @@ def _facts(event: EventRecord) -> EventFacts:
         "category": event.category,
         "probabilities": dict(event.probabilities),
     }
+
+
+def _last_part(trouble: str) -> str:
+    """What is wrong, without where: the sentences of StorageError begin with the storage's URL."""
+    return trouble.rpartition(": ")[2]

@@ -124,6 +124,7 @@ class Engine:
             pre_roll_s=camera.pre_roll_s,
             post_roll_s=camera.post_roll_s,
             preview_hz=self.options.preview_hz,
+            reserve_mb=camera.reserve_mb,
         )
         queue_segments, fast = self.options.queue_segments, self.options.fast
         self._roster.add(Camera(camera, base, track, self.clock, queue_segments=queue_segments, fast=fast))
@@ -242,4 +243,5 @@ class Engine:
             preview_hz=options.preview_hz,
             preview_long_side=options.preview_long_side,
             ring_s=ring_s,
+            reserve_mb=camera.reserve_mb,
         )

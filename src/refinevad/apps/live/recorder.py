@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from refinevad.apps.live.disk import too_full
 from refinevad.errors import InputError
 from refinevad.files import atomic_write
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 RING_BYTES = 64 << 20  # a minute at 8 Mbit/s
+LOOK_S = 1.0  # of the stream, between two looks at the disk
 MOST_CLIP_S = 300.0  # an event may last for hours; its clip shows how it began
 
 
@@ -118,7 +120,9 @@ class _Clip:
 class ClipRecorder:
     """Writes clips of one stream. Every packet goes to `push`; `done` collects (event, reason it came to nothing)."""
 
-    def __init__(self, ring_s: float) -> None:
+    def __init__(self, ring_s: float, reserve_mb: float = 0.0) -> None:
+        """`reserve_mb`: where less is free no clip begins, and those that are being written end."""
+        self._reserve_mb, self._look_s = reserve_mb, -float("inf")
         self.ring = PacketRing(ring_s)
         self.done: list[tuple[str, str]] = []
         self._open: dict[str, _Clip] = {}
@@ -143,17 +147,30 @@ class ClipRecorder:
 
     def push(self, packet: KeptPacket) -> None:
         self.ring.push(packet)
+        self._mind_the_disk(packet.time_s)
         for event, clip in list(self._open.items()):
             if packet.decoded_s > clip.end_s or packet.time_s - clip.first.time_s > MOST_CLIP_S:
                 self._close(event)
             else:
                 self._mux(event, packet)
 
+    def _mind_the_disk(self, time_s: float) -> None:
+        """End what is being written while there is room to end it."""
+        if not self._open or abs(time_s - self._look_s) < LOOK_S:
+            return
+        self._look_s = time_s
+        for event, clip in list(self._open.items()):
+            if too_full(clip.path.parent, self._reserve_mb):
+                self._close(event)
+
     def begin(self, event: str, path: Path, start_s: float) -> None:
         """Begin an event's clip with what the ring holds from `start_s` on."""
         packets = self.ring.since(start_s)
         if self._header is None or not packets:
             self.done.append((event, self._trouble))
+            return
+        if full := too_full(path.parent, self._reserve_mb):
+            self.done.append((event, full))
             return
         self._start(event, path, packets[0])
         for packet in packets:

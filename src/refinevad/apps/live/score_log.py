@@ -142,6 +142,7 @@ class ScoreBuffer:
         self._rows: deque[ScoreRow] = deque()
         self._lock, self._flushing = threading.Lock(), threading.Lock()
         self.dropped = 0
+        self.trouble = ""  # why what there is could not be written
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -160,8 +161,10 @@ class ScoreBuffer:
                 rows = list(self._rows)
             try:
                 self._log.add(self._camera, self._run, self._categories, rows)
-            except StorageError:
+            except (StorageError, InputError) as error:  # InputError: storage was away when the camera was added
+                self.trouble = str(error)
                 return False
+            self.trouble = ""
             written = set(map(id, rows))
             with self._lock:  # meanwhile some may have been dropped at the front and others have come at the back
                 while self._rows and id(self._rows[0]) in written:

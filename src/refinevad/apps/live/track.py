@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from refinevad.apps.live.clock import Anchor, Clock
+from refinevad.apps.live.disk import too_full
 from refinevad.apps.live.live_model import LiveModel
 from refinevad.apps.live.messages import Command, Finish, Picture, Record, Segment
 from refinevad.apps.live.records import ScoreRow
@@ -73,9 +74,10 @@ class CameraTrack:
         pre_roll_s: float,
         post_roll_s: float,
         preview_hz: float,
+        reserve_mb: float = 0.0,
     ) -> None:
         self.camera, self._told, self._clock, self._media = camera, told, clock, media
-        self._pre_roll_s, self._post_roll_s = pre_roll_s, post_roll_s
+        self._pre_roll_s, self._post_roll_s, self._reserve_mb = pre_roll_s, post_roll_s, reserve_mb
         self._anchor = Anchor(clock)
         self._origin = clock.monotonic()
         self._arrived = 0.0
@@ -248,7 +250,7 @@ class CameraTrack:
 
     def _snapshot(self, event: _Open, now: Event) -> bool:
         """Write the picture nearest to the peak; whether there is one."""
-        if self._media is None or not self._pictures:
+        if self._media is None or not self._pictures or too_full(self._media, self._reserve_mb):
             return False
         nearest = min(self._pictures, key=lambda picture: abs(picture.time_s - now.peak_s))
         path = f"{SNAPSHOTS}/{event.id}.jpg"

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from refinevad.apps.live.addresses import Address
 from refinevad.apps.live.backoff import backoff_s
+from refinevad.apps.live.disk import RESERVE_MB
 from refinevad.apps.live.messages import (
     Ended,
     Finish,
@@ -54,7 +55,10 @@ STEADY_S = 10.0  # a source that held so long is tried again at once when it bre
 
 @dataclass(frozen=True)
 class WorkerJob:
-    """What one process does; `ring_s` seconds of packets are kept for clips, 0: none are made."""
+    """What one process does; `ring_s` seconds of packets are kept for clips, 0: none are made.
+
+    `reserve_mb`: no clip is written where less is free.
+    """
 
     address: Address
     needs: FrameNeeds
@@ -64,6 +68,7 @@ class WorkerJob:
     preview_hz: float
     preview_long_side: int
     ring_s: float
+    reserve_mb: float = RESERVE_MB
 
 
 def work(job: WorkerJob, connection: Connection) -> None:
@@ -89,7 +94,7 @@ class Worker:
     def __init__(self, job: WorkerJob, connection: Connection) -> None:
         self.job, self._connection = job, connection
         self._sending, self._recording, self._stop = threading.Lock(), threading.Lock(), threading.Event()
-        self._recorder = ClipRecorder(job.ring_s)
+        self._recorder = ClipRecorder(job.ring_s, job.reserve_mb)
         self._preview = PreviewMaker(job.preview_long_side)
         self._counts, self._pulse_due = _Counts(), 0.0
         self._size = (0, 0)

@@ -49,7 +49,7 @@ def create_app(
         backlog: what has not been delivered, of each sink.
     """
     feed, log = Feed(), Sessions(store.clock, settings.session_s)
-    metrics = Metrics(watch.cameras, backlog, store.clock)
+    metrics = Metrics(watch.cameras, backlog, store.clock, ready)
 
     def tell(job: Job) -> None:
         feed.publish({"type": "job", "job": JobOut.of(job, whole=False).model_dump(mode="json")})

@@ -69,17 +69,35 @@ class _Sinks:
     def collect(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("refinevad_envelopes_waiting", "Envelopes not yet delivered.", labels=["sink"])
         lost = CounterMetricFamily("refinevad_envelopes_lost", "Envelopes that never will be.", labels=["sink"])
+        held = GaugeMetricFamily(
+            "refinevad_envelopes_in_memory", "Of those, in memory alone: the disk takes nothing.", labels=["sink"]
+        )
         for sink in self._backlog():
             waiting.add_metric([sink.sink], float(sink.waiting))
             lost.add_metric([sink.sink], float(sink.lost))
-        yield from (waiting, lost)
+            held.add_metric([sink.sink], float(sink.held))
+        yield from (waiting, lost, held)
+
+
+class _Ready:
+    """Whether events can be kept; the reasons are at /readyz."""
+
+    def __init__(self, troubles: Callable[[], Sequence[str]]) -> None:
+        self._troubles = troubles
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("refinevad_troubles", "Reasons why events cannot be kept.", value=len(self._troubles()))
 
 
 class Metrics:
     """One service's figures; a Listener of the engine."""
 
     def __init__(
-        self, cameras: Callable[[], Sequence[Watched]], backlog: Callable[[], Sequence[Backlog]], clock: Clock
+        self,
+        cameras: Callable[[], Sequence[Watched]],
+        backlog: Callable[[], Sequence[Backlog]],
+        clock: Clock,
+        troubles: Callable[[], Sequence[str]] = list,
     ) -> None:
         self._registry, self._clock = CollectorRegistry(), clock
         self._latency = Histogram(
@@ -91,6 +109,7 @@ class Metrics:
         )
         self._registry.register(_Cameras(cameras))
         self._registry.register(_Sinks(backlog))
+        self._registry.register(_Ready(troubles))
 
     def text(self) -> bytes:
         """Prometheus' text format."""

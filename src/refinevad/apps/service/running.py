@@ -62,7 +62,7 @@ def serve(
         open_.enter_context(_retention(Retention(store, config.retention)))
         watch = Watch(engine, changes, config.cameras, config.model)
         work = partial(analyse, allow_download=options.allow_download)
-        app = create_app(watch, store, settings, work=work, backlog=delivery.backlog)
+        app = create_app(watch, store, settings, work=work, ready=delivery.troubles, backlog=delivery.backlog)
         # cameras take a while to load; the page is there meanwhile
         threading.Thread(target=watch.start, args=(_tell,), name="cameras", daemon=True).start()
         address = _address(host, listening.getsockname()[1])

@@ -39,6 +39,8 @@ class DatabaseSink:
 
     def deliver(self, envelope: Envelope) -> None:
         try:
+            if not self._store.cameras.knows(envelope["camera"]):  # storage was away when it was added
+                self._store.cameras.register(envelope["camera"], "", envelope["model"])
             self._store.events.upsert(event_record(envelope))
         except StorageError as error:
             raise DeliveryError(str(error)) from error

@@ -24,14 +24,25 @@ class FolderSink:
             )
         day = envelope["after"]["start"][:10]
         place = self._folder / envelope["camera"] / day / envelope["event_id"]
-        try:
-            for stem, path in (("snapshot", envelope["snapshot"]), ("clip", envelope["clip"])):
-                if path is not None:
-                    self._copy(path, place, stem)
+        missing = self._copy_files(envelope, place)
+        try:  # without its files too, where the disk is too full for them: it is known sooner
             with atomic_write(place / "event.json") as partial:
                 partial.write_text(json.dumps(envelope, ensure_ascii=False, indent=1), encoding="utf-8")
         except InputError as error:  # the disk is full or gone: it may come back
             raise DeliveryError(str(error)) from error
+        if missing:
+            raise DeliveryError(missing)
+
+    def _copy_files(self, envelope: Envelope, place: Path) -> str:
+        """Why one of an event's files could not be copied; empty where all could."""
+        missing = ""
+        for stem, path in (("snapshot", envelope["snapshot"]), ("clip", envelope["clip"])):
+            try:
+                if path is not None:
+                    self._copy(path, place, stem)
+            except (InputError, OSError) as error:
+                missing = str(error)
+        return missing
 
     def _copy(self, path: str, place: Path, stem: str) -> None:
         source = (self._media / path).resolve()

@@ -12,7 +12,8 @@ const view = document.getElementById("view"),
   linkState = document.getElementById("link-state");
 let leave = () => {},
   turn = 0,
-  session = null;
+  session = null,
+  watching = null;
 
 /** #/timeline?camera=door -> ["timeline", [], URLSearchParams] */
 function place() {
@@ -131,12 +132,32 @@ async function logOut() {
 
 function start() {
   connect();
+  lookAfterTroubles();
+  watching ??= setInterval(lookAfterTroubles, 15_000);
   show();
 }
 
+/** Above every view: that the link is down, or else why events cannot be kept. */
+let linked = true,
+  troubles = [];
+function sayState() {
+  linkState.textContent = linked
+    ? troubles.join(". ")
+    : "Connection lost. Trying again; what is shown may be out of date.";
+  linkState.hidden = !linkState.textContent || (session?.needed && !session.open);
+}
+async function lookAfterTroubles() {
+  try {
+    troubles = (await (await fetch("/readyz")).json()).reasons;
+  } catch {
+    return; // the link says so
+  }
+  sayState();
+}
+
 on("link", ({ up }) => {
-  linkState.hidden = up;
-  linkState.textContent = up ? "" : "Connection lost. Trying again; what is shown may be out of date.";
+  linked = up;
+  sayState();
   if (!up)
     api("/session")
       .then((now) => {

@@ -1,0 +1,232 @@
+"""All that is written while cameras run, on a disk that is full: each event is told, and what is lost is said."""
+
+import errno
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fakes import replaced
+from live_cases import START, ListSink, envelope, open_store
+from refinevad.apps.live import delivery as delivery_module
+from refinevad.apps.live import disk as disk_module
+from refinevad.apps.live.cameras import CameraRegistry
+from refinevad.apps.live.config import LiveConfig, watch_config
+from refinevad.apps.live.database import StorageError
+from refinevad.apps.live.delivery import Delivery
+from refinevad.apps.live.disk import free_mb, too_full
+from refinevad.apps.live.engine import Engine, EngineOptions
+from refinevad.apps.live.records import ScoreRow
+from refinevad.apps.live.score_log import ScoreBuffer
+from refinevad.apps.live.secret import Secret
+from refinevad.apps.live.sinks.base import DeliveryError
+from refinevad.apps.live.sinks.database import DatabaseSink
+from refinevad.apps.live.sinks.folder import FolderSink
+from refinevad.apps.live.sinks.options import DatabaseOptions, FolderOptions
+from refinevad.apps.live.sinks.stdout import StdoutSink
+from refinevad.apps.live.store import Store
+from servers import wait_until
+from small_disk import fill
+from watch_cases import RULE, checkpoint, write_film
+
+
+@pytest.fixture(autouse=True)
+def tiny_encoder() -> Iterator[None]:
+    with replaced():
+        yield
+
+
+def test_room_is_told_and_below_the_reserve_no_pictures_are_written(disk: Path) -> None:
+    assert free_mb(disk / "not" / "there") == pytest.approx(25.2, abs=0.5)  # 24 MiB
+    assert too_full(disk, 20.0) == ""
+    assert "below 30 MB events go on" in too_full(disk, 30.0)
+    fill(disk)
+    assert free_mb(disk) == 0.0
+    assert too_full(disk, 0.0) == ""  # none asked for
+
+
+def test_seven_events_that_begin_and_end_on_a_full_disk_reach_every_sink(
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Engine, clips, snapshots, outbox, storage, folder: all on one disk that fills up before the first event."""
+    checkpoint().save(tmp_path / "run")
+    films = [write_film(tmp_path / f"{name}.mp4", 20, seed) for seed, name in enumerate("abc")]
+    config = replace(
+        watch_config([str(film) for film in films], tmp_path / "run"),
+        sinks=(FolderOptions("elsewhere", tmp_path / "kept"), FolderOptions("list", disk), DatabaseOptions()),
+        storage=Secret(f"sqlite:///{disk / 'live.db'}"),
+        media=disk / "media",
+        outbox=disk / "outbox.db",
+    )
+    store, told = Store.open(config.storage, config.media), list[str]()
+    heard = ListSink("list")
+
+    def sinks(config: LiveConfig, store: Store) -> list[object]:
+        return [FolderSink("elsewhere", tmp_path / "kept", store.media), heard, DatabaseSink("database", store)]
+
+    monkeypatch.setattr(delivery_module, "open_sinks", sinks)
+    delivery = Delivery.open(config, store, told.append)
+    options = EngineOptions(window_s=RULE.window_s, delay_s=RULE.delay_s, fast=True, queue_segments=50)
+    engine = Engine(options, media=config.media, listeners=[delivery], tell=told.append)
+    for camera in config.cameras:
+        engine.add(camera)
+    (disk / "outbox.db.reserve").unlink()
+    ballast = fill(disk)
+    engine.start()
+    assert engine.wait(120.0)
+    engine.stop()
+    events = sum(engine.status(film.stem).events for film in films)
+    assert events >= 3
+    wait_until(lambda: sum(item["kind"] == "end" for item in heard.taken) == events, "every end")
+    kinds: dict[str, list[str]] = {}
+    for item in heard.taken:
+        kinds.setdefault(item["event_id"], []).append(item["kind"])
+    assert len(kinds) == events
+    assert all(each[0] == "new" and each[-1] == "end" for each in kinds.values())
+    wait_until(lambda: len(list((tmp_path / "kept").rglob("event.json"))) == events, "the folder elsewhere")
+    troubles = " | ".join(delivery.troubles())
+    assert "cannot be written" in troubles
+    assert "events go on without clips and snapshots" in troubles
+    backlog = {each.sink: each for each in delivery.backlog()}
+    assert (backlog["list"].waiting, backlog["list"].lost) == (0, 0)
+    assert backlog["database"].held == backlog["database"].waiting > 0
+    assert list((disk / "media").rglob("*.mp4")) == list((disk / "media").rglob("*.jpg")) == []
+    ballast.unlink()
+    wait_until(lambda: not delivery.waiting(), "storage")
+    assert {found.event.id for found in store.events.find()} == set(kinds)
+    wait_until(lambda: not [each for each in delivery.troubles() if "MB are free" not in each], "all well")
+    delivery.stop()
+    store.close()
+    assert any("cannot be written" in sentence for sentence in told)
+
+
+@pytest.mark.parametrize("name", ["ENOSPC", "EDQUOT", "EROFS", "EACCES", "EIO"])
+def test_a_folder_that_takes_no_files_still_tells_of_the_event(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "media" / "clips").mkdir(parents=True)
+    (tmp_path / "media" / "clips" / "e1.mp4").write_bytes(b"clip")
+    sink = FolderSink("kept", tmp_path / "out", tmp_path / "media")
+    code = getattr(errno, name)
+    with monkeypatch.context() as broken:
+        broken.setattr("shutil.copyfile", lambda *_: (_ for _ in ()).throw(OSError(code, os.strerror(code))))
+        with pytest.raises(DeliveryError, match=os.strerror(code)):
+            sink.deliver(item := envelope("end", clip="clips/e1.mp4"))
+    place = tmp_path / "out" / "door" / "2023-11-14" / "e1"
+    assert json.loads((place / "event.json").read_text()) == item
+    sink.deliver(item)
+    assert (place / "clip.mp4").read_bytes() == b"clip"
+
+
+def test_lines_on_a_full_disk_are_whole_and_none_comes_twice(disk: Path) -> None:
+    """Stdout leads to a file there: the line that was cut off by the end of the disk is finished, then the next."""
+    path = disk / "lines.jsonl"
+    with path.open("w", encoding="utf-8") as stream:
+        sink = StdoutSink(stream=stream)  # type: ignore[arg-type]
+        sent = [envelope(event=f"e{number}") for number in range(40)]
+        for item in sent:
+            item["after"]["category"] = "x" * 3000
+        sink.deliver(sent[0])
+        ballast = fill(disk)
+        os.truncate(ballast, ballast.stat().st_size - 10_000)  # room for three lines and a part
+        refused = []
+        for item in sent[1:]:
+            try:
+                sink.deliver(item)
+            except DeliveryError:
+                refused.append(item)
+        assert 30 < len(refused) < 39
+        ballast.unlink()
+        for item in refused[1:] + refused[:1]:  # another before the one that was cut off
+            sink.deliver(item)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert sorted(line["event_id"] for line in lines) == sorted(item["event_id"] for item in sent)
+    assert not sink.closed
+
+
+def test_lines_to_a_device_that_is_full_are_tried_again() -> None:
+    """The whole program's stdout at /dev/full: the courier lives."""
+    code = (
+        "import sys\nsys.path.insert(0, sys.argv[1])\n"
+        "from live_cases import envelope\n"
+        "from refinevad.apps.live.sinks.base import DeliveryError\n"
+        "from refinevad.apps.live.sinks.stdout import StdoutSink\n"
+        "sink = StdoutSink()\n"
+        "for _ in range(3):\n"
+        "    try:\n        sink.deliver(envelope())\n"
+        "    except DeliveryError as error:\n        print(error, file=sys.stderr)\n"
+        "import os\nos._exit(0)\n"
+    )
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-c", code, str(Path(__file__).parent)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=True)
+    assert done.stderr == "stdout cannot be written: No space left on device\n" * 3
+
+
+def test_scores_wait_while_storage_is_full_and_say_so(disk: Path) -> None:
+    store = open_store(disk)
+    buffer = ScoreBuffer(store.scores, "door", "runs/a", ("fall",))
+    buffer.push(ScoreRow(START, 1.0, 0.5, (0.1,)))
+    assert buffer.flush()
+    ballast = fill(disk)
+    for number in range(1, 20_000):
+        buffer.push(ScoreRow(START + number, 1.0, 0.5, (0.1,)))
+    assert not buffer.flush()
+    assert "full" in buffer.trouble
+    assert len(buffer) == 19_999
+    ballast.unlink()
+    assert buffer.flush()
+    assert (len(buffer), buffer.trouble) == (0, "")
+    store.close()
+
+
+def test_a_camera_that_storage_could_not_note_is_noted_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = watch_config([str(write_film(tmp_path / "yard.mp4", 2))], tmp_path / "run")
+    config = replace(config, media=tmp_path / "media", outbox=tmp_path / "outbox.db", sinks=())
+    store, told = Store.open(Secret(f"sqlite:///{tmp_path / 'live.db'}"), tmp_path / "media"), list[str]()
+    delivery = Delivery.open(config, store, told.append)
+    with monkeypatch.context() as away:
+
+        def fail(*_: object) -> None:
+            raise StorageError("storage: database is locked")
+
+        away.setattr(CameraRegistry, "register", fail)
+        away.setattr(CameraRegistry, "knows", fail)
+        delivery.on_camera(config.cameras[0], "runs/a", True)
+        delivery.on_event(envelope(camera="yard"))
+        wait_until(lambda: any("storage takes no events" in each for each in delivery.troubles()), "trouble")
+    wait_until(lambda: not delivery.waiting(), "storage")
+    assert [found.event.id for found in store.events.find(camera="yard")] == ["e1"]
+    wait_until(lambda: {camera.name: camera.source for camera in store.cameras.all()}.get("yard") != "", "its source")
+    assert delivery.troubles() == []
+    delivery.stop()
+    store.close()
+
+
+def test_a_read_only_file_system_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(tmp_path)
+    config = LiveConfig((), media=tmp_path / "media", outbox=tmp_path / "outbox.db")
+    delivery = Delivery.open(config, store)
+    assert delivery.troubles() == []
+    monkeypatch.setattr(delivery_module, "read_only", lambda place: True)
+    assert "its file system is read-only" in delivery.troubles()[0]
+    delivery.stop()
+    store.close()
+
+
+def test_read_only_file_systems_are_known(disk: Path) -> None:
+    assert not disk_module.read_only(disk)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    assert disk_module.read_only(disk)
+
+
+def test_stdout_without_a_descriptor_still_gets_lines() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    StdoutSink(stream=stream).deliver(envelope())
+    assert json.loads(stream.buffer.getvalue())["event_id"] == "e1"  # type: ignore[attr-defined]
