@@ -21,6 +21,7 @@ class StillEngine:
         self.watched: dict[str, CameraConfig] = {}
         self.listeners: list[Listener] = []
         self.refused: set[Path] = set()
+        self.scored_by = ""
 
     @property
     def cameras(self) -> tuple[CameraConfig, ...]:
@@ -42,6 +43,7 @@ class StillEngine:
                 reconnects=2,
                 events=1,
                 score=0.25,
+                scored_by=self.scored_by,
                 threshold=0.6 if camera.threshold is None else camera.threshold,
             )
             for camera in self.watched.values()

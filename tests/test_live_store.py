@@ -111,12 +111,30 @@ def test_scores_come_back_and_doubles_are_ignored(store: Store) -> None:
     assert store.scores.newest("door") == rows[-1].time
 
 
-def test_a_model_swap_keeps_both_models_categories(store: Store) -> None:
-    store.scores.add("door", "runs/a", ("fall", "fight"), [ScoreRow(START, 0.64, 0.5, (0.25, 0.75))])
-    store.scores.add("door", "runs/b", ("fight", "fire"), [ScoreRow(START + 1.0, 0.64, 0.5, (0.5, 1.0))])
-    curve = store.scores.between("door", START, START + 9.0)
-    assert curve.category_names == ("fall", "fight", "fire")
-    np.testing.assert_array_equal(curve.categories, [[0.25, 0.75, np.nan], [np.nan, 0.5, 1.0]])
+def test_a_stretch_over_a_model_swap_keeps_to_one_model(store: Store) -> None:
+    # the second pair: another training into the same folder, which its fingerprint alone tells
+    first = [ScoreRow(START + number, 0.64, 0.9, (0.25, 0.75)) for number in range(3)]
+    later = [ScoreRow(START + 3.0 + number, 0.64, 0.1, (0.5, 1.0)) for number in range(2)]
+    for runs, fingerprints in ((("runs/a", "runs/b"), ("", "")), (("runs/a", "runs/a"), ("1" * 64, "2" * 64))):
+        store.scores.delete_before(START + 100.0)
+        store.scores.add("door", runs[0], ("fall", "fight"), first, fingerprints[0])
+        store.scores.add("door", runs[1], ("fight", "fire"), later, fingerprints[1])
+        curve = store.scores.between("door", START, START + 9.0)  # the newest one's
+        assert curve.category_names == ("fight", "fire")
+        np.testing.assert_allclose(curve.score, [0.1, 0.1], rtol=1e-6)
+        np.testing.assert_array_equal(curve.categories, [[0.5, 1.0], [0.5, 1.0]])
+        assert curve.others == 3
+        buckets = store.scores.buckets("door", START, START + 6.0, 2)
+        np.testing.assert_allclose(buckets.highest, [np.nan, 0.1], rtol=1e-6)
+        assert (buckets.count.tolist(), buckets.others) == ([0, 2], 3)
+        before = store.scores.between("door", START, START + 3.0)  # a day before the swap shows what scored then
+        assert (before.category_names, len(before.time), before.others) == (("fall", "fight"), 3, 0)
+        named = store.scores.scorer("door", START, START + 3.0)
+        asked = store.scores.between("door", START, START + 9.0, named)
+        assert (len(asked.time), asked.others) == (3, 2)
+        none = store.scores.between("door", START, START + 9.0, "f" * 64)
+        assert (len(none.time), none.category_names, none.others) == (0, (), 5)
+    assert store.scores.scorer("door", START + 50.0, START + 60.0) == ""
     with pytest.raises(InputError, match="2 categories"):
         store.scores.add("door", "runs/b", ("fight", "fire"), [ScoreRow(START, 0.64, 0.5, (0.5,))])
 

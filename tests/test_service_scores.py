@@ -47,6 +47,34 @@ def test_the_alert_rate_of_each_threshold(house: House) -> None:
     assert house.client.get("/api/v1/cameras/door/alert-rates", params=span).status_code == 422
 
 
+def test_no_threshold_is_proposed_from_two_models_scores(house: House) -> None:
+    """An hour of one model at 0.9999999, an hour of the next at 0.2: nothing of the first may reach the second."""
+    rows = [ScoreRow(NOON + second, 1.0, 0.9999999, (0.0, 0.0)) for second in range(3600)]
+    house.store.scores.add("door", "first", CATEGORIES, rows, "1" * 64)
+    span = {"start": iso(NOON), "end": iso(NOON + 7200)}
+    wanted = {"quiet": [{"start": iso(NOON), "end": iso(NOON + 3600)}], "alerts_per_hour": 2.0}
+    both = {**wanted, "quiet": [span]}
+    apart = {**wanted, "quiet": [*wanted["quiet"], {"start": iso(NOON + 3700), "end": iso(NOON + 7200)}]}
+    house.engine.scored_by = "2" * 64  # swapped just now: nothing is scored yet
+    answer = house.client.post("/api/v1/cameras/door/calibration", json=wanted)
+    assert answer.status_code == 400
+    assert "another model's" in answer.json()["detail"]
+    rates = house.client.get("/api/v1/cameras/door/alert-rates", params=span).json()
+    assert (rates["hours"], rates["other_models"]) == (0.0, 3600)
+    assert {rate["alerts"] for rate in rates["rates"]} == {0}
+    rows = [ScoreRow(NOON + 3600 + second, 1.0, 0.2, (0.0, 0.0)) for second in range(3600)]
+    house.store.scores.add("door", "first", CATEGORIES, rows, "2" * 64)
+    for scored_by in ("2" * 64, ""):  # "": the camera has been paused since the start
+        house.engine.scored_by = scored_by
+        for quiet in (both, apart):
+            found = house.client.post("/api/v1/cameras/door/calibration", json=quiet).json()
+            assert found["threshold"] == pytest.approx(0.2, abs=1e-6)
+        rates = house.client.get("/api/v1/cameras/door/alert-rates", params=span).json()
+        assert (rates["hours"], rates["other_models"]) == (1.0, 3600)
+    drawn = house.client.get("/api/v1/cameras/door/scores", params={**span, "buckets": 2}).json()
+    assert (drawn["highest"], drawn["other_models"]) == ([None, 0.2], 3600)
+
+
 def test_postgresql_answers_as_sqlite_does(postgres_url: str, tmp_path: Path) -> None:
     answers = []
     for place, url in (("sqlite", ""), ("postgres", postgres_url)):

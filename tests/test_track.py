@@ -1,5 +1,6 @@
 """One camera's envelopes: in order, by one clock, each with what was told before; clips and snapshots when they are."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,22 @@ def test_the_end_does_not_wait_for_ever_nor_name_a_clip_that_came_to_nothing(tmp
     stage.track.give_up_clips()  # its process was killed: no file is there
     assert stage.box.events[-1]["clip"] is None
     assert not stage.track.waiting
+
+
+def test_an_event_keeps_the_model_that_found_it(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    other = replace(stage.model, run="runs/b")
+    stage.see(stage.loud, 2)
+    stage.track.use(other)
+    stage.see(stage.quiet, 4)
+    stage.see(stage.loud, 2)
+    stage.clock.advance(3.0 + CLIP_PATIENCE_S)  # the first one's end waited for its clip, past the swap
+    stage.track.tick()
+    stage.track.give_up_clips()
+    first, second = dict.fromkeys(e["event_id"] for e in stage.box.events)
+    told = [(e["event_id"], e["kind"], e["model"]) for e in stage.box.events]
+    assert {(kind, model) for event, kind, model in told if event == first} == {("new", "runs/a"), ("end", "runs/a")}
+    assert {model for event, _, model in told if event == second} == {"runs/b"}
 
 
 def test_another_model_ends_what_is_open() -> None:

@@ -183,6 +183,7 @@ class Camera:
             open_event=track.open_event,
             score=track.score,
             score_time=track.score_time,
+            scored_by=track.model.fingerprint,
             threshold=track.model.checkpoint.calibration.threshold,
             latency=Latency(*encoded, *scored),
         )

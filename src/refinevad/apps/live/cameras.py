@@ -71,9 +71,9 @@ class CameraRegistry:
             return False
         return True
 
-    def model_id(self, run: str, categories: Sequence[str]) -> int:
-        """Number of a model with these category names, in this order; known or new."""
-        digest = hashlib.sha256(json.dumps([run, *categories]).encode()).hexdigest()
+    def model_id(self, run: str, categories: Sequence[str], fingerprint: str = "") -> int:
+        """Number of the model of a fingerprint; without one, of a run with these category names. Known or new."""
+        digest = fingerprint or hashlib.sha256(json.dumps([run, *categories]).encode()).hexdigest()
         with self._lock:
             if digest in self._models:
                 return self._models[digest]

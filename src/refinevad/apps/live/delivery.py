@@ -45,7 +45,8 @@ class Delivery:
         self._storage = next(sink.name for sink in config.sinks if isinstance(sink, DatabaseOptions))
         self._sinks: dict[str, tuple[str, ...]] = {}
         self._buffers: dict[str, ScoreBuffer] = {}
-        self._models: dict[str, str] = {}
+        self._models: dict[str, tuple[str, str]] = {}
+        self._retired: list[ScoreBuffer] = []  # of models and cameras that are gone, until they are written
         self._unregistered: dict[str, tuple[str, str]] = {}  # source and model of cameras storage has not heard of
         self._lock, self._stopped = threading.Lock(), threading.Event()
         self._flusher = threading.Thread(target=self._flush_on, name="scores", daemon=True)
@@ -96,11 +97,8 @@ class Delivery:
 
     def on_camera(self, camera: CameraConfig, model: str, added: bool) -> None:
         with self._lock:
-            buffer = self._buffers.pop(camera.name, None)
-            self._models.pop(camera.name, None)
+            self._retire(camera.name)
             self._sinks[camera.name] = self._config.sinks_of(camera)
-        if buffer is not None:
-            buffer.flush()
             self._unregistered.pop(camera.name, None)
         try:
             if added:
@@ -116,16 +114,24 @@ class Delivery:
 
     def on_scores(self, batch: ScoreBatch) -> None:
         with self._lock:
-            if self._models.get(batch.camera) != batch.model:
-                self._models[batch.camera] = batch.model
+            scored_by = batch.model, batch.fingerprint
+            if self._models.get(batch.camera) != scored_by:
+                self._retire(batch.camera)
+                self._models[batch.camera] = scored_by
                 self._buffers[batch.camera] = ScoreBuffer(
-                    self._store.scores, batch.camera, batch.model, batch.categories
+                    self._store.scores, batch.camera, batch.model, batch.categories, batch.fingerprint
                 )
             buffer = self._buffers[batch.camera]
         for row in batch.rows:
             buffer.push(row)
         if batch.rows:
             self._dispatch.show_score(batch.camera, batch.rows[-1].score)
+
+    def _retire(self, camera: str) -> None:
+        """What its present model has scored is yet to be written; under the lock."""
+        self._models.pop(camera, None)
+        if buffer := self._buffers.pop(camera, None):
+            self._retired.append(buffer)
 
     def on_event(self, envelope: Envelope) -> None:
         with self._lock:
@@ -212,6 +218,12 @@ class Delivery:
                 self._unregistered.pop(name, None)
         for buffer in buffers:
             buffer.flush()
+        with self._lock:
+            retired = list(self._retired)
+        for buffer in retired:
+            if buffer.flush():
+                with self._lock:
+                    self._retired.remove(buffer)
 
 
 def _facts(event: EventRecord) -> EventFacts:

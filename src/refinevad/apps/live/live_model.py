@@ -1,14 +1,17 @@
 """RUN folders opened for streams: checkpoint, encoder and window rule, shared by the cameras that name them."""
 
+import hashlib
+import json
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from refinevad.apps.live.alert_rate import rule_at
-from refinevad.checkpoint import WEIGHTS, Checkpoint
+from refinevad.checkpoint import CALIBRATION, CONFIG, WEIGHTS, Checkpoint
 from refinevad.encoders.choice import EncoderChoice, open_encoder, require_at_hand
 from refinevad.errors import InputError
 from refinevad.features import Provenance, require_same_signature
+from refinevad.files import sha256_file
 from refinevad.input_ranges import Ranges
 from refinevad.timeline import SegmentRule
 from refinevad.windows import WindowRule
@@ -18,13 +21,20 @@ DEFAULT_WINDOW_S, DEFAULT_DELAY_S = 60.0, 5.0  # for runs trained on whole video
 
 @dataclass(frozen=True)
 class LiveModel:
-    """A run as streams use it: `run` is its folder as it was named, `digest` tells its weights from newer ones."""
+    """A run as streams use it.
+
+    Attributes:
+        run: its folder as it was named.
+        digest: tells its files from newer ones.
+        fingerprint: of weights, categories and window rule: scores of two models of one fingerprint can be compared.
+    """
 
     run: str
     digest: tuple[str, int]
     checkpoint: Checkpoint
     encoder: EncoderChoice
     rule: WindowRule
+    fingerprint: str = ""
 
     @property
     def segment_rule(self) -> SegmentRule:
@@ -67,8 +77,8 @@ class ModelShelf:
             InputError: no finished run, its encoder is not to be had here, or it needs captions.
         """
         with self._lock:
-            weights = run / WEIGHTS
-            key = (str(run.resolve()), weights.stat().st_mtime_ns if weights.exists() else 0)
+            files = [run / name for name in (WEIGHTS, CONFIG, CALIBRATION)]
+            key = (str(run.resolve()), max(file.stat().st_mtime_ns if file.exists() else 0 for file in files))
             if key not in self._models:
                 checkpoint = Checkpoint.load(run)
                 require_at_hand(checkpoint.encoder, self._allow_download, f"run {run}")
@@ -76,7 +86,10 @@ class ModelShelf:
                 here = Provenance(encoder.identity.as_dict(), dict(checkpoint.signature["rule"]))
                 require_same_signature(checkpoint.signature, here, f"encoder '{checkpoint.encoder}' as installed here")
                 narrow = self._narrow(encoder, checkpoint.model.config.made_for)
-                self._models[key] = LiveModel(str(run), key, checkpoint, narrow, self._rule(checkpoint.window))
+                rule = self._rule(checkpoint.window)
+                self._models[key] = LiveModel(
+                    str(run), key, checkpoint, narrow, rule, _fingerprint(run, checkpoint, rule)
+                )
             return self._models[key]
 
     def keep(self, used: set[tuple[str, int]]) -> None:
@@ -103,3 +116,8 @@ class ModelShelf:
         if self._delay_s is not None:
             return WindowRule(window_s, self._delay_s)
         return WindowRule(window_s, min(trained.delay_s if trained.bounded else DEFAULT_DELAY_S, window_s))
+
+
+def _fingerprint(run: Path, checkpoint: Checkpoint, rule: WindowRule) -> str:
+    made_by = [sha256_file(run / WEIGHTS), checkpoint.model.config.as_dict(), rule.window_s, rule.delay_s]
+    return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()

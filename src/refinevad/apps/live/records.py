@@ -36,24 +36,32 @@ class ScoreRow:
 
 @dataclass(frozen=True)
 class ScoreCurve:
-    """Stored scores of one camera as they were, in order of time; segments need not touch: a camera may be away."""
+    """Stored scores of one camera by one model, in order of time; segments need not touch: a camera may be away.
+
+    `others`: segments of the same stretch that other models scored, which are left out.
+    """
 
     time: Float[np.ndarray, "segment"]
     length_s: Float[np.ndarray, "segment"]
     score: Float[np.ndarray, "segment"]
     category_names: tuple[str, ...]
     categories: Float[np.ndarray, "segment category"]
+    others: int = 0
 
 
 @dataclass(frozen=True)
 class ScoreBuckets:
-    """A stretch of time in equal buckets: where each begins, its highest and mean score (NaN: nothing), how many."""
+    """A stretch of time in equal buckets: where each begins, its highest and mean score (NaN: nothing), how many.
+
+    Of one model, as in ScoreCurve.
+    """
 
     start: Float[np.ndarray, "bucket"]
     width_s: float
     highest: Float[np.ndarray, "bucket"]
     mean: Float[np.ndarray, "bucket"]
     count: Int[np.ndarray, "bucket"]
+    others: int = 0
 
 
 @dataclass(frozen=True)

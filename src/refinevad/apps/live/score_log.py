@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Integer, cast, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Integer, cast, delete, func, select
 
 from refinevad.apps.live import tables
 from refinevad.apps.live.cameras import CameraRegistry
@@ -25,8 +25,12 @@ class ScoreLog:
     def __init__(self, database: Database, cameras: CameraRegistry) -> None:
         self._database, self._cameras = database, cameras
 
-    def add(self, camera: str, run: str, categories: Sequence[str], rows: Sequence[ScoreRow]) -> None:
+    def add(
+        self, camera: str, run: str, categories: Sequence[str], rows: Sequence[ScoreRow], fingerprint: str = ""
+    ) -> None:
         """Store a batch of one camera; a row already there is left as it is, so that a batch may come twice.
+
+        `fingerprint`: of the model that scored them; without one they count as those of their run's name.
 
         Raises:
             InputError: the camera is not known, or a row has another number of categories.
@@ -36,7 +40,7 @@ class ScoreLog:
             return
         if any(len(row.categories) != len(categories) for row in rows):
             raise InputError(f"camera {camera!r}: a score has not one number for each of {len(categories)} categories")
-        camera_id, model_id = self._cameras.id_of(camera), self._cameras.model_id(run, categories)
+        camera_id, model_id = self._cameras.id_of(camera), self._cameras.model_id(run, categories, fingerprint)
         values: list[dict[str, Any]] = [
             {
                 "camera_id": camera_id,
@@ -51,39 +55,62 @@ class ScoreLog:
         with self._database.write() as connection:
             connection.execute(self._database.insert(tables.scores).on_conflict_do_nothing(), values)
 
-    def between(self, camera: str, start: float, end: float) -> ScoreCurve:
-        """Segments that begin in [start, end), in order; categories of all their models, NaN where one lacks it."""
+    def between(self, camera: str, start: float, end: float, scored_by: str = "") -> ScoreCurve:
+        """Segments that begin in [start, end), in order, of one model alone: scores of two cannot be compared.
+
+        `scored_by`: its fingerprint; without one it is the model of the newest segment in the stretch.
+        """
         scores, models = tables.scores.c, tables.models.c
-        query = (
-            select(scores.time, scores.length_s, scores.score, scores.model_id, scores.categories)
-            .where(scores.camera_id == self._cameras.id_of(camera), scores.time >= start, scores.time < end)
-            .order_by(scores.time)
-        )
         with self._database.read() as connection:
+            model, others = self._model_of(connection, camera, start, end, scored_by)
+            query = (
+                select(scores.time, scores.length_s, scores.score, scores.categories)
+                .where(*self._stretch(camera, start, end), scores.model_id == model)
+                .order_by(scores.time)
+            )
             rows = connection.execute(query).all()
-            used = sorted({row.model_id for row in rows})
-            found = connection.execute(select(models.id, models.categories).where(models.id.in_(used))).all()
-        names_of = {row.id: tuple(row.categories) for row in found}
-        names = tuple(dict.fromkeys(name for number in used for name in names_of[number]))
-        categories = np.full((len(rows), len(names)), np.nan)
-        model = np.array([row.model_id for row in rows], dtype=np.int64)
-        for number in used:
-            own = np.flatnonzero(model == number)
-            packed = np.frombuffer(b"".join(row.categories for row in rows if row.model_id == number), dtype=_PACKED)
-            columns = np.array([names.index(name) for name in names_of[number]], dtype=np.int64)
-            categories[np.ix_(own, columns)] = packed.reshape(len(own), len(columns))
+            found = connection.execute(select(models.categories).where(models.id == model)).scalar_one_or_none()
+        names = tuple(found or ())
+        packed = np.frombuffer(b"".join(row.categories for row in rows), dtype=_PACKED)
         return ScoreCurve(
             np.array([row.time for row in rows], dtype=np.float64),
             np.array([row.length_s for row in rows], dtype=np.float64),
             np.array([row.score for row in rows], dtype=np.float64),
             names,
-            categories,
+            packed.reshape(len(rows), len(names)).astype(np.float64),
+            others,
         )
 
-    def buckets(self, camera: str, start: float, end: float, count: int = 1440) -> ScoreBuckets:
+    def scorer(self, camera: str, start: float, end: float) -> str:
+        """Fingerprint of the model that scored the newest segment of a stretch; empty where there is none."""
+        models = tables.models.c
+        with self._database.read() as connection:
+            model, _ = self._model_of(connection, camera, start, end, "")
+            return str(connection.execute(select(models.digest).where(models.id == model)).scalar_one_or_none() or "")
+
+    def _stretch(self, camera: str, start: float, end: float) -> tuple[ColumnElement[bool], ...]:
+        scores = tables.scores.c
+        return scores.camera_id == self._cameras.id_of(camera), scores.time >= start, scores.time < end
+
+    def _model_of(
+        self, connection: Connection, camera: str, start: float, end: float, scored_by: str
+    ) -> tuple[int, int]:
+        """Number of the model whose scores of a stretch are meant (-1: there is none), and how many others scored."""
+        scores, models = tables.scores.c, tables.models.c
+        stretch = self._stretch(camera, start, end)
+        counts = select(scores.model_id, func.count(), func.max(scores.time)).where(*stretch).group_by(scores.model_id)
+        found = {model: (count, newest) for model, count, newest in connection.execute(counts)}
+        if scored_by:
+            known = connection.execute(select(models.id).where(models.digest == scored_by)).scalar_one_or_none()
+            chosen = -1 if known is None else known
+        else:
+            chosen = max(found, key=lambda model: found[model][1], default=-1)
+        return chosen, sum(count for model, (count, _) in found.items() if model != chosen)
+
+    def buckets(self, camera: str, start: float, end: float, count: int = 1440, scored_by: str = "") -> ScoreBuckets:
         """A stretch (a day: a bucket a minute) in `count` equal buckets, so that no peak is lost in drawing.
 
-        A segment belongs to the bucket in which it begins.
+        A segment belongs to the bucket in which it begins. Of one model, as `between` has it.
         """
         if not (end > start and count >= 1):
             raise InputError("a stretch of scores must last and have at least one bucket")
@@ -91,21 +118,22 @@ class ScoreLog:
         place = (scores.time - start) / width
         # SQLite cuts off where PostgreSQL rounds; both floor here, as the places are not negative
         bucket = cast(place if self._database.sqlite else func.floor(place), Integer)
-        query = (
-            select(bucket, func.max(scores.score), func.avg(scores.score), func.count())
-            .where(scores.camera_id == self._cameras.id_of(camera), scores.time >= start, scores.time < end)
-            .group_by(bucket)
-        )
         highest, mean = np.full(count, np.nan), np.full(count, np.nan)
         number = np.zeros(count, dtype=np.int64)
         with self._database.read() as connection:
+            model, others = self._model_of(connection, camera, start, end, scored_by)
+            query = (
+                select(bucket, func.max(scores.score), func.avg(scores.score), func.count())
+                .where(*self._stretch(camera, start, end), scores.model_id == model)
+                .group_by(bucket)
+            )
             for index, high, average, rows in connection.execute(query):
                 place_in = min(int(index), count - 1)  # rounding may put a last moment at the end itself
                 highest[place_in] = np.fmax(highest[place_in], high)
                 before = number[place_in]
                 mean[place_in] = average if not before else (mean[place_in] * before + average * rows) / (before + rows)
                 number[place_in] += rows
-        return ScoreBuckets(start + width * np.arange(count), width, highest, mean, number)
+        return ScoreBuckets(start + width * np.arange(count), width, highest, mean, number, others)
 
     def newest(self, camera: str) -> float | None:
         """When the last stored segment began."""
@@ -137,8 +165,9 @@ class ScoreBuffer:
     with the process; events, which must not be, take the outbox.
     """
 
-    def __init__(self, log: ScoreLog, camera: str, run: str, categories: Sequence[str]) -> None:
+    def __init__(self, log: ScoreLog, camera: str, run: str, categories: Sequence[str], fingerprint: str = "") -> None:
         self._log, self._camera, self._run, self._categories = log, camera, run, tuple(categories)
+        self._fingerprint = fingerprint
         self._rows: deque[ScoreRow] = deque()
         self._lock, self._flushing = threading.Lock(), threading.Lock()
         self.dropped = 0
@@ -160,7 +189,7 @@ class ScoreBuffer:
             with self._lock:
                 rows = list(self._rows)
             try:
-                self._log.add(self._camera, self._run, self._categories, rows)
+                self._log.add(self._camera, self._run, self._categories, rows, self._fingerprint)
             except (StorageError, InputError) as error:  # InputError: storage was away when the camera was added
                 self.trouble = str(error)
                 return False

@@ -32,7 +32,8 @@ class CameraStatus:
     """One camera now. Counts are since it was added and only rise, restarts of its process included.
 
     Attributes:
-        source: its address with credentials masked; model: its run.
+        source: its address with credentials masked; model: its run; scored_by: the model's fingerprint, where it
+            is known.
         state, reason: what it is doing, and in `waiting` and `failed` why, in one sentence.
         since: Unix second at which it came into this state.
         fps_in: frames decoded a second, over the last few seconds; fps_scored: those that were scored.
@@ -69,6 +70,7 @@ class CameraStatus:
     score: float | None = None
     score_time: float | None = None
     threshold: float = 0.0
+    scored_by: str = ""
     latency: Latency = field(default_factory=lambda: Latency(*[float("nan")] * 4))
 
 
@@ -82,12 +84,16 @@ class Preview:
 
 @dataclass(frozen=True)
 class ScoreBatch:
-    """Scores of one camera that have just become final. `row.categories` are in the order of `categories`."""
+    """Scores of one camera that have just become final. `row.categories` are in the order of `categories`.
+
+    `fingerprint`: the model's (live_model.py).
+    """
 
     camera: str
     model: str
     categories: tuple[str, ...]
     rows: tuple[ScoreRow, ...]
+    fingerprint: str = ""
 
 
 @runtime_checkable

@@ -54,6 +54,7 @@ class _Open:
     told_at: float  # monotonic
     peak: float
     category: str
+    model: str  # the run that found it, whatever run comes after it
     snapshot: str | None = None
     clip: str | None = None
     last: Event | None = None  # how it ended, once it has, while its clip is being finished
@@ -81,7 +82,8 @@ class CameraTrack:
         self._anchor = Anchor(clock)
         self._origin = clock.monotonic()
         self._arrived = 0.0
-        self._events: dict[int, _Open] = {}
+        self._events: dict[tuple[int, int], _Open] = {}  # by detector, which counts from 1, and its number there
+        self._detectors = 0
         self._pictures: deque[Picture] = deque(maxlen=max(round((model.rule.delay_s + _PICTURES_S) * preview_hz), 1))
         self._scored_until = -np.inf
         self.events = self.segments = 0
@@ -96,6 +98,7 @@ class CameraTrack:
         if hasattr(self, "_detector"):
             self.gap()
         self.model = model
+        self._detectors += 1
         self._detector = StreamingDetector(model.checkpoint, model.rule, clock=lambda: self._arrived)
 
     @property
@@ -198,7 +201,7 @@ class CameraTrack:
         if update.kind == "new":
             self._open(update.event, update.after)
             return
-        event = self._events[update.event]
+        event = self._events[self._detectors, update.event]
         if update.after.peak > event.peak and self._snapshot(event, update.after):
             event.peak = update.after.peak
         if update.kind == "update":
@@ -221,9 +224,10 @@ class CameraTrack:
             self._clock.monotonic(),
             event.peak,
             event.category,
+            self.model.run,
         )
         self.events += 1
-        self._events[number] = opened
+        self._events[self._detectors, number] = opened
         self._snapshot(opened, event)
         if self._media is not None:
             opened.clip = f"{CLIPS}/{opened.id}.mp4"
@@ -240,7 +244,7 @@ class CameraTrack:
                 event.id,
                 None if kind == "new" else event.told,
                 facts,
-                model=self.model.run,
+                model=event.model,
                 time=self._clock.now(),
                 snapshot=event.snapshot,
                 clip=event.clip if kind == "end" else None,

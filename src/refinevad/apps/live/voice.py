@@ -18,7 +18,7 @@ class Voice:
         self._camera, self._listeners, self._command = camera, listeners, command
 
     def scores(self, model: LiveModel, rows: tuple[ScoreRow, ...]) -> None:
-        batch = ScoreBatch(self._camera, model.run, model.categories, rows)
+        batch = ScoreBatch(self._camera, model.run, model.categories, rows, model.fingerprint)
         for listener in self._listeners():
             listener.on_scores(batch)
 

@@ -17,9 +17,12 @@ LONGEST_S = 31 * 86_400.0
 
 
 def calibrate_camera(
-    store: Store, camera: str, quiet: Sequence[tuple[float, float]], alerts_per_hour: float
+    store: Store, camera: str, quiet: Sequence[tuple[float, float]], alerts_per_hour: float, scored_by: str = ""
 ) -> tuple[Calibration, int]:
     """Calibration on stored scores in quiet stretches (Unix seconds), and how many events were cut out of them.
+
+    `scored_by`: fingerprint of the model that the threshold is for; scores of others are left out. Without one it is
+    the model that scored the newest of the stretches.
 
     Events that someone confirmed or relabelled did happen, whatever the stretch was called: they are left out.
     Dismissed and unreviewed ones stay: what the threshold must rise above.
@@ -31,9 +34,12 @@ def calibrate_camera(
         raise InputError("a quiet stretch must end after it starts")
     if sum(end - start for start, end in quiet) > LONGEST_S:
         raise InputError("quiet stretches reach over 31 days at most; name shorter ones")
-    curves, left_out = [], set[str]()
-    for start, end in _joined(quiet):
-        curve = store.scores.between(camera, start, end)
+    curves, left_out, others = [], set[str](), 0
+    spans = _joined(quiet)
+    scored_by = scored_by or next(filter(None, (store.scores.scorer(camera, *span) for span in spans[::-1])), "")
+    for start, end in spans:
+        curve = store.scores.between(camera, start, end, scored_by)
+        others += curve.others
         keep = np.ones(len(curve.time), dtype=bool)
         events = store.events.find(camera=camera, start=start - AROUND_EVENT_S, end=end + AROUND_EVENT_S, reviewed=True)
         for found in events:
@@ -45,6 +51,10 @@ def calibrate_camera(
             curve.time[keep], curve.length_s[keep], curve.score[keep], curve.category_names, curve.categories[keep]
         )
         curves += [(kept.score[part], _from_zero(timeline)) for part, timeline in stretches(kept)]
+    if not curves and others:
+        raise InputError(
+            f"the scores of camera {camera!r} in these hours are another model's; wait until the one in force has some"
+        )
     if not curves:
         raise InputError(f"no scores are stored of camera {camera!r} in these hours; choose hours in which it was on")
     return calibrate(curves, alerts_per_hour), len(left_out)

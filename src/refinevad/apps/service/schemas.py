@@ -152,7 +152,10 @@ class NewReview(Document):
 
 
 class ScoresOut(Document):
-    """Scores in equal buckets from `start`; null: none were stored there."""
+    """Scores of one model in equal buckets from `start`; null: none were stored there.
+
+    `other_models`: segments that other models scored, which are left out.
+    """
 
     camera: str
     start: str
@@ -160,6 +163,7 @@ class ScoresOut(Document):
     highest: list[float | None]
     mean: list[float | None]
     segments: int
+    other_models: int
 
 
 class RateOut(Document):
@@ -176,6 +180,7 @@ class RatesOut(Document):
     end: str
     hours: float
     threshold: float
+    other_models: int
     rates: list[RateOut]
 
 

@@ -13,6 +13,8 @@ from refinevad.apps.service.engine import LiveEngine
 from refinevad.checkpoint import Calibration
 from refinevad.errors import InputError
 
+NONE_YET = "none yet"  # no model's fingerprint: nothing was scored with what a camera will be watched with
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -124,7 +126,10 @@ class Watch:
                     self.engine.set_model(camera.name, run)
             for name, (camera, status) in self._paused.items():
                 if camera.model == before:
-                    self._paused[name] = (replace(camera, model=run), replace(status, model=str(run)))
+                    self._paused[name] = (
+                        replace(camera, model=run),
+                        replace(status, model=str(run), scored_by=NONE_YET),
+                    )
             self._changes.change(lambda now: replace(now, model=str(run)))
 
     def _config(self, name: str) -> CameraConfig:

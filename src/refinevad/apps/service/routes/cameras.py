@@ -74,7 +74,9 @@ def calibrate(here: Here, name: str, wanted: CalibrationIn) -> CalibrationOut:
     """The threshold that would have kept the alert rate in this camera's own quiet hours, by its stored scores."""
     here.camera(name)
     quiet = [(seconds(stretch.start), seconds(stretch.end)) for stretch in wanted.quiet]
-    found, left_out = calibrate_camera(here.store, name, quiet, wanted.alerts_per_hour)
+    found, left_out = calibrate_camera(
+        here.store, name, quiet, wanted.alerts_per_hour, here.camera(name).status.scored_by
+    )
     if wanted.apply:
         here.watch.set_threshold(name, found.threshold)
     return CalibrationOut(

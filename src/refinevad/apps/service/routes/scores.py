@@ -17,7 +17,7 @@ THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 100))
 
 @router.get("/scores")
 def scores(here: Here, name: str, span: Stretch, buckets: Annotated[int, Query(ge=1, le=5000)] = 1440) -> ScoresOut:
-    """Highest and mean score in each of `buckets` equal parts: of a day, one a minute."""
+    """Highest and mean score in each of `buckets` equal parts, by the newest model of the stretch."""
     found = here.store.scores.buckets(name, span.start, span.end, buckets)
     return ScoresOut(
         camera=name,
@@ -26,16 +26,17 @@ def scores(here: Here, name: str, span: Stretch, buckets: Annotated[int, Query(g
         highest=_numbers(found.highest),
         mean=_numbers(found.mean),
         segments=int(found.count.sum()),
+        other_models=found.others,
     )
 
 
 @router.get("/alert-rates")
 def rates(here: Here, name: str, span: Stretch) -> RatesOut:
-    """How many events each of 99 thresholds would have opened on the stored scores, by the live rule."""
+    """How many events each of 99 thresholds would have opened on the scores of the model in force, by the live rule."""
     if span.end - span.start > LONGEST_S:
         raise HTTPException(422, "alert rates are counted over at most 7 days; name a shorter stretch")
     status, calibration = here.camera(name).status, here.watch.calibration(name)
-    curve = here.store.scores.between(name, span.start, span.end)
+    curve = here.store.scores.between(name, span.start, span.end, status.scored_by)
     found = alert_rates(curve, [rule_at(calibration, threshold) for threshold in THRESHOLDS])
     return RatesOut(
         camera=name,
@@ -43,6 +44,7 @@ def rates(here: Here, name: str, span: Stretch) -> RatesOut:
         end=iso(span.end),
         hours=found[0].hours,
         threshold=status.threshold,
+        other_models=curve.others,
         rates=[RateOut(threshold=rate.threshold, alerts=rate.alerts, per_hour=rate.per_hour) for rate in found],
     )
 
