@@ -1,5 +1,6 @@
 """One camera's envelopes: in order, by one clock, each with what was told before; clips and snapshots when they are."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class Box:
 class Stage:
     """A track, a clock and segments of a second each, one after the other."""
 
-    def __init__(self, media: Path | None = None) -> None:
+    def __init__(self, media: Path | None = None, longest_event_s: float = math.inf) -> None:
         # no waiting, no context: each segment is scored alone
         rule = WindowRule(1.0, 0.0)
         model = live_model(rule=rule)
@@ -51,7 +52,15 @@ class Stage:
         self.model = live_model((low + high) / 2, rule)
         self.clock, self.box, self.second = ManualClock(WALL, MONOTONIC), Box(), 0
         self.track = CameraTrack(
-            "door", self.model, self.box, self.clock, media=media, pre_roll_s=2.0, post_roll_s=3.0, preview_hz=1.0
+            "door",
+            self.model,
+            self.box,
+            self.clock,
+            media=media,
+            pre_roll_s=2.0,
+            post_roll_s=3.0,
+            preview_hz=1.0,
+            longest_event_s=longest_event_s,
         )
 
     def see(self, vector: np.ndarray, seconds: int = 1, origin: float = MONOTONIC) -> None:
@@ -180,6 +189,37 @@ def test_an_event_keeps_the_model_that_found_it(tmp_path: Path) -> None:
     told = [(e["event_id"], e["kind"], e["model"]) for e in stage.box.events]
     assert {(kind, model) for event, kind, model in told if event == first} == {("new", "runs/a"), ("end", "runs/a")}
     assert {model for event, _, model in told if event == second} == {"runs/b"}
+
+
+def test_a_stuck_camera_is_told_again_and_again_and_its_operator_once(tmp_path: Path) -> None:
+    """A quarter of an hour above the threshold: an event every two minutes, and a clip for each."""
+    stage = Stage(tmp_path, longest_event_s=120.0)
+    notices = []
+    for second in range(900):
+        stage.see(stage.loud)
+        for command in list(stage.box.commands):
+            if isinstance(command, Finish) and command.end_s <= second:
+                stage.track.recorded(command.event, "")
+                stage.box.commands.remove(command)
+        notices.append(stage.track.notice)
+    assert stage.track.on_s == 900.0
+    stage.see(stage.quiet, 4)
+    for event in [e["event_id"] for e in stage.box.events if e["kind"] == "new"]:
+        stage.track.recorded(event, "")
+    new = [e for e in stage.box.events if e["kind"] == "new"]
+    end = [e for e in stage.box.events if e["kind"] == "end"]
+    assert [times(e)[0] for e in new] == [120.0 * part for part in range(8)]
+    assert [times(e) for e in end] == [(120.0 * part, min(120.0 * part + 120.0, 900.0)) for part in range(8)]
+    assert [e["reason"] for e in end] == ["longest"] * 7 + [None]
+    assert [e["reason"] for e in new] == [None, *(f"continues {e['event_id']}" for e in new[:-1])]
+    assert len({e["clip"] for e in end}) == 8
+    records = [c for c in stage.box.commands if isinstance(c, Record)]
+    assert [c.start_s for c in records] == [120.0 * part - 2.0 for part in range(8)]
+    assert notices[598] == ""
+    assert "above its threshold for 10 minutes" in notices[599]
+    assert (stage.track.notice, stage.track.on_s) == ("", 0.0)
+    updates = [e for e in stage.box.events if e["kind"] == "update" and e["event_id"] == new[0]["event_id"]]
+    assert [times(e)[1] for e in updates] == [6.0 + 5.0 * n for n in range(23)]  # still on: every 5 s
 
 
 def test_another_model_ends_what_is_open() -> None:

@@ -71,6 +71,35 @@ def test_updates_assemble_to_the_events_of_the_whole_curve(data: st.DataObject, 
     assert_same(follow(updates), find_events(scores, shares, NAMES, timeline, rule))
 
 
+@given(st.data(), st.integers(0, 60), st.integers(0, 2**32 - 1), st.sampled_from([1.5, 2.0, 3.0, 7.0]))
+def test_no_event_lasts_longer_than_it_may(data: st.DataObject, segments: int, seed: int, longest_s: float) -> None:
+    """Parts lie end to end where one was cut; every second above the upper threshold is in one, if not too short."""
+    generator = np.random.default_rng(seed)
+    scores = generator.choice([0.1, 0.4, 0.6, 0.9], segments, p=[0.1, 0.2, 0.3, 0.4])
+    shares = scores[:, None] * generator.dirichlet([1.0, 1.0], segments).reshape(-1, 2)
+    bounds = np.arange(segments + 1) * 0.5
+    rule = EventRule(0.5, 0.3, 0.5, 2.0)
+    tracker, updates = EventTracker(NAMES, rule, longest_s), []
+    for piece in pieces(scores, shares, bounds, data.draw(st.lists(st.integers(0, segments), max_size=9))):
+        updates += tracker.push(piece)
+    updates += tracker.flush()
+    parts = follow(updates)
+    assert all(part.end_s - part.start_s <= longest_s + 1e-9 for part in parts)
+    assert all(one.end_s <= other.start_s + 1e-9 for one, other in pairwise(parts))
+    for start, score in zip(bounds[:-1], scores, strict=True):
+        if score > rule.threshold:
+            assert any(part.start_s <= start < part.end_s for part in parts)
+    whole = [
+        (e.start_s, e.end_s)
+        for e in find_events(scores, shares, NAMES, Timeline(np.arange(segments + 1), bounds), rule)
+    ]
+    assert all(any(start <= part.start_s and part.end_s <= end for start, end in whole) for part in parts)
+    cut = {update.event for update in updates if update.cut}
+    for number, part in enumerate(parts, start=1):
+        if any(part.end_s == other.start_s for other in parts):
+            assert number in cut
+
+
 def test_one_event_by_hand() -> None:
     """Above 0.5 from 2 to 4 s and from 5 to 6 s, below everything between: one event, ended 2 s later."""
     curve = np.array([0.1, 0.1, 0.8, 0.7, 0.1, 0.9, 0.1, 0.1, 0.1])

@@ -82,6 +82,7 @@ class StreamingDetector:
         rule: window and delay; the window must be finite.
         encoder: for frames; without one only segments can be pushed.
         rate_hz: the source's nominal frames a second (see `ClipCutter`).
+        longest_s: what would last longer is told as several events (tracking.py).
         clock: seconds on any scale that rises, for `StreamOutput.arrived` and `at` alone.
 
     Raises:
@@ -98,6 +99,7 @@ class StreamingDetector:
         encoder: EncoderChoice | None = None,
         rate_hz: float = 25.0,
         clock: Callable[[], float] = time.monotonic,
+        longest_s: float = math.inf,
     ) -> None:
         if not math.isfinite(rule.window_s):
             raise InputError("a stream needs a window in seconds: give its length")
@@ -111,7 +113,7 @@ class StreamingDetector:
         self.checkpoint, self.rule, self.encoder, self.rate_hz = checkpoint, rule, encoder, rate_hz
         self.counts = StreamCounts()
         self._clock = clock
-        self._tracker = EventTracker(self.categories, EventRule.of(checkpoint.calibration))
+        self._tracker = EventTracker(self.categories, EventRule.of(checkpoint.calibration), longest_s)
         self._begin()
 
     @property

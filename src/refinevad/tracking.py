@@ -1,5 +1,6 @@
 """scores -> events as they come: those of events.py, each announced, kept up to date and ended under one number."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -20,12 +21,14 @@ class EventUpdate:
     Attributes:
         kind: `new`: it has begun and lasted long enough; `update`: it goes on; `end`: `after` is what it was.
         event: its number in the stream, the same for its whole life; 1, 2, 3 and on.
+        cut: it ended because it had lasted as long as one may; what goes on is the next event.
     """
 
     kind: UpdateKind
     event: int
     before: Event | None
     after: Event
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,13 @@ class EventTracker:
 
     An event is announced once it has lasted `min_s`, and ended when nothing can be merged with it any more, or at
     `flush`. An announced event is never taken back: it can only grow.
+
+    `longest_s`: what would last longer is told as several events, each beginning where the one before it ends, so that
+    nothing that goes on for ever hides what comes after it.
     """
 
-    def __init__(self, categories: Sequence[str], rule: EventRule) -> None:
-        self.categories, self.rule = tuple(categories), rule
+    def __init__(self, categories: Sequence[str], rule: EventRule, longest_s: float = math.inf) -> None:
+        self.categories, self.rule, self._longest_s = tuple(categories), rule, longest_s
         self._low = min(rule.low_threshold, rule.threshold)
         self._event: _Run | None = None  # runs above the upper threshold, merged
         self._between: _Run | None = None  # what came after them and may yet be part of the event
@@ -84,13 +90,20 @@ class EventTracker:
 
     def _above(self, one: _Run) -> list[EventUpdate]:
         if self._running and self._event is not None:
+            if self._too_long(self._event, one):
+                ended = self._end(cut=True)
+                self._event, self._running = one, True
+                return ended
             self._event = self._event.joined(one)
             return []
-        ended: list[EventUpdate] = []
+        ended = []
         if self._rising is None and self._event is not None and self._too_late(one.start_s):
             ended = self._end()
-        self._rising = one if self._rising is None else self._rising.joined(one)
+        apart = self._rising is None or self._too_long(self._rising, one)
+        self._rising = one if self._rising is None or apart else self._rising.joined(one)
         if one.peak > self.rule.threshold:
+            if self._event is not None and self._too_long(self._event, self._rising):
+                ended = [*ended, *self._end(cut=True)]
             if self._event is None:
                 self._event = self._rising
             else:
@@ -115,12 +128,16 @@ class EventTracker:
         """Whether a run that starts then lies too far behind the event to be merged."""
         return self._event is not None and start_s - self._event.end_s >= self.rule.merge_gap_s
 
-    def _end(self) -> list[EventUpdate]:
+    def _too_long(self, run: _Run, later: _Run) -> bool:
+        """Whether both together would last longer than an event may."""
+        return later.end_s - run.start_s > self._longest_s + 1e-9
+
+    def _end(self, cut: bool = False) -> list[EventUpdate]:
         told = self._told
         changes = self._tell()
         updates = changes if told is None else []  # the last change of a known event is told by its end
         if self._told is not None:
-            updates = [*updates, EventUpdate("end", self._number, told or self._told, self._told)]
+            updates = [*updates, EventUpdate("end", self._number, told or self._told, self._told, cut)]
         self._event = self._between = self._told = None
         self._running = False
         return updates

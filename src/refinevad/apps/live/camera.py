@@ -69,6 +69,7 @@ class Camera:
         self.state: CameraState = "starting"
         self.reason, self.since = "", clock.now()
         self.finished = False  # it has ended and all is told
+        self.noticed = False  # its notice was told
         self.size = (0, 0)
         self.frames_in = self.frames_scored = self.frames_dropped = 0
         self.damaged = self.reconnects = self.restarts = 0
@@ -183,6 +184,8 @@ class Camera:
             open_event=track.open_event,
             score=track.score,
             score_time=track.score_time,
+            on_s=track.on_s,
+            notice=track.notice,
             scored_by=track.model.fingerprint,
             threshold=track.model.checkpoint.calibration.threshold,
             latency=Latency(*encoded, *scored),

@@ -38,9 +38,18 @@ from refinevad.errors import InputError
 
 DEFAULT_STORAGE = "sqlite:///refinevad-live.db"
 NAME = re.compile(r"\w(?:[\w .-]{0,62}\w)?")  # also a folder's name and a topic's level
-_AT_LEAST = {"port": 1, "burst": 1, "outbox_envelopes": 1, "media_gb": 0.001, "timeout_s": 0.1, "rate_per_minute": 0.1}
+_AT_LEAST = {
+    "port": 1,
+    "burst": 1,
+    "outbox_envelopes": 1,
+    "media_gb": 0.001,
+    "timeout_s": 0.1,
+    "rate_per_minute": 0.1,
+    "longest_event_s": 5.0,
+}
 _MAY_BE_EMPTY = ("discovery_prefix",)  # empty: none
-_AT_MOST = {"threshold": 1.0, "port": 65535, "pre_roll_s": 60.0, "post_roll_s": 60.0}
+LONGEST_EVENT_S = 120.0  # what goes on is told again so often, as another event with a clip of its own
+_AT_MOST = {"longest_event_s": 3600.0, "threshold": 1.0, "port": 65535, "pre_roll_s": 60.0, "post_roll_s": 60.0}
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,7 @@ class CameraConfig:
     pre_roll_s: float = 5.0
     post_roll_s: float = 5.0
     reserve_mb: float = RESERVE_MB
+    longest_event_s: float = LONGEST_EVENT_S
 
 
 @dataclass(frozen=True)
@@ -99,6 +109,7 @@ class _Top:
     reserve_mb: float = RESERVE_MB
     pre_roll_s: float = 5.0
     post_roll_s: float = 5.0
+    longest_event_s: float = LONGEST_EVENT_S
 
 
 @dataclass(frozen=True)
@@ -110,6 +121,7 @@ class _CameraTable:
     sinks: tuple[str, ...] | None = None
     pre_roll_s: float | None = None
     post_roll_s: float | None = None
+    longest_event_s: float | None = None
     username: str | None = None
     password: Secret | None = None
     ca_file: Path | None = None
@@ -192,6 +204,7 @@ def _camera(values: Mapping[str, Any], where: str, base: Path, top: _Top) -> Cam
         top.pre_roll_s if table.pre_roll_s is None else table.pre_roll_s,
         top.post_roll_s if table.post_roll_s is None else table.post_roll_s,
         top.reserve_mb,
+        top.longest_event_s if table.longest_event_s is None else table.longest_event_s,
     )
 
 

@@ -32,6 +32,7 @@ from refinevad.apps.live.worker import WorkerJob
 from refinevad.errors import InputError
 
 _RING_SLACK_S = 15.0  # of packets, beyond pre-roll and delay: an event is announced after it has begun
+_KEYFRAME_S = 20.0  # a clip begins at the keyframe ahead; cameras that send few of them send one every ten seconds
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ class Engine:
             post_roll_s=camera.post_roll_s,
             preview_hz=self.options.preview_hz,
             reserve_mb=camera.reserve_mb,
+            longest_event_s=camera.longest_event_s,
         )
         queue_segments, fast = self.options.queue_segments, self.options.fast
         self._roster.add(Camera(camera, base, track, self.clock, queue_segments=queue_segments, fast=fast))
@@ -228,6 +230,8 @@ class Engine:
             status = camera.status(pid)
         if status.reason:
             self._tell(f"{status.name}: {status.reason}")
+        if status.notice:
+            self._tell(f"{status.name}: {status.notice}")
         for listener in self._listeners:
             listener.on_state(status)
 
@@ -244,4 +248,5 @@ class Engine:
             preview_long_side=options.preview_long_side,
             ring_s=ring_s,
             reserve_mb=camera.reserve_mb,
+            most_clip_s=camera.longest_event_s + camera.pre_roll_s + camera.post_roll_s + _KEYFRAME_S,
         )

@@ -57,6 +57,9 @@ class EventLog:
         statement = self._database.insert(tables.events).values(id=event.id, **values, **files)
         old, new = tables.events.c, statement.excluded
         kept = {name: func.coalesce(new[name], old[name]) for name in files}
+        # a true end after a restart's has its own reason, or none; else what is known stays
+        restarted = old.state == "closed-by-restart"
+        kept["reason"] = case((restarted, new.reason), else_=func.coalesce(new.reason, old.reason))
         statement = statement.on_conflict_do_update(
             index_elements=["id"], set_={**values, **kept}, where=_rank(new["state"]) >= _rank(old.state)
         )

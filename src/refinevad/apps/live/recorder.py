@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RING_BYTES = 64 << 20  # a minute at 8 Mbit/s
 LOOK_S = 1.0  # of the stream, between two looks at the disk
-MOST_CLIP_S = 300.0  # an event may last for hours; its clip shows how it began
+MOST_CLIP_S = 300.0  # where nothing else is said
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,9 @@ class _Clip:
 class ClipRecorder:
     """Writes clips of one stream. Every packet goes to `push`; `done` collects (event, reason it came to nothing)."""
 
-    def __init__(self, ring_s: float, reserve_mb: float = 0.0) -> None:
-        """`reserve_mb`: where less is free no clip begins, and those that are being written end."""
+    def __init__(self, ring_s: float, reserve_mb: float = 0.0, most_s: float | None = None) -> None:
+        """`reserve_mb`: with less free no clip begins, and those that are being written end; `most_s`: of a clip."""
+        self._most_s = MOST_CLIP_S if most_s is None else most_s
         self._reserve_mb, self._look_s = reserve_mb, -float("inf")
         self.ring = PacketRing(ring_s)
         self.done: list[tuple[str, str]] = []
@@ -149,7 +150,7 @@ class ClipRecorder:
         self.ring.push(packet)
         self._mind_the_disk(packet.time_s)
         for event, clip in list(self._open.items()):
-            if packet.decoded_s > clip.end_s or packet.time_s - clip.first.time_s > MOST_CLIP_S:
+            if packet.decoded_s > clip.end_s or packet.time_s - clip.first.time_s > self._most_s:
                 self._close(event)
             else:
                 self._mux(event, packet)

@@ -112,6 +112,7 @@ class Scoring:
             self._fleet.wake()
         for camera in cameras:
             camera.track.tick()
+            self._notice(camera)
             self._settle(camera)
 
     def _score(self, camera: Camera, item: Segment, vector: Float[np.ndarray, "channel"]) -> None:
@@ -138,6 +139,12 @@ class Scoring:
                 track.gap()
                 track.give_up_clips()
         if camera.follow(item):
+            self._tell_state(camera)
+
+    def _notice(self, camera: Camera) -> None:
+        """Tell once of what an operator should look at, and once that it is over."""
+        if bool(camera.track.notice) != camera.noticed:
+            camera.noticed = not camera.noticed
             self._tell_state(camera)
 
     def _settle(self, camera: Camera) -> None:

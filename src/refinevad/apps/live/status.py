@@ -43,6 +43,7 @@ class CameraStatus:
         segments_scored: scores that became final; queued: segments that wait for the encoder.
         reconnects: times the source was opened again; restarts: times its process was started again.
         events: begun; open_event: the id of the one that is going on.
+        on_s: how long it has been above its threshold without a break; notice: what an operator should look at.
         score: newest final score, None before there is one; score_time: its Unix second.
     """
 
@@ -71,6 +72,8 @@ class CameraStatus:
     score_time: float | None = None
     threshold: float = 0.0
     scored_by: str = ""
+    on_s: float = 0.0
+    notice: str = ""
     latency: Latency = field(default_factory=lambda: Latency(*[float("nan")] * 4))
 
 

@@ -1,10 +1,13 @@
 """One camera's scores and events: segments in, envelopes and score rows out. Belongs to the scoring thread.
 
 Of an event `new` is told at once, `update` when its category changes or after `UPDATE_EVERY_S`, and `end` when its
-clip is finished, at most `CLIP_PATIENCE_S` later. Each tells what was told before. Its times are wall times by the
+clip is finished, at most `CLIP_PATIENCE_S` later. What lasts longer than an event may is told as several, each with a
+clip of its own: an `end` with the reason `longest`, and a `new` that says what it continues. Each tells what was told
+before. Its times are wall times by the
 anchor and origin it began with, whatever becomes of either.
 """
 
+import math
 import uuid
 from collections import deque
 from dataclasses import dataclass
@@ -19,7 +22,7 @@ from refinevad.apps.live.disk import too_full
 from refinevad.apps.live.live_model import LiveModel
 from refinevad.apps.live.messages import Command, Finish, Picture, Record, Segment
 from refinevad.apps.live.records import ScoreRow
-from refinevad.apps.live.sinks.base import Envelope, EventFacts, Kind, event_facts, make_envelope
+from refinevad.apps.live.sinks.base import CONTINUES, LONGEST, Envelope, EventFacts, Kind, event_facts, make_envelope
 from refinevad.apps.live.store import CLIPS, SNAPSHOTS
 from refinevad.errors import InputError
 from refinevad.events import Event
@@ -29,6 +32,8 @@ from refinevad.tracking import EventUpdate
 
 UPDATE_EVERY_S = 5.0
 CLIP_PATIENCE_S = 20.0
+LONG_S = 600.0  # above the threshold for so long: an operator is told
+_TOUCH_S = 1e-3
 _PICTURES_S = 30.0  # pictures held beyond the rule's delay, to find that of the peak
 _RECENT = 512  # segments that latencies are taken over
 
@@ -57,6 +62,7 @@ class _Open:
     model: str  # the run that found it, whatever run comes after it
     snapshot: str | None = None
     clip: str | None = None
+    reason: str | None = None  # why it ended, where not by its score
     last: Event | None = None  # how it ended, once it has, while its clip is being finished
     patience_until: float = 0.0
 
@@ -76,9 +82,14 @@ class CameraTrack:
         post_roll_s: float,
         preview_hz: float,
         reserve_mb: float = 0.0,
+        longest_event_s: float = math.inf,
     ) -> None:
         self.camera, self._told, self._clock, self._media = camera, told, clock, media
         self._pre_roll_s, self._post_roll_s, self._reserve_mb = pre_roll_s, post_roll_s, reserve_mb
+        self._longest_event_s = longest_event_s
+        self._cut: tuple[str, float] | None = None  # an event that was cut off, and where in stream seconds
+        self._on_since: float | None = None  # stream second at which what is going on began, the cut ones included
+        self._on_until = 0.0
         self._anchor = Anchor(clock)
         self._origin = clock.monotonic()
         self._arrived = 0.0
@@ -99,12 +110,29 @@ class CameraTrack:
             self.gap()
         self.model = model
         self._detectors += 1
-        self._detector = StreamingDetector(model.checkpoint, model.rule, clock=lambda: self._arrived)
+        self._detector = StreamingDetector(
+            model.checkpoint, model.rule, clock=lambda: self._arrived, longest_s=self._longest_event_s
+        )
 
     @property
     def open_event(self) -> str | None:
         """Id of the event that is going on."""
         return next((event.id for event in self._events.values() if event.last is None), None)
+
+    @property
+    def on_s(self) -> float:
+        """For how many seconds it has been above its threshold, over events that follow each other; 0: it is not."""
+        return 0.0 if self._on_since is None else self._on_until - self._on_since
+
+    @property
+    def notice(self) -> str:
+        """What an operator should look at, in one sentence; empty where there is nothing."""
+        if self.on_s < LONG_S:
+            return ""
+        return (
+            f"above its threshold for {self.on_s / 60:.0f} minutes: see whether something is stuck before the camera, "
+            "or raise its threshold"
+        )
 
     @property
     def waiting(self) -> bool:
@@ -198,6 +226,7 @@ class CameraTrack:
             self._change(update)
 
     def _change(self, update: EventUpdate) -> None:
+        self._on_until = update.after.end_s
         if update.kind == "new":
             self._open(update.event, update.after)
             return
@@ -209,7 +238,10 @@ class CameraTrack:
             if update.after.category != event.category or now - event.told_at >= UPDATE_EVERY_S:
                 self._tell(event, "update", update.after)
             return
-        event.last = update.after
+        event.last, event.reason = update.after, LONGEST if update.cut else None
+        self._cut = (event.id, update.after.end_s) if update.cut else None
+        if not update.cut:
+            self._on_since = None
         if event.clip is not None:
             event.patience_until = self._clock.monotonic() + self._post_roll_s + CLIP_PATIENCE_S
             self._told.command(Finish(event.id, update.after.end_s + self._post_roll_s, False))
@@ -226,6 +258,11 @@ class CameraTrack:
             event.category,
             self.model.run,
         )
+        follows = self._cut is not None and abs(event.start_s - self._cut[1]) < _TOUCH_S
+        continued = self._cut[0] if self._cut is not None and follows else None
+        self._cut = None
+        if continued is None or self._on_since is None:
+            self._on_since = event.start_s
         self.events += 1
         self._events[self._detectors, number] = opened
         self._snapshot(opened, event)
@@ -233,9 +270,9 @@ class CameraTrack:
             opened.clip = f"{CLIPS}/{opened.id}.mp4"
             path = str((self._media / opened.clip).absolute())
             self._told.command(Record(opened.id, path, event.start_s - self._pre_roll_s))
-        self._tell(opened, "new", event)
+        self._tell(opened, "new", event, None if continued is None else f"{CONTINUES} {continued}")
 
-    def _tell(self, event: _Open, kind: Kind, after: Event) -> None:
+    def _tell(self, event: _Open, kind: Kind, after: Event, reason: str | None = None) -> None:
         facts = event_facts(after, event.origin)
         self._told.event(
             make_envelope(
@@ -248,6 +285,7 @@ class CameraTrack:
                 time=self._clock.now(),
                 snapshot=event.snapshot,
                 clip=event.clip if kind == "end" else None,
+                reason=event.reason if kind == "end" else reason,
             )
         )
         event.told, event.told_at, event.category = facts, self._clock.monotonic(), after.category

@@ -36,7 +36,7 @@ from refinevad.apps.live.messages import (
     encode,
 )
 from refinevad.apps.live.preview import PreviewMaker
-from refinevad.apps.live.recorder import ClipRecorder, KeptPacket
+from refinevad.apps.live.recorder import MOST_CLIP_S, ClipRecorder, KeptPacket
 from refinevad.apps.live.reel import Reel
 from refinevad.apps.live.source import Source, SourceLostError
 from refinevad.errors import InputError
@@ -57,7 +57,7 @@ STEADY_S = 10.0  # a source that held so long is tried again at once when it bre
 class WorkerJob:
     """What one process does; `ring_s` seconds of packets are kept for clips, 0: none are made.
 
-    `reserve_mb`: no clip is written where less is free.
+    `reserve_mb`: no clip is written where less is free; `most_clip_s`: no clip is longer.
     """
 
     address: Address
@@ -69,6 +69,7 @@ class WorkerJob:
     preview_long_side: int
     ring_s: float
     reserve_mb: float = RESERVE_MB
+    most_clip_s: float = MOST_CLIP_S
 
 
 def work(job: WorkerJob, connection: Connection) -> None:
@@ -94,7 +95,7 @@ class Worker:
     def __init__(self, job: WorkerJob, connection: Connection) -> None:
         self.job, self._connection = job, connection
         self._sending, self._recording, self._stop = threading.Lock(), threading.Lock(), threading.Event()
-        self._recorder = ClipRecorder(job.ring_s, job.reserve_mb)
+        self._recorder = ClipRecorder(job.ring_s, job.reserve_mb, job.most_clip_s)
         self._preview = PreviewMaker(job.preview_long_side)
         self._counts, self._pulse_due = _Counts(), 0.0
         self._size = (0, 0)

@@ -95,5 +95,5 @@ class Feed:
         self.publish({"type": "event", **envelope})
 
     def on_state(self, status: CameraStatus) -> None:
-        document = {"state": status.state, "trouble": status.reason or None}
+        document = {"state": status.state, "trouble": status.reason or status.notice or None}
         self.publish({"type": "state", "camera": status.name, **document})

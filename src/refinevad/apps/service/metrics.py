@@ -41,7 +41,11 @@ class _Cameras:
         queued = GaugeMetricFamily("refinevad_segments_queued", "Segments that wait.", labels=["camera"])
         score = GaugeMetricFamily("refinevad_score", "Newest score, 0 to 1.", labels=["camera"])
         threshold = GaugeMetricFamily("refinevad_threshold", "Threshold in force.", labels=["camera"])
+        on = GaugeMetricFamily(
+            "refinevad_above_threshold_seconds", "For how long without a break; 0: it is not.", labels=["camera"]
+        )
         for camera in cameras:
+            on.add_metric([camera.name], camera.on_s)
             up.add_metric([camera.name], float(camera.state == "live"))
             fps.add_metric([camera.name], camera.fps_in)
             scored.add_metric([camera.name], camera.fps_scored)
@@ -49,7 +53,7 @@ class _Cameras:
             threshold.add_metric([camera.name], camera.threshold)
             if camera.score is not None:
                 score.add_metric([camera.name], camera.score)
-        yield from (up, fps, scored, queued, score, threshold)
+        yield from (up, fps, scored, queued, score, threshold, on)
         for name, text in _COUNTERS.items():
             counter = CounterMetricFamily(f"refinevad_{name}", text, labels=["camera"])
             for camera in cameras:

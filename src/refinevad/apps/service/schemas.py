@@ -22,7 +22,7 @@ class Document(BaseModel):
 
 
 class CameraOut(Document):
-    """A camera as it is now; counts since it was added. `trouble`: why it delivers nothing, in one sentence."""
+    """A camera as it is now; counts since it was added. `trouble`: why it delivers nothing, or what to look at."""
 
     name: str
     source: str
@@ -51,7 +51,7 @@ class CameraOut(Document):
             **{name: getattr(status, name) for name in (*taken, "threshold", "score", "events", "open_event")},
             model=Path(status.model).name,
             state="paused" if watched.paused else status.state,
-            trouble=status.reason or None,
+            trouble=status.reason or status.notice or None,
             score_time=None if status.score_time is None else iso(status.score_time),
             fps_in=round(status.fps_in, 2),
             fps_scored=round(status.fps_scored, 2),

@@ -12,6 +12,8 @@ from refinevad.errors import RefineVADError
 
 SCHEMA_VERSION = 1
 Kind = Literal["new", "update", "end"]
+LONGEST = "longest"  # the `reason` of an end where it lasted as long as an event may: it goes on as the next one
+CONTINUES = "continues"  # how the `reason` of that next one's `new` begins; the event's id follows
 RESTART = "restart"  # the `reason` of an end that is told after the process was stopped in mid-event
 
 
@@ -49,7 +51,7 @@ class Envelope(TypedDict):
 
     `id` is the envelope's own, the same at each attempt. `before` is null for `new`. `time` is when the change was
     noticed. `clip` and `snapshot` are paths relative to the media folder, null until they are there. `reason` is set
-    where something else than the score ended the event, such as a restart.
+    where something else than the score began or ended the event: a restart, or the longest an event may last.
     """
 
     schema_version: int

@@ -109,7 +109,11 @@ export function drawEvent(stage, event, act) {
             { class: "note" },
             event.state === "closed-by-restart"
               ? `Closed at a restart of the service (${event.reason}); it may have gone on.`
-              : `Ended: ${event.reason}.`,
+              : event.reason === "longest"
+                ? "It went on: the next event of this camera continues it."
+                : event.reason.startsWith("continues ")
+                  ? "It continues the event before it, which had lasted as long as one may."
+                  : `Ended: ${event.reason}.`,
           )
         : null,
       el(

@@ -107,7 +107,7 @@ export class Tile {
       this.alarm.hidden = false;
     }
     this.showScore();
-    this.trouble.textContent = state === "live" || state === "paused" ? "" : trouble || "";
+    this.trouble.textContent = state === "paused" ? "" : trouble || "";
     this.facts.textContent = [
       state === "live" ? `${fps_in.toFixed(fps_in < 10 ? 1 : 0)} fps` : null,
       `threshold ${score(threshold)}`,
