@@ -56,7 +56,7 @@ class EventLog:
         files = {"clip": event.clip, "snapshot": event.snapshot}
         statement = self._database.insert(tables.events).values(id=event.id, **values, **files)
         old, new = tables.events.c, statement.excluded
-        kept = {name: func.coalesce(new[name], old[name]) for name in files}
+        kept: dict[str, ColumnElement[Any]] = {name: func.coalesce(new[name], old[name]) for name in files}
         # a true end after a restart's has its own reason, or none; else what is known stays
         restarted = old.state == "closed-by-restart"
         kept["reason"] = case((restarted, new.reason), else_=func.coalesce(new.reason, old.reason))

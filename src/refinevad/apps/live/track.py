@@ -3,8 +3,7 @@
 Of an event `new` is told at once, `update` when its category changes or after `UPDATE_EVERY_S`, and `end` when its
 clip is finished, at most `CLIP_PATIENCE_S` later. What lasts longer than an event may is told as several, each with a
 clip of its own: an `end` with the reason `longest`, and a `new` that says what it continues. Each tells what was told
-before. Its times are wall times by the
-anchor and origin it began with, whatever becomes of either.
+before. Its times are wall times by the anchor and origin it began with, whatever becomes of either.
 """
 
 import math
