@@ -15,8 +15,10 @@ from refinevad.events import EventRule, find_events
 from refinevad.extraction import extract
 from refinevad.model import RefineVAD, RefineVADConfig
 from refinevad.scores import score
+from refinevad.streaming import StreamingDetector
 from refinevad.timeline import SegmentRule
 from refinevad.video import ClipReader
+from refinevad.windows import WindowRule
 from videos import write_video
 
 torch.set_num_threads(1)
@@ -85,6 +87,19 @@ def test_an_encoder_that_gives_nan_is_named(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mp4", frames=5)
     with pytest.raises(InputError, match=r"encoder 'lite' gave NaN or infinite values for .*v\.mp4"):
         extract(path, choice(BrokenEncoder()), RULE)
+
+
+def test_scores_that_are_no_numbers_are_said(run: Path, tmp_path: Path) -> None:
+    """NaN is above no threshold: such a run would find nothing, and nobody would know."""
+    checkpoint = Checkpoint.load(run)
+    features = extract(write_video(tmp_path / "v.mp4", frames=50), choice(), RULE)
+    with torch.no_grad():
+        checkpoint.model.input_mean.fill_(float("nan"))
+    with pytest.raises(InputError, match=r"gives no number for some segments of v\.mp4"):
+        Detector(checkpoint, "run", choice()).detect_features(features, "v.mp4")
+    stream = StreamingDetector(checkpoint, WindowRule(0.64, 0.0))
+    with pytest.raises(InputError, match="gives no number after 0"):
+        stream.push_segment(features.values[0], 0.0, 0.64)
 
 
 @pytest.mark.parametrize("absent", ["model.safetensors", "config.json", "calibration.json"])

@@ -4,16 +4,20 @@ import errno
 import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import av
 import pytest
 
 from fakes import replaced
 from live_cases import START, ListSink, envelope, open_store
+from refinevad.apps.live import database as database_module
 from refinevad.apps.live import delivery as delivery_module
 from refinevad.apps.live import disk as disk_module
 from refinevad.apps.live.cameras import CameraRegistry
@@ -22,6 +26,7 @@ from refinevad.apps.live.database import StorageError
 from refinevad.apps.live.delivery import Delivery
 from refinevad.apps.live.disk import free_mb, too_full
 from refinevad.apps.live.engine import Engine, EngineOptions
+from refinevad.apps.live.recorder import ClipRecorder, KeptPacket
 from refinevad.apps.live.records import ScoreRow
 from refinevad.apps.live.score_log import ScoreBuffer
 from refinevad.apps.live.secret import Secret
@@ -30,6 +35,7 @@ from refinevad.apps.live.sinks.database import DatabaseSink
 from refinevad.apps.live.sinks.folder import FolderSink
 from refinevad.apps.live.sinks.options import DatabaseOptions, FolderOptions
 from refinevad.apps.live.sinks.stdout import StdoutSink
+from refinevad.apps.live.status import ScoreBatch
 from refinevad.apps.live.store import Store
 from servers import wait_until
 from small_disk import fill
@@ -169,6 +175,51 @@ def test_lines_to_a_device_that_is_full_are_tried_again() -> None:
     assert done.stderr == "stdout cannot be written: No space left on device\n" * 3
 
 
+def test_clips_on_a_full_disk_are_whole_or_absent(disk: Path, tmp_path: Path) -> None:
+    """With no reserve kept: a clip that comes to nothing says why, leaves nothing behind, and the next one is whole."""
+    film = write_film(tmp_path / "film.mp4", 20, 1, size=(640, 480))
+    for room, reserve_mb in ((0, 0.0), (3000, 0.0), (0, 10.0)):
+        recorder = ClipRecorder(60.0, reserve_mb)
+        ballast = fill(disk)
+        os.truncate(ballast, ballast.stat().st_size - room)
+        record(film, recorder, {50: partial(recorder.begin, "e1", disk / "clips" / "e1.mp4", 0.0)})
+        ((event, reason),) = recorder.done
+        assert event == "e1"
+        assert "No space" in reason or "MB are free" in reason
+        assert [path for path in disk.rglob("*") if path.is_file() and path != ballast] == []
+        ballast.unlink()
+    recorder = ClipRecorder(60.0, 10.0)
+
+    def nearly_fill() -> None:
+        os.truncate(disk / "ballast", fill(disk).stat().st_size - 5_000_000)
+
+    record(film, recorder, {50: partial(recorder.begin, "e2", disk / "clips" / "e2.mp4", 0.0), 250: nearly_fill})
+    assert recorder.done == [("e2", "")]  # it ended there, with what it had
+    with av.open(str(disk / "clips" / "e2.mp4")) as clip:
+        assert 225 <= sum(1 for _ in clip.decode(video=0)) <= 275  # the disk is looked at once a second
+    recorder = ClipRecorder(60.0, 10.0)
+    (disk / "ballast").unlink()
+    record(film, recorder, {50: lambda: recorder.begin("e3", disk / "clips" / "e3.mp4", 0.0)})
+    assert recorder.done == [("e3", "")]
+    with av.open(str(disk / "clips" / "e3.mp4")) as clip:
+        assert sum(1 for _ in clip.decode(video=0)) == 500
+
+
+def record(film: Path, recorder: ClipRecorder, steps: dict[int, Callable[[], object]]) -> None:
+    """Push a film's packets; before the n-th one do what `steps[n]` says."""
+    with av.open(str(film)) as container:
+        stream = container.streams.video[0]
+        recorder.begin_stream(stream)
+        for number, packet in enumerate(container.demux(stream)):
+            if number in steps:
+                steps[number]()
+            if packet.size and packet.pts is not None and packet.time_base is not None:
+                kept = KeptPacket.of(packet, float(packet.pts * packet.time_base))
+                assert kept is not None
+                recorder.push(kept)
+        recorder.end_all()
+
+
 def test_scores_wait_while_storage_is_full_and_say_so(disk: Path) -> None:
     store = open_store(disk)
     buffer = ScoreBuffer(store.scores, "door", "runs/a", ("fall",))
@@ -205,6 +256,29 @@ def test_a_camera_that_storage_could_not_note_is_noted_later(tmp_path: Path, mon
     assert [found.event.id for found in store.events.find(camera="yard")] == ["e1"]
     wait_until(lambda: {camera.name: camera.source for camera in store.cameras.all()}.get("yard") != "", "its source")
     assert delivery.troubles() == []
+    delivery.stop()
+    store.close()
+
+
+def test_storage_that_somebody_locks_for_long_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "_LOCK_WAIT_MS", 100)
+    store = Store.open(Secret(f"sqlite:///{tmp_path / 'live.db'}"), tmp_path / "media")
+    config = LiveConfig((), media=tmp_path / "media", outbox=tmp_path / "outbox.db")
+    delivery = Delivery.open(config, store)
+    store.cameras.register("door", "rtsp://10.0.0.5/a", "runs/a")
+    other = sqlite3.connect(tmp_path / "live.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    delivery.on_event(envelope())
+    delivery.on_scores(ScoreBatch("door", "runs/a", ("fall",), (ScoreRow(START, 1.0, 0.5, (0.1,)),)))
+    wait_until(lambda: len(delivery.troubles()) == 2, "trouble with events and scores")
+    assert all("locked" in sentence for sentence in delivery.troubles())
+    assert str(tmp_path) not in " ".join(delivery.troubles())  # anyone may read them
+    delivery.on_event(envelope("end"))
+    other.execute("ROLLBACK")
+    other.close()
+    wait_until(lambda: not delivery.waiting() and not delivery.troubles(), "storage")
+    assert [found.event.state for found in store.events.find()] == ["ended"]
+    assert len(store.scores.between("door", 0.0, 1e12).time) == 1
     delivery.stop()
     store.close()
 

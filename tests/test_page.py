@@ -197,6 +197,21 @@ def test_the_wall_shows_pictures_scores_and_the_event(visit: Visit) -> None:
     assert [complaint for complaint in visit.complaints if "404" not in complaint] == []
 
 
+def test_why_events_cannot_be_kept_stands_above_every_view(visit: Visit) -> None:
+    reasons = ["the outbox cannot be written (disk is full); events go out from memory", "storage takes no events"]
+    body = {"status": "unready", "reasons": reasons}
+    visit.page.route("**/readyz", lambda route: route.fulfill(status=503, json=body))
+    page = visit.open("cameras")
+    said = page.locator("#link-state")
+    sync_api.expect(said).to_have_text(". ".join(reasons))
+    page.goto("/#/review")
+    sync_api.expect(said).to_be_visible()
+    visit.page.unroute("**/readyz")
+    page.reload()
+    sync_api.expect(page.get_by_role("heading", level=1)).to_be_visible()
+    sync_api.expect(said).to_be_hidden()
+
+
 def test_a_camera_is_added_and_a_bad_address_keeps_what_was_typed(visit: Visit) -> None:
     page = visit.open("cameras")
     page.get_by_role("button", name="Add a camera").click()

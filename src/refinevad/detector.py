@@ -11,6 +11,7 @@ from jaxtyping import Float
 import refinevad
 from refinevad.checkpoint import Checkpoint
 from refinevad.encoders.choice import EncoderChoice, open_encoder, require_at_hand
+from refinevad.errors import InputError
 from refinevad.events import Event, EventRule, find_events
 from refinevad.extraction import extract
 from refinevad.features import Features, Provenance, require_same_signature
@@ -85,9 +86,15 @@ class Detector:
         return self.detect_features(features, path.name)
 
     def detect_features(self, features: Features, name: str) -> Detection:
-        """Events of features already extracted. Raises InputError where they are of another encoder or rule."""
+        """Events of features already extracted.
+
+        Raises:
+            InputError: they are of another encoder or rule, or the model gives no score for them.
+        """
         require_same_signature(self.checkpoint.signature, features.provenance, name)
         scored = score(self.checkpoint.model, features.values, features.timeline.time_bounds, self.window)
+        if not np.isfinite(scored.segments).all():  # which is above no threshold: nothing would be found
+            raise InputError(f"the model gives no number for some segments of {name}; check the run's weights")
         calibration, categories = self.checkpoint.calibration, self.checkpoint.model.config.categories
         events = find_events(
             scored.segments, scored.categories, categories, features.timeline, EventRule.of(calibration)

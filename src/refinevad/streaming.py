@@ -213,6 +213,8 @@ class StreamingDetector:
         return self._output(self._scorer.push(features, start_s, end_s))
 
     def _output(self, segments: SegmentScores) -> StreamOutput:
+        if not np.isfinite(segments.scores).all():  # which is above no threshold: nothing would ever be told
+            raise InputError(f"the model gives no number after {segments.start_s[0]:.2f} s; check the run's weights")
         arrived = np.array([self._arrivals.popleft() for _ in range(len(segments))], dtype=np.float64)
         return StreamOutput(segments, tuple(self._tracker.push(segments)), arrived, self._clock())
 

@@ -175,7 +175,8 @@ class Delivery:
             buffers = dict(self._buffers)
         for camera, buffer in buffers.items():
             if buffer.trouble:
-                found.append(f"{len(buffer)} scores of camera {camera} wait: {_last_part(buffer.trouble)}")
+                lost = f", {buffer.dropped} are lost" if buffer.dropped else ""
+                found.append(f"{len(buffer)} scores of camera {camera} wait{lost}: {_last_part(buffer.trouble)}")
         return [sentence for sentence in found if sentence]
 
     def stop(self, drain_s: float = 5.0) -> None:
