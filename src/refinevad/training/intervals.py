@@ -12,6 +12,20 @@ from refinevad.training.resampling import Sampled, interval, paired
 SUFFIX = "_ci95"
 
 
+def figure_of(figures: Mapping[str, Any], name: str) -> Any:
+    """A figure by name; `map/0.1` is the one called 0.1 inside `map`. None where there is none."""
+    outer, _, inner = name.partition("/")
+    value = figures.get(outer)
+    return value.get(inner) if inner and isinstance(value, Mapping) else None if inner else value
+
+
+def bounds_of(figures: Mapping[str, Any], name: str) -> tuple[float, float] | None:
+    """The stored interval of a figure by name; None where there is none."""
+    outer, _, inner = name.partition("/")
+    bounds = figure_of(figures, f"{outer}{SUFFIX}/{inner}" if inner else outer + SUFFIX)
+    return None if bounds is None else (float(bounds[0]), float(bounds[1]))
+
+
 def intervals(sampled: Mapping[str, Sampled]) -> dict[str, Any]:
     """95 % intervals by name."""
     found: dict[str, Any] = {}
