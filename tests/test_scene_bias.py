@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from refinevad.timeline import SegmentRule, Timeline
+from refinevad.training.brightness import brightness_of
 from refinevad.training.predictions import AlignedVideo, VideoPrediction, align
 from refinevad.training.resampling import Bootstrap
 from refinevad.training.scene_bias import scene_bias, source_factors, table_factors
@@ -91,3 +93,18 @@ def test_factors_of_sources_and_of_the_table(tmp_path: Path) -> None:
         "brightness": {"a.mp4": 12.5, "c": 9.0},
         "night": {"a.mp4": 1.0, "b.mp4": 0.0, "c": 0.0},
     }  # three words are no two poles
+
+
+def test_brightness_is_the_luma_of_the_files_that_can_be_read(tmp_path: Path) -> None:
+    for name, grey in (("dark.mp4", 40), ("light.mp4", 200)):
+        with av.open(str(tmp_path / name), "w") as container:
+            stream = container.add_stream("libx264", rate=10)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            for _ in range(30):
+                frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), grey, np.uint8), format="rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    (tmp_path / "torn.mp4").write_bytes((tmp_path / "dark.mp4").read_bytes()[:200])
+    (tmp_path / "features.npy").write_bytes(b"")
+    found = brightness_of(tmp_path, ["dark.mp4", "light.mp4", "torn.mp4", "absent.mp4", "features.npy"])
+    assert found == {"dark.mp4": pytest.approx(40, abs=3), "light.mp4": pytest.approx(200, abs=3)}

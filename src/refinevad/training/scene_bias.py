@@ -4,9 +4,9 @@ A factor (resolution, bitrate, brightness ...) is a number a video. The videos a
 two of its values that leaves the halves most alike in size. AUC over each video's mean score on its *normal* frames,
 the high pole against the low one: 0.5 where the score says nothing of the factor, far from it where it reads it.
 
-Resolution and bitrate come from the source that features remember, or from the files. Any other, and those of
-features that others published, from columns of `videos.csv`: resolution, bitrate, brightness, night, colour, as numbers
-or as two words.
+Resolution and bitrate come from the source that features remember, brightness from the video files where they lie in
+the data set's folder. Any of them, night and colour may be columns of `videos.csv`, as numbers or as two words; a
+column goes before what was measured.
 """
 
 import math

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from refinevad.training.alerts import EVENT_IOU, Curve, ScoredEvent, alerts_per_hour_at_recall, extract_events
+from refinevad.training.brightness import brightness_of
 from refinevad.training.event_points import EVENT_IOUS, best_event_f1_at, event_counts, event_f1_at
 from refinevad.training.intervals import difference, intervals
 from refinevad.training.predictions import Expansion, Predictions, align
@@ -47,14 +48,16 @@ class Yardstick:
         sources: Mapping[str, Mapping[str, Any]] | None = None,
         resamples: int = RESAMPLES,
     ) -> "Yardstick":
-        """From the tables in the folder `data`, and what features (or files) say of each video's source.
+        """From the tables and videos in the folder `data`, and what features say of each video's source.
 
         Raises:
             InputError: a table that cannot be read, or a truth without videos.
         """
         names = [video.name for video in truth.videos]
         groups = Groups() if data is None else read_groups(data, names)
-        factors = source_factors(sources or {}) | ({} if data is None else table_factors(data, names))
+        factors = source_factors(sources or {})
+        if data is not None:
+            factors |= {"brightness": brightness_of(data, names)} | table_factors(data, names)
         return cls(truth, Bootstrap.of(truth, groups.of, resamples), groups, factors)
 
     def row(
