@@ -427,6 +427,7 @@ def test_evaluation_says_how_sure_it_is(tmp_path: Path) -> None:
         "+0.100 [+0.020, +0.200] yes",
         "+0.100 [-0.300, +0.400] no",
         "95 % intervals over 50 videos, 1,000 resamples",
+        "resolution, pixels",
         "76,800 (3 videos)",
         "129,600 to 307,200 (4 videos)",
         "False alerts an hour at 80 % event recall",

@@ -18,6 +18,7 @@ from refinevad.training.intervals import bounds_of, figure_of
 
 Figures = Mapping[str, Any]
 
+_UNITS = {"resolution": ", pixels", "bitrate": ", bit/s", "brightness": ", 0 to 255"}
 _LARGE = ("map_average", "alerts_per_hour_at_80_recall")  # not shares of 1
 
 
@@ -61,8 +62,8 @@ def _scene_bias(metrics: Figures, controls: Mapping[str, Figures]) -> str:
     rows = []
     for factor, bias in biases(metrics).items():
         others = [_number(biases(figures).get(factor, {}).get("auc"), 3) for figures in controls.values()]
-        poles = _pole(bias["low"]), _pole(bias["high"])
-        rows.append((factor, _number(bias["auc"], 3), _bounds(bias["ci95"], 3), *poles, *others))
+        words, poles = factor + _UNITS.get(factor, ""), (_pole(bias["low"]), _pole(bias["high"]))
+        rows.append((words, _number(bias["auc"], 3), _bounds(bias["ci95"], 3), *poles, *others))
     if not rows:
         return ""
     note = (
@@ -79,7 +80,7 @@ def _pole(pole: Mapping[str, float]) -> str:
 
 
 def _amount(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _number(value: Any, digits: int) -> str:
