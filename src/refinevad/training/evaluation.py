@@ -7,22 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from refinevad.checkpoint import Checkpoint
+from refinevad.contender import Contender
 from refinevad.errors import InputError
 from refinevad.events import Event, EventRule, find_events
 from refinevad.features import Features, require_same_signature
+from refinevad.model import RefineVAD
 from refinevad.scores import Scores, score
 from refinevad.timeline import Timeline
 from refinevad.training.alerts import Curve, alerts_per_hour_at_recall, detection_delays, event_score, join_close
 from refinevad.training.benchmarks import official_truth
-from refinevad.training.controls import chance, trivial
+from refinevad.training.compared import compare_on_truth
+from refinevad.training.controls import REFERENCE_VIDEOS, chance, trivial
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.predictions import VideoPrediction
 from refinevad.training.protocol import Protocol, evaluate_predictions, frame_figures, map_figures
 from refinevad.training.published import mean_over_crops
+from refinevad.training.ridge import RIDGE
 from refinevad.training.truth import Truth, VideoTruth, folder_truth, read_events_csv, read_truth_json
+from refinevad.windows import WindowRule
 
 EVENTS_FILE, TRUTH_FILE = "events.csv", "test_truth.json"
 NORMAL_COLUMN = "normal"
@@ -45,7 +49,8 @@ class Result:
 
     Attributes:
         metrics: the fixed names, event figures, and mAP by the other protocol as map_legacy or map_strict.
-        controls: the same for each control, by name.
+        controls: the same for each control, by name; of the run's ridge control `model_minus`, too: by figure the
+            model's less the control's with its 95 % interval over whole videos.
         by_category: frame AUC and event recall over each category's videos and the normal ones.
         videos: each video, in order.
     """
@@ -98,9 +103,12 @@ def _at_rate(truth: Timeline, features: Timeline) -> Timeline:
     return Timeline(truth.frame_bounds, truth.time_bounds * factor)
 
 
-def _scored(checkpoint: Checkpoint, video: Features) -> Scores:
-    bounds = video.timeline.time_bounds
-    return mean_over_crops(video, lambda values: score(checkpoint.model, values, bounds, checkpoint.window))
+def _scored(model: RefineVAD | Contender, video: Features, rule: WindowRule) -> Scores:
+    return mean_over_crops(video, lambda values: score(model, values, video.timeline.time_bounds, rule))
+
+
+def _prediction(scores: Scores) -> VideoPrediction:
+    return VideoPrediction(scores.segments, np.concatenate([1 - scores.segments[:, None], scores.categories], axis=1))
 
 
 def judge(checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Features], truth: Truth) -> list[Judged]:
@@ -109,7 +117,7 @@ def judge(checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Feat
     judged = []
     for item, video in zip(items, features, strict=True):
         require_same_signature(checkpoint.signature, video.provenance, item.path)
-        scored = _scored(checkpoint, video)
+        scored = _scored(checkpoint.model, video, checkpoint.window)
         events = find_events(
             scored.segments,
             scored.categories,
@@ -124,17 +132,11 @@ def judge(checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Feat
 def summarise(
     videos: Sequence[Judged],
     truth: Truth,
-    controls: Mapping[str, Sequence[Float[np.ndarray, "_segment"]]],
+    controls: Mapping[str, Sequence[VideoPrediction]],
     protocol: Protocol,
 ) -> Result:
-    """All figures of judged videos, and of each control's curves on the same videos."""
-    predictions = {
-        video.item.path: VideoPrediction(
-            video.scores.segments,
-            np.concatenate([1 - video.scores.segments[:, None], video.scores.categories], axis=1),
-        )
-        for video in videos
-    }
+    """All figures of judged videos, and of what each control says of the same videos."""
+    predictions = {video.item.path: _prediction(video.scores) for video in videos}
     curves = {v.item.path: Curve(v.scores.segments, v.timeline.time_bounds) for v in videos}
     metrics = evaluate_predictions(predictions, truth, protocol) | event_figures(curves, truth)
     other: Protocol = "legacy" if protocol == "strict" else "strict"
@@ -143,10 +145,12 @@ def summarise(
     found = {v.item.path: [(e.start_s, e.end_s, e.peak) for e in v.events] for v in videos}
     metrics |= _at_threshold(found, truth, sum(v.timeline.duration_s for v in videos) / 3600)
     beside = {}
-    for name, scores in controls.items():
-        plain = {v.item.path: VideoPrediction.of(s) for v, s in zip(videos, scores, strict=True)}
-        drawn = {v.item.path: Curve(s, v.timeline.time_bounds) for v, s in zip(videos, scores, strict=True)}
+    for name, said in controls.items():
+        plain = {v.item.path: prediction for v, prediction in zip(videos, said, strict=True)}
+        drawn = {v.item.path: Curve(p.scores, v.timeline.time_bounds) for v, p in zip(videos, said, strict=True)}
         beside[name] = evaluate_predictions(plain, truth, protocol) | event_figures(drawn, truth)
+        if name == RIDGE:
+            beside[name]["model_minus"] = compare_on_truth(truth, predictions, plain)
     return Result(dict(metrics), beside, _by_category(predictions, truth), list(videos))
 
 
@@ -218,7 +222,7 @@ def evaluate_folds(
     """Evaluate one run, or the runs of a cross-validation with their test videos pooled."""
     judged: list[Judged] = []
     truths: list[VideoTruth] = []
-    curves: dict[str, list[Float[np.ndarray, _segment]]] = {}
+    beside: dict[str, list[VideoPrediction]] = {}
     columns: tuple[str, ...] = ()
     for checkpoint, items in parts:
         tested = [item for item in items if item.split == "test"]
@@ -229,7 +233,11 @@ def evaluate_folds(
         judged += judge(checkpoint, tested, features, truth)
         truths += truth.videos
         columns = truth.columns
-        reference = index.load([item for item in items if item.split == "train"][:200])
-        for name, scores in {"chance": chance(features), **trivial(features, reference)}.items():
-            curves.setdefault(name, []).extend(scores)
-    return summarise(judged, Truth(columns, tuple(truths)), curves, protocol)
+        reference = index.load([item for item in items if item.split == "train"][:REFERENCE_VIDEOS])
+        for name, curves in {"chance": chance(features), **trivial(features, reference)}.items():
+            beside.setdefault(name, []).extend(map(VideoPrediction.of, curves))
+        if all(part.ridge is not None for part, _ in parts):
+            assert checkpoint.ridge is not None
+            said = [_prediction(_scored(checkpoint.ridge, video, checkpoint.window)) for video in features]
+            beside.setdefault(RIDGE, []).extend(said)
+    return summarise(judged, Truth(columns, tuple(truths)), beside, protocol)

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
+from refinevad.contender import Contender, ContenderConfig, ridge_model
 from refinevad.errors import InputError
 from refinevad.ridge import CLIP, Ridge
+from refinevad.training.bags import Bag
 from refinevad.training.plain_controls import logistic_regression
 
+RIDGE = "ridge control"  # its name beside a model
 LEAST_SCALE = 1e-4
+MOST_NUMBERS = 2**25  # of the training segments together: 256 MB as the solver holds them, and as much again
 _LOGIT_VARIANCE = 0.177  # C times channels: what the penalty expects of the variance of a standardised segment's logit
 
 
@@ -50,6 +54,25 @@ def fit_ridge(
     weight, bias = logistic_regression(x, anomalous.tolist(), c)
     share_weight, share_bias = _shares(x, inherited, c)
     return Ridge(mean, scale, weight, bias, share_weight, share_bias, c)
+
+
+def fit_linear(config: ContenderConfig, bags: Sequence[Bag]) -> Contender:
+    """The ridge control as a model, fitted to training bags; `config` is from `ridge_config`.
+
+    Of a set with more than `MOST_NUMBERS` each video gives the same share of its segments, evenly spaced.
+
+    Raises:
+        InputError: as `fit_ridge`, or a bag's values cannot be read.
+    """
+    counts = [bag.segments for bag in bags]
+    share = min(1.0, MOST_NUMBERS / max(1, sum(counts) * len(config.selected)))
+    limits = [max(1, math.floor(share * count)) for count in counts]
+    videos = [
+        bag.shortened(limit, "sample")[:, config.selected].astype(np.float32)
+        for bag, limit in zip(bags, limits, strict=True)
+    ]
+    penalty = config.options.get("inverse_penalty", 0.0) or None
+    return ridge_model(config, fit_ridge(videos, [bag.labels for bag in bags], penalty))
 
 
 def _shares(

@@ -18,7 +18,7 @@ example:
   refinevad evaluate runs/mine --data videos/ --json figures.json --report report.html
 
 DATA is the data set the run was trained on, its recipe, or another set with the same categories; its test videos are
-judged by events.csv. The trivial controls are evaluated beside the model.
+judged by events.csv. Chance, a trivial control and the run's ridge control are evaluated beside the model.
 """
 FIGURES = (
     ("auc", "frame AUC"),
@@ -75,7 +75,9 @@ def run(args: argparse.Namespace) -> int:
         write_evaluation_report(args.report, report_of(result, opened.recipe, args.run_folder))
     told = {"controls": result.controls, "by_category": result.by_category, "failed": opened.failed}
     if not give_json({**result.metrics, **told}, args.json):
-        print(figures_table(result))
+        print(figures_table(result, opened.head))
+        for line in control_lines(result):
+            print(line)
         notes(adjusted_words(result.metrics))
     return 1 if opened.failed else 0
 
@@ -100,6 +102,11 @@ class OpenedRun:
     parts: list[tuple["Checkpoint", list["Item"]]]
     failed: dict[str, str]
 
+    @property
+    def head(self) -> str:
+        """What the model is called in tables."""
+        return str(getattr(self.parts[0][0].model.config, "head", "RefineVAD"))
+
 
 def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) -> OpenedRun:
     """Open a run folder with the data set or recipe it is to be looked at with; missing features are extracted.
@@ -117,7 +124,7 @@ def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) 
 
     recipe = as_recipe(data) if features is None else as_recipe(data).with_features(features)
     folders = sorted(run_folder.glob("fold*")) if not (run_folder / "config.json").exists() else []
-    checkpoints = [Checkpoint.load(folder) for folder in folders or [run_folder]]
+    checkpoints = [Checkpoint.load(folder).with_ridge(folder) for folder in folders or [run_folder]]
     first = checkpoints[0]
     recipe = replace(
         recipe,
@@ -148,11 +155,29 @@ def _untested(recipe: "Recipe", failed: dict[str, str]) -> dict[str, str]:
     return {path: sentence for path, sentence in failed.items() if path in judged}
 
 
-def figures_table(result: "Result") -> str:
+def control_lines(result: "Result") -> list[str]:
+    """The model less its ridge control, figure by figure with its interval, and a sentence where it is not ahead."""
+    from refinevad.training.compared import control_sentence, interval_words
+    from refinevad.training.resampling import Difference
+    from refinevad.training.ridge import RIDGE
+
+    if RIDGE not in result.controls:
+        return []
+    minus, words = result.controls[RIDGE]["model_minus"], dict(FIGURES)
+    lines = [f"less the {RIDGE}, over whole videos:"]
+    lines += [
+        f"  {words[name]}: {interval_words(None if found is None else Difference(**found))}"
+        for name, found in minus.items()
+    ]
+    told = control_sentence(result.metrics, result.controls)
+    return lines if told is None else [*lines, told]
+
+
+def figures_table(result: "Result", head: str = "RefineVAD") -> str:
     """The headline figures with the controls beside them."""
     from refinevad.apps.terminal import table
 
-    rows = [("", "RefineVAD", *result.controls)]
+    rows = [("", head, *result.controls)]
     for key, words in FIGURES:
         rows.append((words, *(_cell(figures.get(key)) for figures in (result.metrics, *result.controls.values()))))
     counts = result.metrics
@@ -168,7 +193,9 @@ def report_of(result: "Result", recipe: "Recipe", run_folder: Path) -> Any:
     """What the HTML report shows of a result."""
     from refinevad.apps.report.evaluation_section import Evaluation, VideoCurve
     from refinevad.checkpoint import CALIBRATION, read_json
+    from refinevad.training.compared import control_sentence
 
+    told = control_sentence(result.metrics, result.controls)
     calibration = run_folder / CALIBRATION
     threshold = read_json(calibration)["threshold"] if calibration.exists() else None
     return Evaluation(
@@ -189,4 +216,5 @@ def report_of(result: "Result", recipe: "Recipe", run_folder: Path) -> Any:
             for video in result.videos
         ],
         provenance={"run": str(run_folder), "encoder": recipe.encoder, "seed": str(recipe.train.seed)},
+        notes=() if told is None else (f"{told[0].upper()}{told[1:]}.",),
     )

@@ -81,7 +81,8 @@ class Evaluation:
     Attributes:
         title: of the data set or recipe.
         metrics: by their fixed names; `map` is an object by IoU, in per cent.
-        controls: metrics of what the model is held against, by name ("chance", "trivial motion").
+        controls: metrics of what the model is held against, by name ("chance", "trivial motion"); `model_minus` among
+            them: the model's figure less the control's, with its interval.
         by_category: metrics of each category.
         videos: the test videos.
         threshold: the calibrated one.
@@ -141,7 +142,10 @@ def _headline_card(name: str, evaluation: Evaluation) -> str:
         for control, metrics in evaluation.controls.items()
         if (number := _number(metrics.get(name))) is not None
     }
-    told = " · ".join(f"{escape(control)} <b>{_figure(name, number)}</b>" for control, number in beside.items())
+    told = " · ".join(
+        f"{escape(control)} <b>{_figure(name, number)}</b>{_difference(evaluation.controls[control], name)}"
+        for control, number in beside.items()
+    )
     lower = " <small>lower is better</small>" if name in _LOWER_IS_BETTER else ""
     unit = " <small>%</small>" if name in _PERCENT else ""
     return (
@@ -151,6 +155,14 @@ def _headline_card(name: str, evaluation: Evaluation) -> str:
         + (f'<p class="beside">{told}</p>' if told else "")
         + "</div>"
     )
+
+
+def _difference(control: Mapping[str, Any], name: str) -> str:
+    """The model less this control, with its interval over whole videos, where it was worked out."""
+    found = control.get("model_minus", {}).get(name)
+    if found is None:
+        return ""
+    return f" <small>model {found['mean']:+.3f}, 95 % {found['low']:+.3f} to {found['high']:+.3f}</small>"
 
 
 def _scale(value: float, beside: Mapping[str, float]) -> str:
