@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from safetensors.torch import load_file
 
 from fakes import MeanEncoder, replaced
 from refinevad.apps.cli import main
+from refinevad.apps.live.secret import Secret
+from refinevad.apps.live.store import Store
 from refinevad.checkpoint import Checkpoint
 from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
@@ -24,9 +28,11 @@ from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.evaluation import evaluate
 from refinevad.training.experiment import split_items
 from refinevad.training.recipe import as_recipe
-from videos import write_video
+from watch_cases import RULE as LIVE
+from watch_cases import write_film
 
 torch.set_num_threads(1)
+FAKES = Path(__file__).with_name("fakes.py")
 RULE = SegmentRule.default()
 SEGMENTS = 12
 
@@ -175,16 +181,26 @@ def test_the_linear_run_finds_what_differs(folder: Path, linear: Path) -> None:
     assert checkpoint.training["epoch"] == 0
 
 
-def test_detect_and_windows_by_a_linear_run(linear: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    video = write_video(tmp_path / "v.mkv", frames=80, codec="mpeg4")
-    assert main(["detect", str(video), "--model", str(linear), "--out", str(tmp_path / "out"), "--json", "-"]) == 0
-    assert main(
-        ["detect", str(video), "--model", str(linear), "--out", str(tmp_path / "as"), "--window", "2", "--delay", "1"]
-    ) == 0  # fmt: skip
+def test_detect_and_watch_say_the_same_by_a_linear_run(linear: Path, tmp_path: Path) -> None:
+    video = write_film(tmp_path / "v.mp4", 12)
+    lengths = ("--window", str(LIVE.window_s), "--delay", str(LIVE.delay_s))
+    found = tmp_path / "found"
+    assert main(["detect", str(video), "--model", str(linear), "--out", str(found), *lengths]) == 0
+    detection = json.loads((found / "v.json").read_text())
     checkpoint = Checkpoint.load(linear)
-    detection = Detector(checkpoint, str(linear), EncoderChoice("lite", MeanEncoder(), None)).detect(video)
-    assert len(detection.scores) == 5
-    assert np.isfinite(detection.scores).all()
+    choice = EncoderChoice("lite", MeanEncoder(), None)
+    expected = Detector(checkpoint, str(linear), choice, LIVE).detect(video).scores
+    assert [segment["score"] for segment in detection["segments"]] == pytest.approx(expected.tolist(), abs=1e-6)
+    sink = f"sqlite:///{tmp_path}/own.db"
+    words = ("watch", video, "--model", linear, "--fast", *lengths, "--sink", sink)
+    command = [sys.executable, str(FAKES), *map(str, words)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    store = Store.open(Secret(sink), tmp_path / "media")
+    curve = store.scores.between("v", 0.0, 1e12)
+    store.close()
+    assert len(curve.score) == len(expected)
+    np.testing.assert_allclose(curve.score, expected, atol=1e-3)
 
 
 def test_explain_says_that_there_is_nothing_to_show(
