@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -110,10 +111,12 @@ def train_run(
     device: torch.device | None = None,
     fold: int | None = None,
     processes: Processes = ALONE,
+    controls: bool = True,
 ) -> Checkpoint:
     """Train one model into `folder`, calibrate it on normal validation videos, and save the RUN.
 
-    Several processes call it alike; the first calibrates and saves.
+    Several processes call it alike; the first calibrates and saves. `controls`: fit the ridge control, keep it in the
+    RUN, and compare the model with it and with the trivial one.
 
     Raises:
         InputError: the training split lacks normal or anomalous videos, or the folder holds another run.
@@ -138,9 +141,8 @@ def train_run(
     else:
         trainer = Trainer(config, recipe.train, bags["train"], usable, folder, device, prompts, processes)
         trained = trainer.run(report)
-    normal = [f for item, f in zip(chosen["val"], features["val"], strict=True) if not item.anomalous]
-    if not normal:  # a set without validation normals is calibrated on the training ones, which is optimistic
-        normal = [f for item, f in zip(chosen["train"], features["train"], strict=True) if not item.anomalous]
+    # a set without validation normals is calibrated on the training ones, which is optimistic
+    normal = _normal(chosen["val"], features["val"]) or _normal(chosen["train"], features["train"])
     checkpoint = Checkpoint(
         model=trained.model,
         encoder=index.encoder,
@@ -148,24 +150,38 @@ def train_run(
         calibration=processes.from_first(
             lambda: calibrate([_curve(trained.model, f, rule) for f in normal], recipe.alerts_per_hour)
         ),
-        training={
-            "options": asdict(recipe.train),
-            "data": str(recipe.data),
-            "fold": fold,
-            "videos": {split: len(members) for split, members in chosen.items()},
-            "epoch": trained.epoch + 1,
-            "epochs_run": trained.epochs_run,
-        },
+        training=_record(recipe, fold, {split: len(members) for split, members in chosen.items()}, trained),
     )
     if processes.first:
-        if closed is None:
+        if closed is None and controls:
             checkpoint = replace(checkpoint, ridge=fit_linear(ridge_config(config), bags["train"]))
         checkpoint.save(folder)
-        compared = compare_with_controls(checkpoint, chosen["val"], features["val"], features["train"])
-        validation = asdict(trained.validation) | {"epoch": trained.epoch + 1}
-        validation |= {"compared": None if compared is None else compared.as_dict()}
-        write_json(folder / METRICS, {"validation": validation})
+        reference = features["train"][:REFERENCE_VIDEOS]
+        compared = compare_with_controls(checkpoint, chosen["val"], features["val"], reference) if controls else None
+        _write_validation(folder, trained, compared)
     return checkpoint
+
+
+def _record(recipe: Recipe, fold: int | None, videos: dict[str, int], trained: Trained) -> dict[str, Any]:
+    """How it was trained."""
+    return {
+        "options": asdict(recipe.train),
+        "data": str(recipe.data),
+        "fold": fold,
+        "videos": videos,
+        "epoch": trained.epoch + 1,
+        "epochs_run": trained.epochs_run,
+    }
+
+
+def _write_validation(folder: Path, trained: Trained, compared: Compared | None) -> None:
+    beside = None if compared is None else compared.as_dict()
+    figures = {**asdict(trained.validation), "epoch": trained.epoch + 1, "compared": beside}
+    write_json(folder / METRICS, {"validation": figures})
+
+
+def _normal(items: Sequence[Item], features: Sequence[Features]) -> list[Features]:
+    return [video for item, video in zip(items, features, strict=True) if not item.anomalous]
 
 
 def _fitted(
@@ -201,7 +217,7 @@ def compare_with_controls(
     scores = {
         name: [_curve(model, video, checkpoint.window)[0] for video in features] for name, model in models.items()
     }
-    return compare_on_labels(items, features, {**scores, **trivial(features, reference[:REFERENCE_VIDEOS])})
+    return compare_on_labels(items, features, {**scores, **trivial(features, reference)})
 
 
 def make_bags(
