@@ -193,6 +193,10 @@ def test_json_on_stdout_and_all_else_on_stderr(
     )
     assert answers["evaluate"]["frames"] == 80
     assert answers["evaluate"]["anomalous_frames"] == 20  # 0.2 s to 1.0 s at 25 Hz
+    assert answers["evaluate"]["resampled"]["units"] == answers["evaluate"]["videos"]
+    assert {"within_auc", "cross_auc_ci95", "recall_at_fpr", "event_f1_at"} <= set(answers["evaluate"])
+    assert "auc" in answers["evaluate"]["controls"]["chance"]["model_minus_control"]
+    assert {"resolution", "bitrate", "brightness"} <= set(answers["evaluate"]["scene_bias"])
     assert len(answers["detect"]["videos"]) == 2
 
 

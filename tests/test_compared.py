@@ -5,12 +5,10 @@ import pytest
 
 from refinevad.features import Features, Provenance
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.compared import MODEL, Compared, compare_on_labels, compare_on_truth, control_sentence
+from refinevad.training.compared import MODEL, Compared, compare_on_labels, control_sentence
 from refinevad.training.dataset import Item
-from refinevad.training.predictions import VideoPrediction
 from refinevad.training.resampling import Difference
 from refinevad.training.ridge import RIDGE
-from refinevad.training.truth import Truth, VideoTruth
 
 RULE = SegmentRule(frames=16)
 TIMELINE = Timeline.uniform(32, 25.0, RULE)  # two segments
@@ -102,25 +100,14 @@ def test_videos_without_a_segment_do_not_count() -> None:
     assert found.video_auc == {MODEL: 1.0}
 
 
-def test_on_truth_by_hand() -> None:
-    truths = tuple(
-        VideoTruth(str(i), ("fall",) if i % 2 else (), TIMELINE, (), ((0, 16),) if i % 2 else ()) for i in range(20)
-    )
-    right = {v.name: VideoPrediction.of(np.array([0.9, 0.1] if v.labels else [0.1, 0.1])) for v in truths}
-    level = {v.name: VideoPrediction.of(np.array([0.5, 0.5])) for v in truths}
-    found = compare_on_truth(Truth(("normal", "fall"), truths), right, level)
-    assert found["auc"] == {"mean": 0.5, "low": 0.5, "high": 0.5}
-    assert found["video_auc"] == {"mean": 0.5, "low": 0.5, "high": 0.5}
-
-
 @pytest.mark.parametrize(
     ("low", "high", "words"),
     [(0.01, 0.2, None), (0.0, 0.2, "not ahead"), (-0.1, 0.3, "not ahead"), (None, None, "too few videos")],
 )
 def test_the_sentence_on_test_videos(low: float | None, high: float | None, words: str | None) -> None:
-    minus = None if low is None else {"mean": 0.1, "low": low, "high": high}
+    minus = None if low is None else {"difference": 0.1, "ci95": [low, high], "excludes_0": bool(low > 0)}
     told = control_sentence(
-        {"auc": 0.8, "videos": 50}, {"chance": {"auc": 0.5}, RIDGE: {"auc": 0.7, "model_minus": {"auc": minus}}}
+        {"auc": 0.8, "videos": 50}, {"chance": {"auc": 0.5}, RIDGE: {"auc": 0.7, "model_minus_control": {"auc": minus}}}
     )
     assert (told is None) == (words is None)
     assert words is None or (words in str(told) and "frame AUC 0.800 to 0.700" in str(told))

@@ -23,6 +23,7 @@ from refinevad.training.experiment import make_bags, make_features
 from refinevad.training.feature_lists import labels_by_name, read_feature_list, video_and_crop
 from refinevad.training.importing import Imported, ImportRequest, import_features
 from refinevad.training.npy import open_npy
+from refinevad.training.over_videos import OverVideos
 from refinevad.training.published import PublishedFeatures, audio_rows, mean_over_crops
 from refinevad.training.recipe import Recipe, read_recipe
 from refinevad.training.study import figure, run_seed
@@ -501,6 +502,13 @@ def test_recipe_runs_at_full_length(
         assert isinstance(metrics[name], float)
     assert set(metrics["map_legacy"]) == set(metrics["map"]) == {"0.1", "0.2", "0.3", "0.4", "0.5"}
     assert 0.4 < metrics["auc"] < 0.6  # random features
+    again, result = run_seed(short, done.index, tmp_path / "run")
+    assert result is None  # read back
+    assert again.figures() == json.loads(json.dumps(row.figures()))
+    assert set(again.scores) == set(again.control_scores["chance"])
+    over = OverVideos.of(short, done.index)
+    over.add("ours", [again])
+    assert over.rows["ours"]["auc"].value == pytest.approx(metrics["auc"], abs=1e-9)
 
 
 def test_train_and_evaluate_take_published_features_from_another_folder(ucf: Path, tmp_path: Path) -> None:

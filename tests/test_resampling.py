@@ -194,3 +194,14 @@ def test_what_cannot_be_drawn_or_compared_is_refused() -> None:
         Bootstrap.of(Truth(("normal", "x"), ()))
     with pytest.raises(InputError, match="same resamples"):
         paired(Sampled(0.5, np.zeros(5)), Sampled(0.5, np.zeros(6)))
+
+
+def test_a_ratio_is_of_sums_over_the_drawn_videos() -> None:
+    truth, _ = plain_set(4)
+    bootstrap = Bootstrap.of(truth, resamples=30)
+    found = bootstrap.ratio({"v0": 2, "v3": 1}, {"v0": 2, "v1": 4, "v3": 1})
+    assert found.value == pytest.approx(3 / 7)
+    for sample, (a, b, _, d) in zip(found.samples, bootstrap.counts, strict=True):
+        whole = 2 * a + 4 * b + d
+        assert sample == pytest.approx((2 * a + d) / whole if whole else math.nan, nan_ok=True)
+    assert bootstrap.as_dict() == {"resamples": 30, "seed": 0, "units": 4, "level": 0.95}

@@ -1,7 +1,8 @@
-"""A model beside its controls, with 95 % intervals of the paired difference over whole videos; and what is said of it.
+"""A model beside its controls: what validation videos' labels can say of it, and the sentences about who is ahead.
 
-On validation videos only their labels are known: compared is video AUC. On test videos it is all of `FIGURES`. A model
-is ahead of a control, and a control of a model, where the interval of their difference excludes 0.
+A model is ahead of a control where the 95 % interval of their paired difference over whole videos lies above 0, and the
+control is better where it lies below. Validation videos have labels alone: compared is video AUC. Test videos have
+temporal truth, and evaluation.py compares every figure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +15,11 @@ from jaxtyping import Float
 from refinevad.features import Features
 from refinevad.training.dataset import Item
 from refinevad.training.metrics import Runs, top_mean
-from refinevad.training.predictions import Predictions
 from refinevad.training.resampling import Bootstrap, Difference, paired
 from refinevad.training.ridge import RIDGE
 from refinevad.training.truth import Truth, VideoTruth
 
 MODEL = "model"
-FIGURES = ("auc", "ap", "ano_auc", "video_auc")
 
 
 @dataclass(frozen=True)
@@ -97,14 +96,6 @@ def _bag(scores: Float[np.ndarray, "segment"], anomalous: bool) -> Runs:
     return Runs(np.array([float(top_mean(scores))]), np.array([int(anomalous)]), np.array([int(not anomalous)]))
 
 
-def compare_on_truth(truth: Truth, model: Predictions, control: Predictions) -> dict[str, dict[str, float] | None]:
-    """{figure: {mean, low, high}} of the model less the control, over test videos; None as `paired`."""
-    bootstrap = Bootstrap.of(truth)
-    ours, theirs = bootstrap.figures(model), bootstrap.figures(control)
-    differences = {name: paired(ours[name], theirs[name]) for name in FIGURES}
-    return {name: None if found is None else asdict(found) for name, found in differences.items()}
-
-
 def interval_words(difference: Difference | None) -> str:
     """The difference with its interval, in words."""
     if difference is None:
@@ -117,8 +108,8 @@ def control_sentence(metrics: Mapping[str, Any], controls: Mapping[str, Mapping[
     control = controls.get(RIDGE)
     if control is None or metrics.get("auc") is None or control.get("auc") is None:
         return None
-    found = control["model_minus"]["auc"]
-    difference = None if found is None else Difference(**found)
+    found = control["model_minus_control"]["auc"]
+    difference = None if found is None else Difference(found["difference"], *found["ci95"])
     if difference is not None and difference.low > 0:
         return None
     return (

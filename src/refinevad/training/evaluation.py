@@ -1,12 +1,12 @@
 """RUN + held-out videos + temporal truth -> figures, with the controls on the same videos beside them."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from refinevad.checkpoint import Checkpoint
 from refinevad.contender import Contender
@@ -16,16 +16,17 @@ from refinevad.features import Features, require_same_signature
 from refinevad.model import RefineVAD
 from refinevad.scores import Scores, score
 from refinevad.timeline import Timeline
-from refinevad.training.alerts import Curve, alerts_per_hour_at_recall, detection_delays, event_score, join_close
+from refinevad.training.alerts import Curve, detection_delays, event_score, join_close
 from refinevad.training.benchmarks import official_truth
-from refinevad.training.compared import compare_on_truth
 from refinevad.training.controls import REFERENCE_VIDEOS, chance, trivial
 from refinevad.training.dataset import FeatureIndex, Item
+from refinevad.training.intervals import differences
 from refinevad.training.predictions import VideoPrediction
-from refinevad.training.protocol import Protocol, evaluate_predictions, frame_figures, map_figures
+from refinevad.training.protocol import Protocol, frame_figures, map_figures
 from refinevad.training.published import mean_over_crops
 from refinevad.training.ridge import RIDGE
 from refinevad.training.truth import Truth, VideoTruth, folder_truth, read_events_csv, read_truth_json
+from refinevad.training.yardstick import Yardstick
 from refinevad.windows import WindowRule
 
 EVENTS_FILE, TRUTH_FILE = "events.csv", "test_truth.json"
@@ -48,17 +49,20 @@ class Result:
     """Figures of a run on its test videos.
 
     Attributes:
-        metrics: the fixed names, event figures, and mAP by the other protocol as map_legacy or map_strict.
-        controls: the same for each control, by name; of the run's ridge control `model_minus`, too: by figure the
-            model's less the control's with its 95 % interval over whole videos.
+        metrics: the fixed names, event figures, and mAP by the other protocol as map_legacy or map_strict; behind a
+            name `_ci95` its interval over videos.
+        controls: the same for each control, by name, and under `model_minus_control` what the model is ahead by, over
+            the same resamples.
         by_category: frame AUC and event recall over each category's videos and the normal ones.
         videos: each video, in order.
+        control_scores: segment scores of each control, by its name and the video's path.
     """
 
     metrics: dict[str, Any]
     controls: dict[str, dict[str, Any]]
     by_category: dict[str, dict[str, Any]]
     videos: list[Judged]
+    control_scores: dict[str, dict[str, Float[np.ndarray, "_segment"]]]
 
 
 def read_truth(data: Path, items: Sequence[Item], features: Sequence[Features], categories: Sequence[str]) -> Truth:
@@ -134,34 +138,28 @@ def summarise(
     truth: Truth,
     controls: Mapping[str, Sequence[VideoPrediction]],
     protocol: Protocol,
+    yardstick: Yardstick | None = None,
 ) -> Result:
-    """All figures of judged videos, and of what each control says of the same videos."""
+    """All figures of judged videos, and of what each control says of the same videos, on the same resamples of them."""
+    yardstick = yardstick or Yardstick.of(truth)
     predictions = {video.item.path: _prediction(video.scores) for video in videos}
     curves = {v.item.path: Curve(v.scores.segments, v.timeline.time_bounds) for v in videos}
-    metrics = evaluate_predictions(predictions, truth, protocol) | event_figures(curves, truth)
+    ours = yardstick.row(predictions, protocol, curves=curves)
+    metrics = ours.figures
     other: Protocol = "legacy" if protocol == "strict" else "strict"
     counted = map_figures(predictions, truth, other)
     metrics |= {f"map_{other}": counted["map"], f"map_{other}_average": counted["map_average"]}
     found = {v.item.path: [(e.start_s, e.end_s, e.peak) for e in v.events] for v in videos}
     metrics |= _at_threshold(found, truth, sum(v.timeline.duration_s for v in videos) / 3600)
-    beside = {}
+    metrics |= yardstick.events_at(found)
+    beside, drawn = {}, {}
     for name, said in controls.items():
         plain = {v.item.path: prediction for v, prediction in zip(videos, said, strict=True)}
-        drawn = {v.item.path: Curve(p.scores, v.timeline.time_bounds) for v, p in zip(videos, said, strict=True)}
-        beside[name] = evaluate_predictions(plain, truth, protocol) | event_figures(drawn, truth)
-        if name == RIDGE:
-            beside[name]["model_minus"] = compare_on_truth(truth, predictions, plain)
-    return Result(dict(metrics), beside, _by_category(predictions, truth), list(videos))
-
-
-def event_figures(curves: Mapping[str, Curve], truth: Truth) -> dict[str, Any]:
-    """Figures over all thresholds: false alerts an hour at 80 % event recall."""
-    true_events = {video.name: video.events_s for video in truth.videos}
-    if not any(true_events.values()):
-        return {"alerts_per_hour_at_80_recall": None}
-    hours = sum(video.timeline.duration_s for video in truth.videos) / 3600
-    rate = alerts_per_hour_at_recall(curves, true_events, hours, recall=0.8)
-    return {"alerts_per_hour_at_80_recall": rate if math.isfinite(rate) else None}
+        drawn[name] = {path: prediction.scores for path, prediction in plain.items()}
+        shown = {v.item.path: Curve(p.scores, v.timeline.time_bounds) for v, p in zip(videos, said, strict=True)}
+        row = yardstick.row(plain, protocol, curves=shown)
+        beside[name] = row.figures | {"model_minus_control": differences(ours.sampled, row.sampled)}
+    return Result(metrics, beside, _by_category(predictions, truth), list(videos), drawn)
 
 
 def _at_threshold(
@@ -223,6 +221,7 @@ def evaluate_folds(
     judged: list[Judged] = []
     truths: list[VideoTruth] = []
     beside: dict[str, list[VideoPrediction]] = {}
+    sources: dict[str, Mapping[str, Any]] = {}
     columns: tuple[str, ...] = ()
     for checkpoint, items in parts:
         tested = [item for item in items if item.split == "test"]
@@ -233,6 +232,7 @@ def evaluate_folds(
         judged += judge(checkpoint, tested, features, truth)
         truths += truth.videos
         columns = truth.columns
+        sources |= {item.path: video.provenance.source for item, video in zip(tested, features, strict=True)}
         reference = index.load([item for item in items if item.split == "train"][:REFERENCE_VIDEOS])
         for name, curves in {"chance": chance(features), **trivial(features, reference)}.items():
             beside.setdefault(name, []).extend(map(VideoPrediction.of, curves))
@@ -240,4 +240,5 @@ def evaluate_folds(
             assert checkpoint.ridge is not None
             said = [_prediction(_scored(checkpoint.ridge, video, checkpoint.window)) for video in features]
             beside.setdefault(RIDGE, []).extend(said)
-    return summarise(judged, Truth(columns, tuple(truths)), beside, protocol)
+    whole = Truth(columns, tuple(truths))
+    return summarise(judged, whole, beside, protocol, Yardstick.of(whole, data, sources))

@@ -138,15 +138,15 @@ def recall_at(runs: Runs, false_positive_rate: float) -> float:
     if not runs.positives.sum() or not runs.negatives.sum():
         return float("nan")
     hits, alarms = _descending(runs)
-    reached = int(np.searchsorted(alarms, false_positive_rate * alarms[-1] * (1 + 1e-12), side="right"))
+    reached = int(np.searchsorted(alarms, false_positive_rate * alarms[-1] * (1 + 1e-9), side="right"))
     return float(hits[reached - 1] / hits[-1]) if reached else 0.0
 
 
 def false_alarm_rate(normal: Runs, threshold: float = FAR_THRESHOLD) -> float:
     """Share of the normal videos' frames that score strictly above `threshold`. NaN without frames."""
-    if not normal.frames:
-        return float("nan")
     counts = normal.positives + normal.negatives
+    if not counts.sum():
+        return float("nan")
     return float(counts[normal.scores > threshold].sum() / counts.sum())
 
 
@@ -155,9 +155,9 @@ def calibration_error(runs: Runs, bins: int = CALIBRATION_BINS) -> float:
 
     Weighted by frames (Guo et al. 2017). NaN where a score lies outside [0, 1], or without frames.
     """
-    if not runs.frames or runs.scores.min() < 0 or runs.scores.max() > 1:
-        return float("nan")
     counts = runs.positives + runs.negatives
+    if not counts.sum() or runs.scores.min() < 0 or runs.scores.max() > 1:
+        return float("nan")
     place = np.minimum((runs.scores * bins).astype(np.int64), bins - 1)
     confidence = np.bincount(place, runs.scores.astype(np.float64) * counts, bins)
     anomalous = np.bincount(place, runs.positives, bins)

@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from refinevad.errors import InputError
+from refinevad.training.metrics import Runs
 from refinevad.training.truth import Truth, VideoTruth
 
 Expansion = Literal["auto", "repeat", "stretch"]
@@ -63,6 +64,19 @@ class AlignedVideo:
     truth: VideoTruth
     prediction: VideoPrediction
     frame_bounds: Int[np.ndarray, "bound"]
+
+    @property
+    def runs(self) -> Runs:
+        """One run a segment, in frames."""
+        return Runs.from_segments(self.prediction.scores, self.frame_bounds, self.truth.anomalous)
+
+    @property
+    def time_bounds(self) -> Float[np.ndarray, "bound"]:
+        """The segments' borders in seconds, by the truth's timeline."""
+        timeline = self.truth.timeline
+        if np.array_equal(self.frame_bounds, timeline.frame_bounds):
+            return timeline.time_bounds
+        return np.asarray(np.interp(self.frame_bounds, timeline.frame_bounds, timeline.time_bounds))
 
 
 @dataclass(frozen=True)

@@ -89,12 +89,14 @@ class Bootstrap:
         videos: their names, in the truth's order.
         counts: how often each resample holds each video.
         units: how many things were drawn from: videos, or groups of them.
+        seed: of the draws.
     """
 
     truth: Truth
     videos: tuple[str, ...]
     counts: Int[np.ndarray, "resample video"]
     units: int
+    seed: int
 
     @classmethod
     def of(
@@ -115,7 +117,7 @@ class Bootstrap:
         owner = np.array([unit_of.setdefault((n in given, given.get(n, n)), len(unit_of)) for n in names])
         units = len(unit_of)
         drawn = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), size=resamples)
-        return cls(truth, names, np.ascontiguousarray(drawn[:, owner], dtype=np.int64), units)
+        return cls(truth, names, np.ascontiguousarray(drawn[:, owner], dtype=np.int64), units, seed)
 
     def figures(
         self, predictions: Predictions, expansion: Expansion = "auto", allow_missing: bool = False
@@ -139,6 +141,16 @@ class Bootstrap:
         """AUC over any runs by video, such as one a video; a video that is not named takes no part."""
         return self._sampled(_area(list(runs.values()), self._drawn(list(runs))))
 
+    def ratio(self, parts: Mapping[str, int | float], wholes: Mapping[str, int | float]) -> Sampled:
+        """Sum of `parts` over that of `wholes`, such as true alerts over alerts; a video not named counts 0."""
+        rows = self._drawn(list(self.videos))
+        part, whole = (np.array([float(of.get(name, 0.0)) for name in self.videos]) for of in (parts, wholes))
+        return self._sampled(_ratio(rows @ part, rows @ whole))
+
+    def as_dict(self) -> dict[str, int | float]:
+        """What was drawn, for the record."""
+        return {"resamples": len(self.counts), "seed": self.seed, "units": self.units, "level": LEVEL}
+
     def _drawn(self, names: Sequence[str]) -> Float[np.ndarray, "row video"]:
         """How often each resample holds the named videos, below a row for the test set as it is."""
         place = {name: i for i, name in enumerate(self.videos)}
@@ -154,7 +166,7 @@ class Bootstrap:
 def _figures(
     videos: Sequence[AlignedVideo], counts: Float[np.ndarray, "row video"]
 ) -> dict[str, Float[np.ndarray, "resample"]]:
-    runs = [Runs.from_segments(video.prediction.scores, video.frame_bounds, video.truth.anomalous) for video in videos]
+    runs = [video.runs for video in videos]
     bags = [
         Runs(np.array([float(top_mean(v.prediction.scores))]), np.array([int(not normal)]), np.array([int(normal)]))
         for v in videos
@@ -254,7 +266,7 @@ def _curve_figures(
         gained = np.einsum("rl,rl->r", np.diff(hits, axis=1, prepend=0.0), precision)
         found["ap"][part] = _ratio(gained, hits[:, -1])
         for row, (found_here, false_here) in enumerate(zip(hits, alarms, strict=True), start=part.start):
-            limits = np.array(FALSE_POSITIVE_RATES) * false_here[-1] * (1 + 1e-12)
+            limits = np.array(FALSE_POSITIVE_RATES) * false_here[-1] * (1 + 1e-9)
             reached = np.searchsorted(false_here, limits, side="right")
             if not found_here[-1] or not false_here[-1]:
                 continue

@@ -12,6 +12,8 @@ from jaxtyping import Float
 
 from refinevad.training.metrics import Runs, roc_auc
 
+ROUNDING = 1e-9  # pairs of seconds are not whole numbers: less than this share of them is none
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -64,7 +66,7 @@ def within_cross(videos: Sequence[Runs]) -> WithinCross:
     return WithinCross(
         within=won_inside / inside if inside else float("nan"),
         macro=float(mixed.mean()) if len(mixed) else float("nan"),
-        cross=(won - won_inside) / (every - inside) if every > inside else float("nan"),
+        cross=(won - won_inside) / (every - inside) if every - inside > ROUNDING * every else float("nan"),
         weight=inside / every if every else float("nan"),
     )
 

@@ -28,8 +28,9 @@ def run(args: argparse.Namespace) -> int:
     """Render, extract, train, evaluate, detect, report."""
     from dataclasses import replace
 
-    from refinevad.apps.commands.evaluate import evaluate_opened, figures_table, open_run, report_of
+    from refinevad.apps.commands.evaluate import evaluate_opened, open_run, report_of
     from refinevad.apps.demo.demo_set import render_demo_set
+    from refinevad.apps.figures_table import figures_table
     from refinevad.apps.report import write_demo_report, write_detection
     from refinevad.apps.report.annotate import write_annotated
     from refinevad.apps.report.wording import verdict
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     truth = [(*rendered.unseen_event, rendered.unseen_category)]
     write_demo_report(report, report_of(result, recipe, run_folder), detection, unseen, truth=truth)
     if not give_json({**result.metrics, "controls": result.controls, "report": str(report)}, args.json):
-        print(figures_table(result))
+        print(figures_table(result.metrics, result.controls))
         print(f"{unseen.name}: {verdict(detection)}")
         print(f"report: {report}")
     return 0

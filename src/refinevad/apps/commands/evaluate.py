@@ -18,17 +18,10 @@ example:
   refinevad evaluate runs/mine --data videos/ --json figures.json --report report.html
 
 DATA is the data set the run was trained on, its recipe, or another set with the same categories; its test videos are
-judged by events.csv. Chance, a trivial control and the run's ridge control are evaluated beside the model.
+judged by events.csv. Chance, a trivial control and the run's ridge control are evaluated beside the model, on the same
+resamples of the test videos: "yes" behind a difference says that its 95 % interval excludes 0. Videos that a column
+`source` of videos.csv puts together are drawn together.
 """
-FIGURES = (
-    ("auc", "frame AUC"),
-    ("ap", "AP"),
-    ("ano_auc", "Ano-AUC"),
-    ("video_auc", "video AUC"),
-    ("map_average", "mAP@IoU 0.1-0.5 (%)"),
-    ("event_f1", "event F1 at IoU 0.3"),
-    ("alerts_per_hour_at_80_recall", "false alerts/h at 80 % recall"),
-)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print; the figures are also stored in RUN/metrics.json. Exit 1 when some test video was left out."""
     from refinevad.apps.commands.metrics import adjusted_words
+    from refinevad.apps.figures_table import figures_table
     from refinevad.apps.terminal import give_json, notes
     from refinevad.checkpoint import METRICS, read_json, write_json
     from refinevad.devices import open_device
@@ -75,9 +69,7 @@ def run(args: argparse.Namespace) -> int:
         write_evaluation_report(args.report, report_of(result, opened.recipe, args.run_folder))
     told = {"controls": result.controls, "by_category": result.by_category, "failed": opened.failed}
     if not give_json({**result.metrics, **told}, args.json):
-        print(figures_table(result, opened.head))
-        for line in control_lines(result):
-            print(line)
+        print(figures_table(result.metrics, result.controls, opened.head))
         notes(adjusted_words(result.metrics))
     return 1 if opened.failed else 0
 
@@ -153,40 +145,6 @@ def _untested(recipe: "Recipe", failed: dict[str, str]) -> dict[str, str]:
         return {path: sentence for path, sentence in failed.items() if path.startswith("test/")}
     judged = {item.path for item in read_dataset(recipe.data) if item.split == "test" or item.fold is not None}
     return {path: sentence for path, sentence in failed.items() if path in judged}
-
-
-def control_lines(result: "Result") -> list[str]:
-    """The model less its ridge control, figure by figure with its interval, and a sentence where it is not ahead."""
-    from refinevad.training.compared import control_sentence, interval_words
-    from refinevad.training.resampling import Difference
-    from refinevad.training.ridge import RIDGE
-
-    if RIDGE not in result.controls:
-        return []
-    minus, words = result.controls[RIDGE]["model_minus"], dict(FIGURES)
-    lines = [f"less the {RIDGE}, over whole videos:"]
-    lines += [
-        f"  {words[name]}: {interval_words(None if found is None else Difference(**found))}"
-        for name, found in minus.items()
-    ]
-    told = control_sentence(result.metrics, result.controls)
-    return lines if told is None else [*lines, told]
-
-
-def figures_table(result: "Result", head: str = "RefineVAD") -> str:
-    """The headline figures with the controls beside them."""
-    from refinevad.apps.terminal import table
-
-    rows = [("", head, *result.controls)]
-    for key, words in FIGURES:
-        rows.append((words, *(_cell(figures.get(key)) for figures in (result.metrics, *result.controls.values()))))
-    counts = result.metrics
-    told = f"{counts['frames']:,} frames, {counts['anomalous_frames']:,} anomalous, {counts['videos']} videos"
-    return f"{table(rows)}\n{told}"
-
-
-def _cell(value: Any) -> str:
-    return "-" if value is None else f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
 
 
 def report_of(result: "Result", recipe: "Recipe", run_folder: Path) -> Any:
