@@ -7,7 +7,6 @@ from refinevad.features import Features, Provenance
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training.compared import MODEL, Compared, compare_on_labels, control_sentence
 from refinevad.training.dataset import Item
-from refinevad.training.resampling import Difference
 from refinevad.training.ridge import RIDGE
 
 RULE = SegmentRule(frames=16)
@@ -36,7 +35,7 @@ def test_video_auc_by_hand_and_a_control_that_is_better() -> None:
     assert found.videos == 20
     assert found.video_auc == {MODEL: 0.0, RIDGE: 1.0}
     # every resample with both kinds of video has 0 and 1
-    assert found.model_minus[RIDGE] == Difference(-1.0, -1.0, -1.0)
+    assert found.model_minus_control[RIDGE] == {"difference": -1.0, "ci95": [-1.0, -1.0], "excludes_0": True}
     assert found.linear_recommended
     behind, advice = found.sentences()
     assert behind.startswith("the model is not ahead of the ridge control on the 20 validation videos: video AUC 0.000")
@@ -49,7 +48,7 @@ def test_the_same_again_is_not_ahead_and_no_reason_to_change() -> None:
     levels = [0.2 + 0.5 * (i % 2) for i in range(20)]
     found = compare_on_labels(items, features, {MODEL: curves(levels), RIDGE: curves(levels)})
     assert found is not None
-    assert found.model_minus[RIDGE] == Difference(0.0, 0.0, 0.0)
+    assert found.model_minus_control[RIDGE] == {"difference": 0.0, "ci95": [0.0, 0.0], "excludes_0": False}
     assert not found.linear_recommended
     (sentence,) = found.sentences()
     assert "not ahead of the ridge control" in sentence
@@ -78,7 +77,7 @@ def test_two_videos_have_no_interval() -> None:
     items, features = videos(2)
     found = compare_on_labels(items, features, {MODEL: curves([0.9, 0.1]), RIDGE: curves([0.1, 0.9])})
     assert found is not None
-    assert found.model_minus == {RIDGE: None}  # half of the draws hold one of them twice
+    assert found.model_minus_control == {RIDGE: None}  # half of the draws hold one of them twice
     assert not found.linear_recommended
     assert found.sentences()[0].endswith("too few videos for an interval")
 
@@ -110,5 +109,5 @@ def test_the_sentence_on_test_videos(low: float | None, high: float | None, word
         {"auc": 0.8, "videos": 50}, {"chance": {"auc": 0.5}, RIDGE: {"auc": 0.7, "model_minus_control": {"auc": minus}}}
     )
     assert (told is None) == (words is None)
-    assert words is None or (words in str(told) and "frame AUC 0.800 to 0.700" in str(told))
+    assert words is None or (words in str(told) and "frame AUC 0.800 against 0.700" in str(told))
     assert control_sentence({"auc": 0.8, "videos": 50}, {"chance": {"auc": 0.9}}) is None

@@ -104,9 +104,9 @@ def test_train_prints_the_controls_and_keeps_them(
     assert motion == f"  trivial motion: {kept['video_auc']['trivial motion']:.4f}"
     assert kept["videos"] == 15
     said = [line for line in captured.err.splitlines() if "not ahead of the ridge control" in line]
-    difference = kept["model_minus"]["ridge control"]
-    assert len(said) == (difference is None or difference["low"] <= 0)
-    assert ("train again with --head linear" in captured.err) == kept["linear_recommended"]
+    difference = kept["model_minus_control"]["ridge control"]
+    assert len(said) == (difference is None or difference["ci95"][0] <= 0)
+    assert ("train it as the model, with --head linear" in captured.err) == kept["linear_recommended"]
 
 
 def test_the_ridge_beside_a_model_is_the_run_that_head_linear_writes(trained: Path, linear: Path) -> None:

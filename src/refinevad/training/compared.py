@@ -14,8 +14,9 @@ from jaxtyping import Float
 
 from refinevad.features import Features
 from refinevad.training.dataset import Item
+from refinevad.training.intervals import difference
 from refinevad.training.metrics import Runs, top_mean
-from refinevad.training.resampling import Bootstrap, Difference, paired
+from refinevad.training.resampling import Bootstrap
 from refinevad.training.ridge import RIDGE
 from refinevad.training.truth import Truth, VideoTruth
 
@@ -29,18 +30,19 @@ class Compared:
     Attributes:
         videos: how many.
         video_auc: of `MODEL` and of each control, by name.
-        model_minus: the model's less each control's; None where the videos are too few for an interval.
+        model_minus_control: the model's less each control's, as `intervals.difference` has it; None where the videos
+            are too few for an interval.
     """
 
     videos: int
     video_auc: dict[str, float]
-    model_minus: dict[str, Difference | None]
+    model_minus_control: dict[str, dict[str, Any] | None]
 
     @property
     def linear_recommended(self) -> bool:
         """Whether the ridge control is better than the model: the whole interval lies below 0."""
-        difference = self.model_minus.get(RIDGE)
-        return difference is not None and difference.high < 0
+        gap = self.model_minus_control.get(RIDGE)
+        return gap is not None and bool(gap["ci95"][1] < 0)
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "linear_recommended": self.linear_recommended}
@@ -48,20 +50,20 @@ class Compared:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Compared":
         """What `as_dict` gave, as JSON holds it."""
-        minus = {name: None if found is None else Difference(**found) for name, found in content["model_minus"].items()}
-        return cls(content["videos"], dict(content["video_auc"]), minus)
+        return cls(content["videos"], dict(content["video_auc"]), dict(content["model_minus_control"]))
 
     def sentences(self) -> list[str]:
         """One for each control that the model is not ahead of, and the advice where there is one."""
-        ours = self.video_auc[MODEL]
         told = [
-            f"the model is not ahead of the {name} on the {self.videos} validation videos: "
-            f"video AUC {ours:.3f} to {self.video_auc[name]:.3f}, {interval_words(difference)}"
-            for name, difference in self.model_minus.items()
-            if difference is None or not difference.low > 0
+            f"{_behind(name, f'{self.videos} validation')}: "
+            f"video AUC {self.video_auc[MODEL]:.3f} against {self.video_auc[name]:.3f}, {interval_words(gap)}"
+            for name, gap in self.model_minus_control.items()
+            if not _ahead(gap)
         ]
         if self.linear_recommended:
-            told.append("the ridge control is better here: train again with --head linear, which makes it the model")
+            told.append(
+                f"the {RIDGE} is better on these videos: train it as the model, with --head linear and another --out"
+            )
         return told
 
 
@@ -88,7 +90,7 @@ def compare_on_labels(
     return Compared(
         len(kept),
         {name: sampled.value for name, sampled in found.items()},
-        {name: paired(ours, sampled) for name, sampled in found.items() if name != MODEL},
+        {name: difference(ours, sampled) for name, sampled in found.items() if name != MODEL},
     )
 
 
@@ -96,11 +98,21 @@ def _bag(scores: Float[np.ndarray, "segment"], anomalous: bool) -> Runs:
     return Runs(np.array([float(top_mean(scores))]), np.array([int(anomalous)]), np.array([int(not anomalous)]))
 
 
-def interval_words(difference: Difference | None) -> str:
-    """The difference with its interval, in words."""
-    if difference is None:
+def _ahead(gap: Mapping[str, Any] | None) -> bool:
+    """Whether the whole interval of the model's figure less a control's lies above 0."""
+    return gap is not None and bool(gap["ci95"][0] > 0)
+
+
+def _behind(control: str, videos: str) -> str:
+    return f"the model is not ahead of the {control} on the {videos} videos"
+
+
+def interval_words(gap: Mapping[str, Any] | None) -> str:
+    """A difference with its interval, in words."""
+    if gap is None:
         return "too few videos for an interval"
-    return f"difference {difference.mean:+.3f}, 95 % interval {difference.low:+.3f} to {difference.high:+.3f}"
+    low, high = gap["ci95"]
+    return f"difference {gap['difference']:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}"
 
 
 def control_sentence(metrics: Mapping[str, Any], controls: Mapping[str, Mapping[str, Any]]) -> str | None:
@@ -108,11 +120,10 @@ def control_sentence(metrics: Mapping[str, Any], controls: Mapping[str, Mapping[
     control = controls.get(RIDGE)
     if control is None or metrics.get("auc") is None or control.get("auc") is None:
         return None
-    found = control["model_minus_control"]["auc"]
-    difference = None if found is None else Difference(found["difference"], *found["ci95"])
-    if difference is not None and difference.low > 0:
+    gap = control["model_minus_control"]["auc"]
+    if _ahead(gap):
         return None
     return (
-        f"the model is not ahead of the {RIDGE} on the {metrics['videos']} test videos: "
-        f"frame AUC {metrics['auc']:.3f} to {control['auc']:.3f}, {interval_words(difference)}"
+        f"{_behind(RIDGE, str(metrics['videos']) + ' test')}: "
+        f"frame AUC {metrics['auc']:.3f} against {control['auc']:.3f}, {interval_words(gap)}"
     )

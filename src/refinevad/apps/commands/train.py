@@ -227,7 +227,9 @@ def validation_lines(name: str, row: dict[str, Any]) -> list[str]:
     ours = row["video_auc"] if compared is None else compared["video_auc"]["model"]
     lines = [f"{name}: {how}, validation video AUC {_share(ours)}"]
     if compared is not None:
-        lines += [f"  {control}: {_share(compared['video_auc'][control])}" for control in compared["model_minus"]]
+        lines += [
+            f"  {control}: {_share(compared['video_auc'][control])}" for control in compared["model_minus_control"]
+        ]
     return lines
 
 
