@@ -11,7 +11,7 @@ FIGURES = (
     ("auc", "frame AUC"),
     ("within_auc", "AUC within videos"),
     ("macro_within_auc", "AUC within, mean over videos"),
-    ("cross_auc", "AUC between videos"),
+    ("cross_auc", "AUC across videos"),
     ("within_weight", "w: share of pairs within a video"),
     ("video_mean_auc", "AUC of each video's mean score"),
     ("ap", "AP"),

@@ -1,7 +1,7 @@
 """RUN + held-out videos + temporal truth -> figures, with the controls on the same videos beside them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class Result:
     controls: dict[str, dict[str, Any]]
     by_category: dict[str, dict[str, Any]]
     videos: list[Judged]
-    control_scores: dict[str, dict[str, Float[np.ndarray, "_segment"]]]
+    control_scores: dict[str, dict[str, Float[np.ndarray, "_segment"]]] = field(default_factory=dict)
 
 
 def read_truth(data: Path, items: Sequence[Item], features: Sequence[Features], categories: Sequence[str]) -> Truth:

@@ -100,7 +100,7 @@ class OverVideos:
             "|---" * (3 * len(FIGURES) + 1) + "|",
         ]
         ours = self.rows.get(whole, {})
-        for name, row in self.rows.items():
+        for name, row in sorted(self.rows.items(), key=lambda entry: entry[0] != whole):  # the whole first
             cells = [self._cell(name, row, figure) + self._gap(name == whole, row, ours, figure) for figure in FIGURES]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
         return "\n".join(lines)

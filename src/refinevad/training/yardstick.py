@@ -100,9 +100,12 @@ class Yardstick:
     def events_at(self, found: Mapping[str, Sequence[ScoredEvent]]) -> dict[str, Any]:
         """`event_f1_at` of events found at a given threshold, with its intervals, and that of `event_f1` among them."""
         events = self._true_events(found)
+        figures = event_f1_at(found, events)
+        if figures is None:
+            return {"event_f1_at": None}
         sampled = {f"event_f1_at/{iou}": self.bootstrap.ratio(*event_counts(found, events, iou)) for iou in EVENT_IOUS}
-        told = {"event_f1_at": event_f1_at(found, events)}
-        return told | intervals({**sampled, "event_f1": sampled[f"event_f1_at/{EVENT_IOU}"]})
+        told = intervals({**sampled, "event_f1": sampled[f"event_f1_at/{EVENT_IOU}"]})
+        return {"event_f1_at": figures} | told
 
     def events_from(self, row: Row, threshold: float) -> dict[str, Any]:
         """`events_at` of the runs of a row's scores at or above `threshold`."""

@@ -37,7 +37,7 @@ _FIGURES = (  # JSON name, what a reader sees, percent?
     ("category_accuracy", "category accuracy, anomalous videos", True),
     ("within_auc", "AUC within videos", True),
     ("macro_within_auc", "AUC within, mean over videos", True),
-    ("cross_auc", "AUC between videos", True),
+    ("cross_auc", "AUC across videos", True),
     ("within_weight", "w: share of pairs within a video", True),
     ("video_mean_auc", "AUC of each video's mean score", True),
     ("map_average", "mAP, mean over IoU 0.1-0.5", False),

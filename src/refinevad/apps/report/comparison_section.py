@@ -40,7 +40,7 @@ def _figures(metrics: Figures, controls: Mapping[str, Figures]) -> str:
             rows.append((words, shown, _bounds(bounds_of(metrics, key), digits), *others))
     note = (
         f'<p class="note">{escape(resampled_words(metrics))}. w is the share of the pairs of an anomalous and a normal '
-        "frame that lie in one video: frame AUC = w × within + (1&nbsp;−&nbsp;w) × between. Where each video's mean "
+        "frame that lie in one video: frame AUC = w × within + (1&nbsp;−&nbsp;w) × across. Where each video's mean "
         "score does as well as the scores, they tell which video, not when.</p>"
     )
     return _table("Figures", ("", "model", "95 % interval", *controls), rows) + note
