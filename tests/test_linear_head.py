@@ -238,6 +238,28 @@ def test_a_rule_in_seconds_is_kept_in_use(folder: Path, tmp_path: Path) -> None:
     assert np.abs(under - score(checkpoint.model, video.values, bounds).segments).max() > 1e-4
 
 
+@pytest.mark.parametrize(
+    ("table", "options"), [("train", "window_s = 2.0\ndelay_s = 0.0\n"), ("model", "merge_runs = true\n")]
+)
+def test_windows_and_tokens_have_their_ridge_too(table: str, options: str, folder: Path, tmp_path: Path) -> None:
+    tables = {"model": "width = 8\n", "train": "epochs = 1\n"}
+    tables[table] += options
+    recipe = tmp_path / "recipe.toml"
+    text = "".join(f"[{name}]\n{lines}" for name, lines in tables.items())
+    recipe.write_text(f'[data]\nroot = "{folder}"\n{text}')
+    assert train(recipe, tmp_path / "run") == 0
+    checkpoint = Checkpoint.load(tmp_path / "run").with_ridge(tmp_path / "run")
+    assert checkpoint.ridge is not None
+    assert checkpoint.ridge.config.merge_runs == checkpoint.model.config.merge_runs
+    assert main(["evaluate", str(tmp_path / "run"), "--data", str(folder)]) == 0
+    # no two segments of these videos are equal: tokens are the segments, and all are fitted
+    alone = tmp_path / "alone"
+    assert train(recipe, alone, "--head", "linear") == 0
+    fitted = load_file(alone / "model.safetensors")
+    for name, value in checkpoint.ridge.state_dict().items():
+        assert torch.equal(value, fitted[name]), name
+
+
 def test_trained_and_fitted_runs_do_not_overwrite_each_other(
     folder: Path, linear: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
