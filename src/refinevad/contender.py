@@ -186,21 +186,10 @@ def ridge_config(config: RefineVADConfig | ContenderConfig) -> ContenderConfig:
     )
 
 
-def ridge_model(config: ContenderConfig, ridge: Ridge) -> Contender:
-    """A fitted ridge as a model: `config` is from `ridge_config`, the ridge of the channels it selects."""
-    model = Contender(config)
+def take_ridge(model: Contender, ridge: Ridge) -> Contender:
+    """Make a fresh model of a `ridge_config` the fitted ridge; it is of the channels the model selects."""
     assert isinstance(model.head, Linear)
     model.head.take(ridge)
     model.input_mean.copy_(torch.from_numpy(ridge.mean))
     model.input_scale.copy_(torch.from_numpy(ridge.scale))
     return model.eval()
-
-
-def open_config(values: Mapping[str, Any]) -> RefineVADConfig | ContenderConfig:
-    """The configuration that a RUN holds. Raises InputError for an option that does not exist."""
-    return ContenderConfig.from_dict(values) if "head" in values else RefineVADConfig.from_dict(dict(values))
-
-
-def open_model(config: RefineVADConfig | ContenderConfig) -> RefineVAD | Contender:
-    """A fresh model of a configuration."""
-    return Contender(config) if isinstance(config, ContenderConfig) else RefineVAD(config)

@@ -55,7 +55,7 @@ class Compared:
     def sentences(self) -> list[str]:
         """One for each control that the model is not ahead of, and the advice where there is one."""
         told = [
-            f"{_behind(name, f'{self.videos} validation')}: "
+            f"{_behind(name, f'{self.videos} validation', gap)}: "
             f"video AUC {self.video_auc[MODEL]:.3f} against {self.video_auc[name]:.3f}, {interval_words(gap)}"
             for name, gap in self.model_minus_control.items()
             if not _ahead(gap)
@@ -103,8 +103,9 @@ def _ahead(gap: Mapping[str, Any] | None) -> bool:
     return gap is not None and bool(gap["ci95"][0] > 0)
 
 
-def _behind(control: str, videos: str) -> str:
-    return f"the model is not ahead of the {control} on the {videos} videos"
+def _behind(control: str, videos: str, gap: Mapping[str, Any] | None) -> str:
+    how = "not surely ahead" if gap is not None and gap["difference"] > 0 else "not ahead"
+    return f"the model is {how} of the {control} on the {videos} videos"
 
 
 def interval_words(gap: Mapping[str, Any] | None) -> str:
@@ -124,6 +125,6 @@ def control_sentence(metrics: Mapping[str, Any], controls: Mapping[str, Mapping[
     if _ahead(gap):
         return None
     return (
-        f"{_behind(RIDGE, str(metrics['videos']) + ' test')}: "
+        f"{_behind(RIDGE, str(metrics['videos']) + ' test', gap)}: "
         f"frame AUC {metrics['auc']:.3f} against {control['auc']:.3f}, {interval_words(gap)}"
     )

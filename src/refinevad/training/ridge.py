@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from refinevad.contender import Contender, ContenderConfig, ridge_model
+from refinevad.contender import Contender, ContenderConfig, take_ridge
 from refinevad.errors import InputError
 from refinevad.ridge import CLIP, Ridge
 from refinevad.training.bags import Bag
@@ -62,8 +62,9 @@ def fit_linear(config: ContenderConfig, bags: Sequence[Bag]) -> Contender:
     Of a set with more than `MOST_NUMBERS` each video gives the same share of its segments, evenly spaced.
 
     Raises:
-        InputError: as `fit_ridge`, or a bag's values cannot be read.
+        InputError: as `fit_ridge`, an option that the head does not have, or a bag's values cannot be read.
     """
+    model = Contender(config)  # a wrong option fails here, before anything is read
     counts = [bag.segments for bag in bags]
     share = min(1.0, MOST_NUMBERS / max(1, sum(counts) * len(config.selected)))
     limits = [max(1, math.floor(share * count)) for count in counts]
@@ -72,7 +73,7 @@ def fit_linear(config: ContenderConfig, bags: Sequence[Bag]) -> Contender:
         for bag, limit in zip(bags, limits, strict=True)
     ]
     penalty = config.options.get("inverse_penalty", 0.0) or None
-    return ridge_model(config, fit_ridge(videos, [bag.labels for bag in bags], penalty))
+    return take_ridge(model, fit_ridge(videos, [bag.labels for bag in bags], penalty))
 
 
 def _shares(
