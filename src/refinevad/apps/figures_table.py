@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refinevad.apps.terminal import table
+from refinevad.training.compared import control_sentence
 from refinevad.training.intervals import bounds_of, figure_of
 
 FIGURES = (
@@ -39,9 +40,12 @@ DIFFERENCE = "model_minus_control"
 _RATES_DIFFER = 1.01  # highest over lowest frame rate from which seconds are shown
 
 
-def figures_table(metrics: Mapping[str, Any], controls: Mapping[str, Mapping[str, Any]]) -> str:
-    """The figures with the controls beside them; below, paired differences over the same resamples."""
-    rows: list[tuple[str, ...]] = [("", OURS, "95 % interval", *controls)]
+def figures_table(metrics: Mapping[str, Any], controls: Mapping[str, Mapping[str, Any]], ours: str = OURS) -> str:
+    """The figures with the controls beside them; below, paired differences over the same resamples.
+
+    `ours` is the model's name. Where it is not ahead of the run's ridge control a sentence says so.
+    """
+    rows: list[tuple[str, ...]] = [("", ours, "95 % interval", *controls)]
     for key, words in FIGURES + (TIMED if rates_differ(metrics) else ()):
         values = [figure_of(figures, key) for figures in (metrics, *controls.values())]
         if any(value is not None for value in values):
@@ -51,7 +55,8 @@ def figures_table(metrics: Mapping[str, Any], controls: Mapping[str, Mapping[str
         rows.append((f"scene bias, {factor}", _cell(bias["auc"]), _bounds(bias["ci95"]), *map(_cell, others)))
     counts = metrics
     told = f"{counts['frames']:,} frames, {counts['anomalous_frames']:,} anomalous, {counts['videos']} videos"
-    return "\n".join(filter(None, [table(rows), _differences(metrics, controls), told, resampled_words(metrics)]))
+    paired, behind = _differences(metrics, controls, ours), control_sentence(metrics, controls)
+    return "\n".join(filter(None, [table(rows), paired, told, resampled_words(metrics), behind]))
 
 
 def rates_differ(metrics: Mapping[str, Any]) -> bool:
@@ -74,9 +79,9 @@ def resampled_words(metrics: Mapping[str, Any]) -> str:
     return f"95 % intervals over {drawn['units']} {drawn['unit']}s, {drawn['resamples']:,} resamples{note}"
 
 
-def _differences(metrics: Mapping[str, Any], controls: Mapping[str, Mapping[str, Any]]) -> str:
+def _differences(metrics: Mapping[str, Any], controls: Mapping[str, Mapping[str, Any]], ours: str) -> str:
     """One row a control: what the model is ahead by, and whether its interval excludes 0."""
-    rows: list[tuple[str, ...]] = [(f"{OURS} minus", *(words for _, words in COMPARED))]
+    rows: list[tuple[str, ...]] = [(f"{ours} minus", *(words for _, words in COMPARED))]
     for name, figures in controls.items():
         gaps = figures.get(DIFFERENCE) or {}
         rows.append((name, *(difference_words(gaps.get(key)) for key, _ in COMPARED)))

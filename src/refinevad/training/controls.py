@@ -9,6 +9,7 @@ from refinevad.features import Features
 
 MOTION_PART, CAPTION_PART = "frame_difference", "captions"
 SMOOTHING_S = 3.0
+REFERENCE_VIDEOS = 200  # training videos whose mean the caption control takes
 
 
 def chance(features: Sequence[Features], seed: int = 0) -> list[Float[np.ndarray, "_segment"]]:

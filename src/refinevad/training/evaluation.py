@@ -9,21 +9,25 @@ import numpy as np
 from jaxtyping import Float
 
 from refinevad.checkpoint import Checkpoint
+from refinevad.contender import Contender
 from refinevad.errors import InputError
 from refinevad.events import Event, EventRule, find_events
 from refinevad.features import Features, require_same_signature
+from refinevad.model import RefineVAD
 from refinevad.scores import Scores, score
 from refinevad.timeline import Timeline
 from refinevad.training.alerts import Curve, detection_delays, event_score, join_close
 from refinevad.training.benchmarks import official_truth
-from refinevad.training.controls import chance, trivial
+from refinevad.training.controls import REFERENCE_VIDEOS, chance, trivial
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.intervals import differences
 from refinevad.training.predictions import VideoPrediction
 from refinevad.training.protocol import Protocol, frame_figures, map_figures
 from refinevad.training.published import mean_over_crops
+from refinevad.training.ridge import RIDGE
 from refinevad.training.truth import Truth, VideoTruth, folder_truth, read_events_csv, read_truth_json
 from refinevad.training.yardstick import Yardstick
+from refinevad.windows import WindowRule
 
 EVENTS_FILE, TRUTH_FILE = "events.csv", "test_truth.json"
 NORMAL_COLUMN = "normal"
@@ -103,9 +107,12 @@ def _at_rate(truth: Timeline, features: Timeline) -> Timeline:
     return Timeline(truth.frame_bounds, truth.time_bounds * factor)
 
 
-def _scored(checkpoint: Checkpoint, video: Features) -> Scores:
-    bounds = video.timeline.time_bounds
-    return mean_over_crops(video, lambda values: score(checkpoint.model, values, bounds, checkpoint.window))
+def _scored(model: RefineVAD | Contender, video: Features, rule: WindowRule) -> Scores:
+    return mean_over_crops(video, lambda values: score(model, values, video.timeline.time_bounds, rule))
+
+
+def _prediction(scores: Scores) -> VideoPrediction:
+    return VideoPrediction(scores.segments, np.concatenate([1 - scores.segments[:, None], scores.categories], axis=1))
 
 
 def judge(checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Features], truth: Truth) -> list[Judged]:
@@ -114,7 +121,7 @@ def judge(checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Feat
     judged = []
     for item, video in zip(items, features, strict=True):
         require_same_signature(checkpoint.signature, video.provenance, item.path)
-        scored = _scored(checkpoint, video)
+        scored = _scored(checkpoint.model, video, checkpoint.window)
         events = find_events(
             scored.segments,
             scored.categories,
@@ -129,19 +136,13 @@ def judge(checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Feat
 def summarise(
     videos: Sequence[Judged],
     truth: Truth,
-    controls: Mapping[str, Sequence[Float[np.ndarray, "_segment"]]],
+    controls: Mapping[str, Sequence[VideoPrediction]],
     protocol: Protocol,
     yardstick: Yardstick | None = None,
 ) -> Result:
-    """All figures of judged videos, and of each control's curves on the same videos and the same resamples of them."""
+    """All figures of judged videos, and of what each control says of the same videos, on the same resamples of them."""
     yardstick = yardstick or Yardstick.of(truth)
-    predictions = {
-        video.item.path: VideoPrediction(
-            video.scores.segments,
-            np.concatenate([1 - video.scores.segments[:, None], video.scores.categories], axis=1),
-        )
-        for video in videos
-    }
+    predictions = {video.item.path: _prediction(video.scores) for video in videos}
     curves = {v.item.path: Curve(v.scores.segments, v.timeline.time_bounds) for v in videos}
     ours = yardstick.row(predictions, protocol, curves=curves)
     metrics = ours.figures
@@ -152,10 +153,10 @@ def summarise(
     metrics |= _at_threshold(found, truth, sum(v.timeline.duration_s for v in videos) / 3600)
     metrics |= yardstick.events_at(found)
     beside, drawn = {}, {}
-    for name, scores in controls.items():
-        drawn[name] = {v.item.path: s for v, s in zip(videos, scores, strict=True)}
-        plain = {path: VideoPrediction.of(s) for path, s in drawn[name].items()}
-        shown = {v.item.path: Curve(s, v.timeline.time_bounds) for v, s in zip(videos, scores, strict=True)}
+    for name, said in controls.items():
+        plain = {v.item.path: prediction for v, prediction in zip(videos, said, strict=True)}
+        drawn[name] = {path: prediction.scores for path, prediction in plain.items()}
+        shown = {v.item.path: Curve(p.scores, v.timeline.time_bounds) for v, p in zip(videos, said, strict=True)}
         row = yardstick.row(plain, protocol, curves=shown)
         beside[name] = row.figures | {"model_minus_control": differences(ours.sampled, row.sampled)}
     return Result(metrics, beside, _by_category(predictions, truth), list(videos), drawn)
@@ -219,7 +220,7 @@ def evaluate_folds(
     """Evaluate one run, or the runs of a cross-validation with their test videos pooled."""
     judged: list[Judged] = []
     truths: list[VideoTruth] = []
-    curves: dict[str, list[Float[np.ndarray, _segment]]] = {}
+    beside: dict[str, list[VideoPrediction]] = {}
     sources: dict[str, Mapping[str, Any]] = {}
     columns: tuple[str, ...] = ()
     for checkpoint, items in parts:
@@ -232,8 +233,12 @@ def evaluate_folds(
         truths += truth.videos
         columns = truth.columns
         sources |= {item.path: video.provenance.source for item, video in zip(tested, features, strict=True)}
-        reference = index.load([item for item in items if item.split == "train"][:200])
-        for name, scores in {"chance": chance(features), **trivial(features, reference)}.items():
-            curves.setdefault(name, []).extend(scores)
+        reference = index.load([item for item in items if item.split == "train"][:REFERENCE_VIDEOS])
+        for name, curves in {"chance": chance(features), **trivial(features, reference)}.items():
+            beside.setdefault(name, []).extend(map(VideoPrediction.of, curves))
+        if all(part.ridge is not None for part, _ in parts):
+            assert checkpoint.ridge is not None
+            said = [_prediction(_scored(checkpoint.ridge, video, checkpoint.window)) for video in features]
+            beside.setdefault(RIDGE, []).extend(said)
     whole = Truth(columns, tuple(truths))
-    return summarise(judged, whole, curves, protocol, Yardstick.of(whole, data, sources))
+    return summarise(judged, whole, beside, protocol, Yardstick.of(whole, data, sources))

@@ -1,25 +1,29 @@
 """recipe -> RUN folder: features, splits, training, calibration. Knows labels, never when anything happens."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
-from refinevad.checkpoint import METRICS, Checkpoint, write_json
-from refinevad.contender import HEADS_WITH_TEXT, Contender, ContenderConfig
+from refinevad.checkpoint import CONFIG, METRICS, Checkpoint, read_json, write_json
+from refinevad.contender import HEADS_WITH_TEXT, Contender, ContenderConfig, ridge_config
 from refinevad.encoders.choice import open_encoder
 from refinevad.errors import InputError
 from refinevad.events import calibrate
 from refinevad.evidence import Prompts
 from refinevad.features import Features, StoredFeatures
 from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.peers.choice import LINEAR
 from refinevad.scores import score
 from refinevad.timeline import Timeline
 from refinevad.tokens import merge_runs
 from refinevad.training.bags import Bag, label_vector
+from refinevad.training.compared import MODEL, Compared, compare_on_labels
+from refinevad.training.controls import REFERENCE_VIDEOS, trivial
 from refinevad.training.dataset import (
     INDEX,
     NORMAL,
@@ -36,9 +40,11 @@ from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.featurize import Featurized, featurize, featurize_ucf_captions
 from refinevad.training.importing import import_features
 from refinevad.training.loading import StoredBag
-from refinevad.training.loop import Trainer
+from refinevad.training.loop import Trained, Trainer, TrainOptions, validate
 from refinevad.training.published import CropBag, PublishedFeatures, mean_over_crops
 from refinevad.training.recipe import Recipe
+from refinevad.training.resume import STATE
+from refinevad.training.ridge import RIDGE, fit_linear
 from refinevad.training.ucf_crime import read_test_videos, read_training_videos
 from refinevad.training.windowed import WindowedBag
 from refinevad.windows import WHOLE, WindowRule, windows
@@ -105,10 +111,12 @@ def train_run(
     device: torch.device | None = None,
     fold: int | None = None,
     processes: Processes = ALONE,
+    controls: bool = True,
 ) -> Checkpoint:
     """Train one model into `folder`, calibrate it on normal validation videos, and save the RUN.
 
-    Several processes call it alike; the first calibrates and saves.
+    Several processes call it alike; the first calibrates and saves. `controls`: fit the ridge control, keep it in the
+    RUN, and compare the model with it and with the trivial one.
 
     Raises:
         InputError: the training split lacks normal or anomalous videos, or the folder holds another run.
@@ -123,13 +131,18 @@ def train_run(
     rule = recipe.train.rule
     if rule.bounded and processes.count > 1:
         raise InputError("training under a window rule runs in one process: start it with one")
-    bags = {split: make_bags(config, chosen[split], features[split], rule) for split in chosen}
+    # a ridge sees single segments, whatever window they will be scored in
+    closed = config if isinstance(config, ContenderConfig) and config.head == LINEAR else None
+    bags = {split: make_bags(config, chosen[split], features[split], WHOLE if closed else rule) for split in chosen}
     usable = bags["val"] if {bag.anomalous for bag in bags["val"]} == {True, False} else []
-    trainer = Trainer(config, recipe.train, bags["train"], usable, folder, device, prompts, processes)
-    trained = trainer.run(report)
-    normal = [f for item, f in zip(chosen["val"], features["val"], strict=True) if not item.anomalous]
-    if not normal:  # a set without validation normals is calibrated on the training ones, which is optimistic
-        normal = [f for item, f in zip(chosen["train"], features["train"], strict=True) if not item.anomalous]
+    refuse_other_head(folder, config)
+    if closed is not None:
+        trained = processes.from_first(lambda: _fitted(closed, bags["train"], usable, recipe.train))
+    else:
+        trainer = Trainer(config, recipe.train, bags["train"], usable, folder, device, prompts, processes)
+        trained = trainer.run(report)
+    # a set without validation normals is calibrated on the training ones, which is optimistic
+    normal = _normal(chosen["val"], features["val"]) or _normal(chosen["train"], features["train"])
     checkpoint = Checkpoint(
         model=trained.model,
         encoder=index.encoder,
@@ -137,20 +150,74 @@ def train_run(
         calibration=processes.from_first(
             lambda: calibrate([_curve(trained.model, f, rule) for f in normal], recipe.alerts_per_hour)
         ),
-        training={
-            "options": asdict(recipe.train),
-            "data": str(recipe.data),
-            "fold": fold,
-            "videos": {split: len(members) for split, members in chosen.items()},
-            "epoch": trained.epoch + 1,
-            "epochs_run": trained.epochs_run,
-        },
+        training=_record(recipe, fold, {split: len(members) for split, members in chosen.items()}, trained),
     )
     if processes.first:
+        if closed is None and controls:
+            checkpoint = replace(checkpoint, ridge=fit_linear(ridge_config(config), bags["train"]))
         checkpoint.save(folder)
-        validation = asdict(trained.validation) | {"epoch": trained.epoch + 1}
-        write_json(folder / METRICS, {"validation": validation})
+        reference = features["train"][:REFERENCE_VIDEOS]
+        compared = compare_with_controls(checkpoint, chosen["val"], features["val"], reference) if controls else None
+        _write_validation(folder, trained, compared)
     return checkpoint
+
+
+def _record(recipe: Recipe, fold: int | None, videos: dict[str, int], trained: Trained) -> dict[str, Any]:
+    """How it was trained."""
+    return {
+        "options": asdict(recipe.train),
+        "data": str(recipe.data),
+        "fold": fold,
+        "videos": videos,
+        "epoch": trained.epoch + 1,
+        "epochs_run": trained.epochs_run,
+    }
+
+
+def _write_validation(folder: Path, trained: Trained, compared: Compared | None) -> None:
+    beside = None if compared is None else compared.as_dict()
+    figures = {**asdict(trained.validation), "epoch": trained.epoch + 1, "compared": beside}
+    write_json(folder / METRICS, {"validation": figures})
+
+
+def _normal(items: Sequence[Item], features: Sequence[Features]) -> list[Features]:
+    return [video for item, video in zip(items, features, strict=True) if not item.anomalous]
+
+
+def _fitted(
+    config: ContenderConfig, training: Sequence[Bag], validation: Sequence[Bag], options: TrainOptions
+) -> Trained:
+    """The ridge as what training leaves: no epoch."""
+    model = fit_linear(config, training)
+    return Trained(model, -1, validate(model, validation or training, options, torch.device("cpu")), 0)
+
+
+def refuse_other_head(folder: Path, config: RefineVADConfig | ContenderConfig) -> None:
+    """Keep a fitted run and a trained one from overwriting each other; of its own kind a trained one's state tells.
+
+    Raises:
+        InputError: the folder holds the one and the other was asked for.
+    """
+    stored = (read_json(folder / CONFIG).get("model") or {}).get("head") if (folder / CONFIG).exists() else None
+    trained = (folder / STATE).exists() or ((folder / CONFIG).exists() and stored != LINEAR)
+    if trained if getattr(config, "head", None) == LINEAR else stored == LINEAR:
+        raise InputError(f"{folder} holds a run of another head; choose another --out, or delete it")
+
+
+def compare_with_controls(
+    checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Features], reference: Sequence[Features]
+) -> Compared | None:
+    """The model, the ridge and the trivial control on validation videos, by their labels; None where they lack a side.
+
+    All are scored as they are used: whole videos, under the run's window rule.
+    """
+    if {item.anomalous for item in items} != {True, False}:
+        return None
+    models = {MODEL: checkpoint.model} | ({} if checkpoint.ridge is None else {RIDGE: checkpoint.ridge})
+    scores = {
+        name: [_curve(model, video, checkpoint.window)[0] for video in features] for name, model in models.items()
+    }
+    return compare_on_labels(items, features, {**scores, **trivial(features, reference)})
 
 
 def make_bags(

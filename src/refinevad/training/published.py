@@ -104,6 +104,11 @@ class CropBag(Bag):
         """The crop's segments."""
         return self.crop.read()
 
+    @property
+    def segments(self) -> int:
+        """How many there are; nothing is read."""
+        return self.crop.segments
+
     def shortened(self, limit: int, how: Shortening) -> Float[np.ndarray, "kept channel"]:
         """At most `limit` segments of the crop; no more than these is copied."""
         return self.crop.shortened(limit, how)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from refinevad.contender import HEADS_WITH_TEXT, SHARED_OPTIONS, ContenderConfig, head_options
+from refinevad.contender import HEADS_WITH_TEXT, SHARED_OPTIONS, ContenderConfig, head_options, ridge_config
 from refinevad.encoders.choice import DEFAULT_ENCODER
 from refinevad.errors import InputError
 from refinevad.model import RefineVADConfig
+from refinevad.peers.choice import LINEAR
 from refinevad.timeline import SegmentRule
 from refinevad.training.importing import DEFAULT_ENCODER_NAME, ImportRequest
 from refinevad.training.loop import TrainOptions
@@ -59,8 +60,8 @@ class Recipe:
         validation_share: share of training videos held out where the data set has no validation split.
         model: options of RefineVADConfig besides channels and categories; `inputs` names parts of the features
             (default: those of DEFAULT_INPUTS that the features have, else all).
-        head: a published head in RefineVAD's place: its `name` and its own options; of `model`, the options about
-            features apply. None: RefineVAD.
+        head: another head in RefineVAD's place, a published one or `linear`: its `name` and its own options; of
+            `model`, the options about features apply. None: RefineVAD.
         prompts: sentences that describe each category, and `normal`; none: no prompts.
         train: options of the loop.
         alerts_per_hour: target of the calibration.
@@ -107,7 +108,8 @@ class Recipe:
             if "k_divisor" in head_options(own.get("name", "")):
                 own.setdefault("k_divisor", self.train.k_divisor)  # top-k takes the same share for every head
             shared = {name: value for name, value in options.items() if name in _OF_FEATURES}
-            return ContenderConfig.from_dict({**shared, "head": own.pop("name"), "options": own})
+            found = ContenderConfig.from_dict({**shared, "head": own.pop("name"), "options": own})
+            return ridge_config(found) if found.head == LINEAR else found
         return RefineVADConfig.from_dict({**options, "prompt_owner": prompt_owner})
 
     def with_features(self, folder: Path) -> "Recipe":
@@ -125,6 +127,15 @@ class Recipe:
         if self.published is not None:
             raise InputError("a recipe of published features takes no encoder: they were made by another one")
         return replace(self, encoder=spec, features=None)
+
+    def with_head(self, name: str) -> "Recipe":
+        """The recipe with another head: its own options where it names that head, else the head's defaults.
+
+        Raises:
+            InputError: no head of that name.
+        """
+        head_options(name)
+        return self if self.head.get("name") == name else replace(self, head={"name": name})
 
     def with_seed(self, seed: int) -> "Recipe":
         return replace(self, train=replace(self.train, seed=seed))

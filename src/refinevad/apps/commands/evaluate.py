@@ -18,9 +18,9 @@ example:
   refinevad evaluate runs/mine --data videos/ --json figures.json --report report.html
 
 DATA is the data set the run was trained on, its recipe, or another set with the same categories; its test videos are
-judged by events.csv. The controls are evaluated beside the model, on the same resamples of the test videos: "yes"
-behind a difference says that its 95 % interval excludes 0. Videos that a column `source` of videos.csv puts together
-are drawn together.
+judged by events.csv. Chance, a trivial control and the run's ridge control are evaluated beside the model, on the same
+resamples of the test videos: "yes" behind a difference says that its 95 % interval excludes 0. Videos that a column
+`source` of videos.csv puts together are drawn together.
 """
 
 
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         write_evaluation_report(args.report, report_of(result, opened.recipe, args.run_folder))
     told = {"controls": result.controls, "by_category": result.by_category, "failed": opened.failed}
     if not give_json({**result.metrics, **told}, args.json):
-        print(figures_table(result.metrics, result.controls))
+        print(figures_table(result.metrics, result.controls, opened.head))
         notes(adjusted_words(result.metrics))
     return 1 if opened.failed else 0
 
@@ -94,6 +94,11 @@ class OpenedRun:
     parts: list[tuple["Checkpoint", list["Item"]]]
     failed: dict[str, str]
 
+    @property
+    def head(self) -> str:
+        """What the model is called in tables."""
+        return str(getattr(self.parts[0][0].model.config, "head", "RefineVAD"))
+
 
 def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) -> OpenedRun:
     """Open a run folder with the data set or recipe it is to be looked at with; missing features are extracted.
@@ -111,7 +116,7 @@ def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) 
 
     recipe = as_recipe(data) if features is None else as_recipe(data).with_features(features)
     folders = sorted(run_folder.glob("fold*")) if not (run_folder / "config.json").exists() else []
-    checkpoints = [Checkpoint.load(folder) for folder in folders or [run_folder]]
+    checkpoints = [Checkpoint.load(folder).with_ridge(folder) for folder in folders or [run_folder]]
     first = checkpoints[0]
     recipe = replace(
         recipe,
@@ -146,7 +151,9 @@ def report_of(result: "Result", recipe: "Recipe", run_folder: Path) -> Any:
     """What the HTML report shows of a result."""
     from refinevad.apps.report.evaluation_section import Evaluation, VideoCurve
     from refinevad.checkpoint import CALIBRATION, read_json
+    from refinevad.training.compared import control_sentence
 
+    told = control_sentence(result.metrics, result.controls)
     calibration = run_folder / CALIBRATION
     threshold = read_json(calibration)["threshold"] if calibration.exists() else None
     return Evaluation(
@@ -167,4 +174,5 @@ def report_of(result: "Result", recipe: "Recipe", run_folder: Path) -> Any:
             for video in result.videos
         ],
         provenance={"run": str(run_folder), "encoder": recipe.encoder, "seed": str(recipe.train.seed)},
+        notes=() if told is None else (f"{told[0].upper()}{told[1:]}.",),
     )
