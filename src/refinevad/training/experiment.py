@@ -1,7 +1,8 @@
 """recipe -> RUN folder: features, splits, training, calibration. Knows labels, never when anything happens."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from refinevad.tokens import merge_runs
 from refinevad.training.bags import Bag, label_vector
 from refinevad.training.compared import MODEL, Compared, compare_on_labels
 from refinevad.training.controls import REFERENCE_VIDEOS, trivial
+from refinevad.training.cross_fit import deal, validation_of, without
 from refinevad.training.dataset import (
     INDEX,
     NORMAL,
@@ -122,13 +124,130 @@ def train_run(
         InputError: the training split lacks normal or anomalous videos, or the folder holds another run.
     """
     check_trainable(items)
+    first = index.stored([item for item in items if item.split == "train"][:1])[0]
+    labelled = [item for item in items if item.split in (("train", "val") if recipe.train.cross_fit else ("train",))]
+    plan = Plan(recipe, index, folder, first, categories_of(labelled), device, processes, report)
+    fitted = _cross_fitted(plan, labelled, controls) if recipe.train.cross_fit else _held_out(plan, items, controls)
+    checkpoint = Checkpoint(
+        model=fitted.trained.model,
+        encoder=index.encoder,
+        signature=first.provenance.signature,
+        calibration=processes.from_first(lambda: calibrate(fitted.normal, recipe.alerts_per_hour)),
+        training=_record(recipe, fold, fitted),
+        ridge=fitted.ridge,
+    )
+    if processes.first:
+        checkpoint.save(folder)
+        _write_validation(folder, fitted.trained, fitted.compared)
+    return checkpoint
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the models of one run share: `first` is any of its features, for their width and provenance."""
+
+    recipe: Recipe
+    index: FeatureIndex
+    folder: Path
+    first: Features
+    categories: tuple[str, ...]
+    device: torch.device | None
+    processes: Processes
+    report: EpochReport | None
+
+    @property
+    def rule(self) -> WindowRule:
+        return self.recipe.train.rule
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, and what its validation and its threshold rest on.
+
+    Attributes:
+        normal: curves of normal videos, with their times, from models that did not see them where there were any.
+        videos: how many of each split trained and validated.
+    """
+
+    trained: Trained
+    ridge: Contender | None
+    normal: list[tuple[Float[np.ndarray, "_segment"], Timeline]]
+    compared: Compared | None
+    videos: dict[str, int]
+
+
+def _held_out(plan: Plan, items: Sequence[Item], controls: bool) -> Fitted:
+    """Train on the training split, validate and calibrate on the validation split."""
     chosen = {split: [item for item in items if item.split == split] for split in ("train", "val")}
-    features = {split: index.stored(members) for split, members in chosen.items()}
-    categories = categories_of(chosen["train"])
-    first = features["train"][0]
-    prompts = embed_prompts(recipe, categories, features["train"])
-    config = recipe.config(first.values.shape[1], categories, first.provenance.parts, prompts.owner if prompts else ())
-    rule = recipe.train.rule
+    features = {split: plan.index.stored(members) for split, members in chosen.items()}
+    trained, ridge = _fit(plan, plan.folder, chosen, features, controls, plan.report)
+    # a set without validation normals is calibrated on the training ones, which is optimistic
+    normal = _normal(chosen["val"], features["val"]) or _normal(chosen["train"], features["train"])
+    curves = [_curve(trained.model, video, plan.rule) for video in normal] if plan.processes.first else []
+    models = {MODEL: trained.model} | ({} if ridge is None else {RIDGE: ridge})
+    compared = None
+    if controls and plan.processes.first and {item.anomalous for item in chosen["val"]} == {True, False}:
+        scores = {name: [_curve(m, video, plan.rule)[0] for video in features["val"]] for name, m in models.items()}
+        beside = trivial(features["val"], features["train"][:REFERENCE_VIDEOS])
+        compared = compare_on_labels(chosen["val"], features["val"], {**scores, **beside})
+    return Fitted(trained, ridge, curves, compared, {split: len(members) for split, members in chosen.items()})
+
+
+def _cross_fitted(plan: Plan, items: Sequence[Item], controls: bool) -> Fitted:
+    """Train on all labelled videos; validate and calibrate each by a model that never saw it (cross_fit.py)."""
+    folds = deal(items, plan.recipe.train.cross_fit, plan.recipe.train.seed)
+    curves: dict[str, dict[str, Float[np.ndarray, _segment]]] = {}
+    for number, fold in enumerate(folds):
+        dealt = without(items, fold)
+        chosen = {"train": [item for item in dealt if item.split == "train"], "val": []}
+        features = {"train": plan.index.stored(chosen["train"]), "val": []}
+        report = _later(plan.report, number, len(folds))
+        trained, ridge = _fit(plan, plan.folder / f"held{number}", chosen, features, controls, report)
+        models = {MODEL: trained.model} | ({} if ridge is None else {RIDGE: ridge})
+        for item, video in zip(fold, plan.index.stored(fold), strict=True):
+            for name, model in models.items():
+                curves.setdefault(name, {})[item.path] = _curve(model, video, plan.rule)[0]
+    chosen = {"train": [replace(item, split="train") for item in items], "val": []}
+    features = {"train": plan.index.stored(items), "val": []}
+    trained, ridge = _fit(plan, plan.folder, chosen, features, controls, _later(plan.report, len(folds), len(folds)))
+    ordered = {name: [of[item.path] for item in items] for name, of in curves.items()}
+    anomalous = [item.anomalous for item in items]
+    trained = replace(trained, validation=validation_of(ordered[MODEL], anomalous))
+    beside = trivial(features["train"], features["train"][:REFERENCE_VIDEOS])
+    compared = compare_on_labels(items, features["train"], {**ordered, **beside}) if controls else None
+    normal = [
+        (curve, video.timeline)
+        for item, video, curve in zip(items, features["train"], ordered[MODEL], strict=True)
+        if not item.anomalous
+    ]
+    if plan.processes.first:
+        for number in range(len(folds)):
+            shutil.rmtree(plan.folder / f"held{number}", ignore_errors=True)
+    return Fitted(trained, ridge, normal, compared, {"train": len(items), "val": len(items)})
+
+
+def _later(report: EpochReport | None, number: int, folds: int) -> EpochReport | None:
+    """The report of the training with this number, of one more than there are folds."""
+    if report is None:
+        return None
+    return lambda epoch, figures: report(
+        number * int(figures["epochs"]) + epoch, figures | {"epochs": (folds + 1) * figures["epochs"]}
+    )
+
+
+def _fit(
+    plan: Plan,
+    folder: Path,
+    chosen: Mapping[str, Sequence[Item]],
+    features: Mapping[str, Sequence[Features]],
+    controls: bool,
+    report: EpochReport | None,
+) -> tuple[Trained, Contender | None]:
+    """A model trained on `train`, its epoch chosen on `val`, and the ridge control on the same videos."""
+    recipe, rule, processes = plan.recipe, plan.rule, plan.processes
+    prompts = embed_prompts(recipe, plan.categories, features["train"])
+    channels, parts = plan.first.values.shape[1], plan.first.provenance.parts
+    config = recipe.config(channels, plan.categories, parts, prompts.owner if prompts else ())
     if rule.bounded and processes.count > 1:
         raise InputError("training under a window rule runs in one process: start it with one")
     # a ridge sees single segments, whatever window they will be scored in
@@ -137,38 +256,20 @@ def train_run(
     usable = bags["val"] if {bag.anomalous for bag in bags["val"]} == {True, False} else []
     refuse_other_head(folder, config)
     if closed is not None:
-        trained = processes.from_first(lambda: _fitted(closed, bags["train"], usable, recipe.train))
-    else:
-        trainer = Trainer(config, recipe.train, bags["train"], usable, folder, device, prompts, processes)
-        trained = trainer.run(report)
-    # a set without validation normals is calibrated on the training ones, which is optimistic
-    normal = _normal(chosen["val"], features["val"]) or _normal(chosen["train"], features["train"])
-    checkpoint = Checkpoint(
-        model=trained.model,
-        encoder=index.encoder,
-        signature=first.provenance.signature,
-        calibration=processes.from_first(
-            lambda: calibrate([_curve(trained.model, f, rule) for f in normal], recipe.alerts_per_hour)
-        ),
-        training=_record(recipe, fold, {split: len(members) for split, members in chosen.items()}, trained),
-    )
-    if processes.first:
-        if closed is None and controls:
-            checkpoint = replace(checkpoint, ridge=fit_linear(ridge_config(config), bags["train"]))
-        checkpoint.save(folder)
-        reference = features["train"][:REFERENCE_VIDEOS]
-        compared = compare_with_controls(checkpoint, chosen["val"], features["val"], reference) if controls else None
-        _write_validation(folder, trained, compared)
-    return checkpoint
+        return processes.from_first(lambda: _fitted(closed, bags["train"], usable, recipe.train)), None
+    trainer = Trainer(config, recipe.train, bags["train"], usable, folder, plan.device, prompts, processes)
+    trained = trainer.run(report)
+    return trained, fit_linear(ridge_config(config), bags["train"]) if controls and processes.first else None
 
 
-def _record(recipe: Recipe, fold: int | None, videos: dict[str, int], trained: Trained) -> dict[str, Any]:
+def _record(recipe: Recipe, fold: int | None, fitted: Fitted) -> dict[str, Any]:
     """How it was trained."""
+    trained = fitted.trained
     return {
         "options": asdict(recipe.train),
         "data": str(recipe.data),
         "fold": fold,
-        "videos": videos,
+        "videos": fitted.videos,
         "epoch": trained.epoch + 1,
         "epochs_run": trained.epochs_run,
     }
@@ -202,22 +303,6 @@ def refuse_other_head(folder: Path, config: RefineVADConfig | ContenderConfig) -
     trained = (folder / STATE).exists() or ((folder / CONFIG).exists() and stored != LINEAR)
     if trained if getattr(config, "head", None) == LINEAR else stored == LINEAR:
         raise InputError(f"{folder} holds a run of another head; choose another --out, or delete it")
-
-
-def compare_with_controls(
-    checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Features], reference: Sequence[Features]
-) -> Compared | None:
-    """The model, the ridge and the trivial control on validation videos, by their labels; None where they lack a side.
-
-    All are scored as they are used: whole videos, under the run's window rule.
-    """
-    if {item.anomalous for item in items} != {True, False}:
-        return None
-    models = {MODEL: checkpoint.model} | ({} if checkpoint.ridge is None else {RIDGE: checkpoint.ridge})
-    scores = {
-        name: [_curve(model, video, checkpoint.window)[0] for video in features] for name, model in models.items()
-    }
-    return compare_on_labels(items, features, {**scores, **trivial(features, reference)})
 
 
 def make_bags(

@@ -25,23 +25,32 @@ KINDS = ("videos", "ucf-captions", "published")
 # in training, appearance misleads, and the image network's other part adds nothing (docs/results.md, parts of the
 # default encoder)
 DEFAULT_INPUTS = ("motion_mean", "motion_deviation", "motion_peak")
-# the options that did best on small sets of real videos (docs/results.md); a recipe says all of its own
+# chosen by mean rank over several sets (docs/results.md, Defaults); a recipe says all of its own
 DEFAULT_MODEL: dict[str, Any] = {
     "width": 32,
+    "shift_layers": 2,
+    "folding": 2,
+    "gate_temperature": 1.0,
+    "layers": 0,
+    "dropout": 0.4,
     "direct": True,
+    "ridge": True,
     "head_weight": 0.5,
-    "centre_head": True,
     "input_clip": 4.0,
     "smoothing": 2,
 }
 DEFAULT_TRAINING: dict[str, Any] = {
-    "epochs": 60,
+    "steps": 800,
+    "batch": 16,
     "keep": "last",
     "learning_rate": 1e-3,
-    "direct_rate": 20.0,
-    "weight_decay": 3.0,
-    "batch": 200,
+    "weight_decay": 0.3,
+    "cross_fit": 3,
+    "lambda_mil": 0.0,
+    "lambda_gmm": 0.0,
     "lambda_posterior": 0.0,
+    "lambda_pseudo": 1.0,
+    "lambda_naming": 0.3,
 }
 
 

@@ -8,6 +8,8 @@ from jaxtyping import Bool, Float
 
 from refinevad.contender import Contender, ContenderConfig, take_ridge
 from refinevad.errors import InputError
+from refinevad.input_ranges import InputRanges
+from refinevad.model import RefineVADConfig
 from refinevad.ridge import CLIP, Ridge
 from refinevad.training.bags import Bag
 from refinevad.training.plain_controls import logistic_regression
@@ -65,15 +67,31 @@ def fit_linear(config: ContenderConfig, bags: Sequence[Bag]) -> Contender:
         InputError: as `fit_ridge`, an option that the head does not have, or a bag's values cannot be read.
     """
     model = Contender(config)  # a wrong option fails here, before anything is read
+    penalty = config.options.get("inverse_penalty", 0.0) or None
+    return take_ridge(model, fit_ridge(_selected(config, bags), [bag.labels for bag in bags], penalty))
+
+
+def fit_teacher(config: RefineVADConfig, bags: Sequence[Bag], rate: float) -> Ridge:
+    """The ridge that is a model's direct path and its teacher, with `rate` times the ridge control's C.
+
+    A looser fit than the control's names the surest segments better (docs/log.md, 2026-11-28).
+
+    Raises:
+        InputError: as `fit_ridge`, or a bag's values cannot be read.
+    """
+    penalty = rate * inverse_penalty(len(config.selected))
+    return fit_ridge(_selected(config, bags), [bag.labels for bag in bags], penalty)
+
+
+def _selected(config: InputRanges, bags: Sequence[Bag]) -> list[Float[np.ndarray, "_segment selected"]]:
+    """The channels a model looks at of each bag; of more than `MOST_NUMBERS` a share, evenly spaced."""
     counts = [bag.segments for bag in bags]
     share = min(1.0, MOST_NUMBERS / max(1, sum(counts) * len(config.selected)))
     limits = [max(1, math.floor(share * count)) for count in counts]
-    videos = [
+    return [
         bag.shortened(limit, "sample")[:, config.selected].astype(np.float32)
         for bag, limit in zip(bags, limits, strict=True)
     ]
-    penalty = config.options.get("inverse_penalty", 0.0) or None
-    return take_ridge(model, fit_ridge(videos, [bag.labels for bag in bags], penalty))
 
 
 def _shares(

@@ -151,7 +151,7 @@ def _run(args: argparse.Namespace, processes: "Processes") -> int:
             note(sentence)
         with ExitStack() as open_:
             fitted = recipe.head.get("name") == LINEAR  # in one go: there are no epochs to show
-            report = None if fitted else _reporter(open_, recipe, fold, folder if args.tensorboard else None)
+            report = None if fitted else _reporter(open_, fold, folder if args.tensorboard else None)
             checkpoint = train_run(recipe, done.index, items, folder, report, device, fold, processes)
         _warn_uncertified(checkpoint, recipe)
         figures[folder.name] = row = read_json(folder / METRICS)["validation"]
@@ -189,20 +189,16 @@ def _reviewed(args: argparse.Namespace, recipe: "Recipe", index: "FeatureIndex")
     return added.items
 
 
-def _reporter(
-    open_: ExitStack, recipe: "Recipe", fold: int | None, curves_in: Path | None
-) -> Callable[[int, dict[str, float]], None]:
+def _reporter(open_: ExitStack, fold: int | None, curves_in: Path | None) -> Callable[[int, dict[str, float]], None]:
     """What is shown after each epoch: a bar, and curves where a folder is given; closed with `open_`."""
     from refinevad.apps.terminal import progress_bar
     from refinevad.training.curves import Curves
 
-    bar = open_.enter_context(
-        progress_bar(recipe.train.epochs, "train" if fold is None else f"train fold {fold}", "epoch")
-    )
+    bar = open_.enter_context(progress_bar(None, "train" if fold is None else f"train fold {fold}", "epoch"))
     curves = open_.enter_context(Curves(curves_in)) if curves_in else None
 
     def report(epoch: int, numbers: dict[str, float]) -> None:
-        bar.n = epoch
+        bar.n, bar.total = epoch, int(numbers["epochs"])
         bar.set_postfix(loss=f"{numbers['loss']:.3f}", val_auc=f"{numbers['val_video_auc']:.3f}")
         if curves:
             curves.add(epoch, numbers)
