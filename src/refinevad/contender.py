@@ -193,3 +193,13 @@ def take_ridge(model: Contender, ridge: Ridge) -> Contender:
     model.input_mean.copy_(torch.from_numpy(ridge.mean))
     model.input_scale.copy_(torch.from_numpy(ridge.scale))
     return model.eval()
+
+
+def open_config(values: Mapping[str, Any]) -> RefineVADConfig | ContenderConfig:
+    """The configuration that a RUN holds. Raises InputError for an option that does not exist."""
+    return ContenderConfig.from_dict(values) if "head" in values else RefineVADConfig.from_dict(dict(values))
+
+
+def open_model(config: RefineVADConfig | ContenderConfig) -> RefineVAD | Contender:
+    """A fresh model of a configuration."""
+    return Contender(config) if isinstance(config, ContenderConfig) else RefineVAD(config)
