@@ -102,7 +102,7 @@ def test_train_prints_the_controls_and_keeps_them(
     assert first == f"run: epoch 1, validation video AUC {kept['video_auc']['model']:.4f}"
     assert ridge == f"  ridge control: {kept['video_auc']['ridge control']:.4f}"
     assert motion == f"  trivial motion: {kept['video_auc']['trivial motion']:.4f}"
-    assert kept["videos"] == 15
+    assert kept["videos"] == 20 + 15  # of the training and of the validation split: each by a model that never saw it
     said = [line for line in captured.err.splitlines() if "ahead of the ridge control" in line]
     difference = kept["model_minus_control"]["ridge control"]
     assert len(said) == (difference is None or difference["ci95"][0] <= 0)
@@ -289,7 +289,7 @@ def test_a_penalty_that_none_can_be_is_a_sentence(
 def test_without_validation_videos_of_both_kinds_there_is_a_ridge_and_no_comparison(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = make_features(tmp_path / "features", {"train": 2, "test": 1})
+    folder = make_features(tmp_path / "features", {"train": 1, "test": 1})
     assert train(folder, tmp_path / "run", "--epochs", 1) == 0
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["validation"]["compared"] is None
     assert (tmp_path / "run" / "ridge.safetensors").exists()

@@ -98,7 +98,8 @@ class RefineVADConfig(InputRanges):
         input_clip: standardised inputs are clipped to +- this; 0: not.
         merge_runs: equal neighbouring segments become one, empty ones are left out; for features that are constant
             over stretches, as captions are.
-        empty: what the segments left out score as logits: 0, or the mean of the video's tokens.
+        empty: what the segments left out score as logits: 0 (with `ridge`, an average training segment's), or the
+            mean of the video's tokens.
         relative_smoothing: standard deviation of a Gaussian over the final logits, as a share of the video's length,
             held to [2, 40] segments; 0: none.
         video_weight: share in each segment's score of the whole video's evidence: the direct path's, without it the
@@ -598,6 +599,11 @@ class RefineVAD(nn.Module):
         found = self.motar if self.motar is not None else self.shifts[0].shift
         assert isinstance(found, MoTAR)
         return found
+
+    @property
+    def undecided(self) -> float:
+        """The logit of a segment of which nothing is known: 0, or what an average training segment has."""
+        return float(self.path_mean[1])
 
     @property
     def matched(self) -> bool:

@@ -116,7 +116,8 @@ def score_windows(
 
 def _of_empty(model: RefineVAD | Contender, rows: Float[np.ndarray, "token row"]) -> Float[np.ndarray, "row"]:
     """What segments without a token get."""
-    logit = 0.0 if model.config.empty == "zero" else rows[:, 0].mean()
+    undecided = model.undecided if isinstance(model, RefineVAD) else 0.0
+    logit = undecided if model.config.empty == "zero" else rows[:, 0].mean()
     return np.concatenate([[logit, 0.0], rows[:, 2:].mean(0)])
 
 

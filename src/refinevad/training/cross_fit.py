@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from jaxtyping import Float
 
-from refinevad.errors import InputError
 from refinevad.training.dataset import Item
 from refinevad.training.loop import Validation
 from refinevad.training.metrics import Runs, roc_auc, top_mean
@@ -25,18 +24,11 @@ LEAST_FOLDS = 2
 def deal(items: Sequence[Item], folds: int, seed: int) -> list[list[Item]]:
     """Deal items into folds, each with its share of every kind of video.
 
-    Fewer folds where normal or anomalous videos are fewer than that.
-
-    Raises:
-        InputError: fewer than two normal or two anomalous videos.
+    Fewer folds where normal or anomalous videos are fewer than that; none where either are fewer than two, or for 0.
     """
-    sides = [sum(item.anomalous == anomalous for item in items) for anomalous in (False, True)]
-    count = min(folds, *sides)
+    count = min(folds, *(sum(item.anomalous == side for item in items) for side in (False, True)))
     if count < LEAST_FOLDS:
-        raise InputError(
-            f"to validate each video by a model that never saw it takes two normal and two anomalous ones: "
-            f"got {sides[0]} and {sides[1]}; add videos, or set cross_fit = 0 in a recipe's [train]"
-        )
+        return []
     groups: dict[tuple[str, ...], list[Item]] = {}
     for item in items:
         groups.setdefault(item.labels, []).append(item)

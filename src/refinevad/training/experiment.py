@@ -125,9 +125,12 @@ def train_run(
     """
     check_trainable(items)
     first = index.stored([item for item in items if item.split == "train"][:1])[0]
-    labelled = [item for item in items if item.split in (("train", "val") if recipe.train.cross_fit else ("train",))]
-    plan = Plan(recipe, index, folder, first, categories_of(labelled), device, processes, report)
-    fitted = _cross_fitted(plan, labelled, controls) if recipe.train.cross_fit else _held_out(plan, items, controls)
+    labelled = [item for item in items if item.split in ("train", "val")]
+    folds = deal(labelled, recipe.train.cross_fit, recipe.train.seed)
+    categories = categories_of(labelled if folds else [item for item in labelled if item.split == "train"])
+    plan = Plan(recipe, index, folder, first, categories, device, processes, report)
+    refuse_other_head(folder, recipe.config(first.values.shape[1], categories, first.provenance.parts))
+    fitted = _cross_fitted(plan, folds, controls) if folds else _held_out(plan, items, controls)
     checkpoint = Checkpoint(
         model=fitted.trained.model,
         encoder=index.encoder,
@@ -193,9 +196,9 @@ def _held_out(plan: Plan, items: Sequence[Item], controls: bool) -> Fitted:
     return Fitted(trained, ridge, curves, compared, {split: len(members) for split, members in chosen.items()})
 
 
-def _cross_fitted(plan: Plan, items: Sequence[Item], controls: bool) -> Fitted:
-    """Train on all labelled videos; validate and calibrate each by a model that never saw it (cross_fit.py)."""
-    folds = deal(items, plan.recipe.train.cross_fit, plan.recipe.train.seed)
+def _cross_fitted(plan: Plan, folds: Sequence[Sequence[Item]], controls: bool) -> Fitted:
+    """Train on all folds' videos; validate and calibrate each by a model that never saw it (cross_fit.py)."""
+    items = [item for fold in folds for item in fold]
     curves: dict[str, dict[str, Float[np.ndarray, _segment]]] = {}
     for number, fold in enumerate(folds):
         dealt = without(items, fold)
@@ -254,7 +257,6 @@ def _fit(
     closed = config if isinstance(config, ContenderConfig) and config.head == LINEAR else None
     bags = {split: make_bags(config, chosen[split], features[split], WHOLE if closed else rule) for split in chosen}
     usable = bags["val"] if {bag.anomalous for bag in bags["val"]} == {True, False} else []
-    refuse_other_head(folder, config)
     if closed is not None:
         return processes.from_first(lambda: _fitted(closed, bags["train"], usable, recipe.train)), None
     trainer = Trainer(config, recipe.train, bags["train"], usable, folder, plan.device, prompts, processes)

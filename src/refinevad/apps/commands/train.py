@@ -98,6 +98,8 @@ def recipe_from(data: Path, args: argparse.Namespace) -> "Recipe":
         raise InputError(f"--workers must be at least 1: got {args.workers}")
     given = {name: getattr(args, name, None) for name in ("seed", "epochs", "precision")}
     options = {name: value for name, value in given.items() if value is not None}
+    if "epochs" in options:
+        options["steps"] = 0  # which would count in their place
     recipe = replace(recipe, train=replace(recipe.train, **options))
     if getattr(args, "inputs", None):
         recipe = replace(recipe, model={**recipe.model, "inputs": args.inputs})
