@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import refinevad
+from refinevad.apps.plain_text import plain
 from refinevad.errors import InputError, RefineVADError
 
 COMMANDS = ("demo", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve", "metrics", "bench")
@@ -42,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
-    warnings.showwarning = lambda message, *_args, **_kwargs: print(f"refinevad: note: {message}", file=sys.stderr)
+    warnings.showwarning = _warn
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     args = build_parser().parse_args(arguments)
     try:
@@ -65,11 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _stop(f"error: {error.filename or args.command}: {error.strerror or error}", 2)
 
 
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"refinevad: note: {plain(str(message))}", file=sys.stderr)
+
+
 def _stop(sentence: str, code: int) -> int:
     """Print the last line of a command that stops early, below its progress bars."""
     if terminal := sys.modules.get("refinevad.apps.terminal"):
         terminal.close_bars()
-    print(f"refinevad: {sentence}", file=sys.stderr)
+    print(f"refinevad: {plain(sentence)}", file=sys.stderr)
     return code
 
 

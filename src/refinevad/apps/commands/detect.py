@@ -82,6 +82,7 @@ def _workers(count: int | None, videos: Sequence[Path]) -> "AbstractContextManag
 def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     from dataclasses import replace
 
+    from refinevad.apps.plain_text import plain
     from refinevad.apps.report import BatchEntry, report_stems, write_detection, write_overview
     from refinevad.apps.report.wording import verdict
     from refinevad.apps.terminal import give_json, note, progress_bar
@@ -130,7 +131,7 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
             {"video": str(video), "report": str(written.html), "events": [vars(e) for e in detection.events]}
         )
         if args.json != "-":
-            print(f"{video.name}: {verdict(detection)} -> {written.html}")
+            print(plain(f"{video.name}: {verdict(detection)} -> {written.html}"))
     if not summary:
         raise InputError(
             f"none of the {len(args.videos)} videos could be read; the first: {next(iter(failed.values()))}"

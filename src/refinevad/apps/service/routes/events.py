@@ -4,7 +4,6 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,11 +11,12 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
+from refinevad.apps.live.event_log import EVENT_ID
 from refinevad.apps.live.labels import export_reviewed
 from refinevad.apps.live.records import EventState, ReviewedEvent
 from refinevad.apps.live.store import Store
-from refinevad.apps.service.context import Here, seconds
-from refinevad.apps.service.schemas import EventOut, EventPage, NewReview, ReviewOut
+from refinevad.apps.service.context import Here, Who
+from refinevad.apps.service.schemas import MOST_NUMBER, EventOut, EventPage, Moment, NewReview, ReviewOut, Words
 
 router = APIRouter(tags=["events"])
 ReviewFilter = Literal["none", "any", "confirmed", "dismissed", "relabelled"]
@@ -26,20 +26,20 @@ _TYPES = {".mp4": "video/mp4", ".webm": "video/webm", ".mkv": "video/x-matroska"
 @router.get("/events")
 def find_events(
     here: Here,
-    camera: str | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    category: str | None = None,
+    camera: Annotated[Words | None, Query(max_length=100)] = None,
+    start: Moment | None = None,
+    end: Moment | None = None,
+    category: Annotated[Words | None, Query(max_length=100)] = None,
     state: Annotated[Sequence[EventState], Query()] = (),
     review: ReviewFilter | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    skip: Annotated[int, Query(ge=0)] = 0,
+    skip: Annotated[int, Query(ge=0, le=MOST_NUMBER)] = 0,
 ) -> EventPage:
     """Events that touch [start, end), newest first. `review`: none (nobody has looked), any, or a verdict."""
     found = here.store.events.find(
         camera=camera,
-        start=None if start is None else seconds(start),
-        end=None if end is None else seconds(end),
+        start=None if start is None else start.timestamp(),
+        end=None if end is None else end.timestamp(),
         category=category,
         states=tuple(state),
         verdict=review if review in ("confirmed", "dismissed", "relabelled") else None,
@@ -77,11 +77,13 @@ def reviews(here: Here, event_id: str) -> list[ReviewOut]:
 
 
 @router.post("/events/{event_id}/reviews", status_code=201)
-def review(here: Here, event_id: str, new: NewReview) -> EventOut:
+def review(here: Here, who: Who, event_id: str, new: NewReview) -> EventOut:
     """Confirm, dismiss or relabel an event; verdicts before stay in its history."""
     _event(here.store, event_id)
     here.store.events.add_review(event_id, new.verdict, new.reviewer, new.category, new.note)
     event = EventOut.of(_event(here.store, event_id))
+    detail = {"verdict": new.verdict, "category": new.category, "reviewer": new.reviewer}
+    here.audit.add(who, "event reviewed", event_id, **detail)
     here.feed.publish({"type": "review", "event": event.model_dump(mode="json")})
     return event
 
@@ -105,7 +107,7 @@ def labels(here: Here) -> FileResponse:
 
 
 def _event(store: Store, event_id: str) -> ReviewedEvent:
-    found = store.events.get(event_id)
+    found = store.events.get(event_id) if EVENT_ID.fullmatch(event_id) else None
     if found is None:
         raise HTTPException(404, "no such event; retention may have deleted it")
     return found
