@@ -72,8 +72,12 @@ def test_no_spelling_leads_there(host: str) -> None:
         "::ffff:10.0.0.5",
         "::10.0.0.5",
         "64:ff9b::a00:5",
-    ]
-    + ["64:ff9b:1::a00:5", "64:ff9b:1:a00:0:500::", "2002:a00:5::1", "2001:0:808:808::f5ff:fffa", "::7f00:1"],
+        "64:ff9b:1::a00:5",
+        "64:ff9b:1:a00:0:500::",
+        "2002:a00:5::1",
+        "2001:0:808:808::f5ff:fffa",
+        "::7f00:1",
+    ],
 )
 def test_machines_in_a_network_are_reached(host: str) -> None:
     require_ordinary_host(host)

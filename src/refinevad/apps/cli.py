@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 import refinevad
 from refinevad.apps.plain_text import plain
@@ -23,9 +24,16 @@ exit codes: 0 done, 1 something failed, 2 the input or an option is at fault
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what it did not understand without acting on it; the commands' parsers are of this kind too."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(plain(message))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line. Command modules are light; what they need is imported when they run."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="refinevad",
         description="Find the moment something went wrong in hours of video, trained on video-level labels alone.",
         epilog=EPILOG,

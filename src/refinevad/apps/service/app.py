@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import BoundedSemaphore
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Lifespan
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import refinevad
@@ -78,7 +80,30 @@ def create_app(
             feed.stop()
             runner.stop()
 
-    app = FastAPI(
+    app = _described(lifespan)
+    app.state.context = Context(
+        watch,
+        store,
+        settings,
+        log,
+        feed,
+        runner,
+        metrics,
+        guesses,
+        audit,
+        incoming=BoundedSemaphore(settings.incoming),
+        ready=ready,
+        backlog=backlog,
+    )
+    _add_routes(app)
+    _add_page(app)
+    _add_errors(app)
+    _add_guards(app, settings, log, guesses)
+    return app
+
+
+def _described(lifespan: Lifespan[FastAPI]) -> FastAPI:
+    return FastAPI(
         title="refinevad",
         version=refinevad.__version__,
         description="Live cameras, their events and scores. Versioned under /api/v1; changes need a bearer token, or "
@@ -88,21 +113,24 @@ def create_app(
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
-    app.state.context = Context(watch, store, settings, log, feed, runner, metrics, guesses, audit, ready, backlog)
+
+
+def _add_routes(app: FastAPI) -> None:
     api = APIRouter(prefix="/api/v1")
     for module in (sessions, cameras, scores, events, jobs, models, sinks, audits):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)
     app.include_router(live.router)
-    _add_page(app)
-    _add_errors(app)
+
+
+def _add_guards(app: FastAPI, settings: ServiceSettings, log: Sessions, guesses: Guesses) -> None:
+    """What every request passes, the last one added first."""
     app.add_middleware(AccessGate, token=settings.token, sessions=log, guesses=guesses)
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)  # around the others: refusals carry the headers too
     if settings.proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.proxies))
-    return app
 
 
 def _add_page(app: FastAPI) -> None:

@@ -1,7 +1,8 @@
 """What every route works with, and how a request gets at it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore, Lock
 from typing import Annotated, cast
 
 from fastapi import Depends, HTTPException, Query
@@ -33,8 +34,10 @@ class Context:
     metrics: Metrics
     guesses: Guesses
     audit: AuditLog
+    incoming: BoundedSemaphore
     ready: Callable[[], list[str]] = list
     backlog: Callable[[], list[Backlog]] = list
+    exporting: Lock = field(default_factory=Lock)
 
     def camera(self, name: str) -> Watched:
         """A camera that is watched or paused. Answers 404 where there is none of that name."""

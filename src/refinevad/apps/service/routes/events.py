@@ -1,20 +1,18 @@
 """Events: finding them, their clips and snapshots, and what people say of them."""
 
-import shutil
-import tempfile
-import zipfile
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Literal
+from collections.abc import Iterator, Sequence
+from threading import Lock
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query
-from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
+from fastapi.responses import FileResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from refinevad.apps.live.event_log import EVENT_ID
-from refinevad.apps.live.labels import export_reviewed
+from refinevad.apps.live.labels import labelled_clips, table_of
 from refinevad.apps.live.records import EventState, ReviewedEvent
 from refinevad.apps.live.store import Store
+from refinevad.apps.service.archive import archive
 from refinevad.apps.service.context import Here, Who
 from refinevad.apps.service.schemas import MOST_NUMBER, EventOut, EventPage, Moment, NewReview, ReviewOut, Words
 
@@ -88,22 +86,38 @@ def review(here: Here, who: Who, event_id: str, new: NewReview) -> EventOut:
     return event
 
 
-@router.get("/labels.zip", response_class=FileResponse, tags=["training"])
-def labels(here: Here) -> FileResponse:
-    """Reviewed clips with their video-level labels, as `refinevad train` reads a folder: clips/ and videos.csv."""
-    folder = Path(tempfile.mkdtemp(prefix="labels-", dir=here.settings.data))
+@router.get("/labels.zip", response_class=StreamingResponse, responses={200: {"content": {"application/zip": {}}}})
+def labels(here: Here) -> StreamingResponse:
+    """Reviewed clips with their video-level labels, as `refinevad train` reads a folder: clips/ and videos.csv.
+
+    Written as it is sent; one at a time, of which 429 tells the second.
+    """
+    if not here.exporting.acquire(blocking=False):
+        raise HTTPException(429, "labels are being downloaded already; try again when that is done")
     try:
-        export_reviewed(here.store, folder / "labels")
-        archive = folder / "labels.zip"
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:  # clips are compressed already
-            for path in sorted((folder / "labels").rglob("*")):
-                if path.is_file():
-                    file.write(path, path.relative_to(folder / "labels").as_posix())
+        clips, _ = labelled_clips(here.store)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        here.exporting.release()
         raise
-    sweep = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
-    return FileResponse(archive, media_type="application/zip", filename="labels.zip", background=sweep)
+    by_name = {clip.name: clip for clip in clips}
+    files = ((clip.path, clip.name) for clip in clips)
+    pieces = archive(files, "videos.csv", lambda names: table_of(by_name[name] for name in names))
+    headers = {"content-disposition": 'attachment; filename="labels.zip"'}
+    return _Export(pieces, here.exporting, media_type="application/zip", headers=headers)
+
+
+class _Export(StreamingResponse):
+    """Lets the next one begin when it has been sent, or its client has left."""
+
+    def __init__(self, pieces: Iterator[bytes], exporting: Lock, **values: Any) -> None:
+        super().__init__(pieces, **values)
+        self._exporting = exporting
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._exporting.release()
 
 
 def _event(store: Store, event_id: str) -> ReviewedEvent:

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from refinevad.apps.live.event_log import EVENT_ID
 from refinevad.apps.live.records import Job
 from refinevad.apps.live.store import UPLOADS
+from refinevad.apps.service.audit import By
 from refinevad.apps.service.context import Context, Here, Who
 from refinevad.apps.service.schemas import JobOut
 from refinevad.apps.service.uploads import receive_upload
@@ -24,8 +25,17 @@ async def upload(
     """The file is the request's body, as `curl --data-binary @FILE` sends it; `name` is what people will see."""
     if await run_in_threadpool(here.jobs.waiting) >= here.settings.waiting_jobs:
         raise HTTPException(429, f"{here.settings.waiting_jobs} files wait already; try again when some are done")
+    if not here.incoming.acquire(blocking=False):
+        raise HTTPException(429, f"{here.settings.incoming} files are being uploaded already; try again in a while")
+    try:
+        return await _upload(here, who, request, name)
+    finally:
+        here.incoming.release()
+
+
+async def _upload(here: Context, who: By, request: Request, name: str) -> JobOut:
     length = request.headers.get("content-length", "")
-    stated = int(length) if length.isdecimal() else None
+    stated = int(length[:20]) if length.isdecimal() else None
     job = await receive_upload(here.store, here.settings, name, stated, request.stream())
     here.jobs.wake()
     await run_in_threadpool(here.audit.add, who, "file uploaded", job.id, name=job.name)
