@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install
 export PIP_NO_COMPILE := 1
 
-.PHONY: help install demo test lint format bench clean
+.PHONY: help install demo test lint format fuzz clean
 help:
 	@echo "make install   .venv with the program in it"
 	@echo "make demo      render, train, evaluate, detect: out/demo/report.html"
 	@echo "make test      lint, types, import layers, and all tests"
 	@echo "make lint      ruff, format, types, import layers"
+	@echo "make fuzz      spoil inputs of every kind: INPUTS=20000 SEED=1"
 	@echo "make format    rewrite the sources as ruff formats them"
 
 install: $(VENV)/.run
@@ -40,6 +41,11 @@ format: $(VENV)/.dev
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+INPUTS ?= 20000
+SEED ?= 1
+fuzz: $(VENV)/.dev
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz --inputs $(INPUTS) --seed $(SEED) --out out/fuzz
 
 clean:
 	rm -rf out build .mypy_cache .ruff_cache .pytest_cache

@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import NoReturn
 
 import refinevad
-from refinevad.apps.plain_text import plain
 from refinevad.errors import InputError, RefineVADError
+from refinevad.shown import shown
 
 COMMANDS = ("demo", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve", "metrics", "bench")
 _MODULES = {"import": "import_features"}  # a keyword can name no module
@@ -28,7 +28,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what it did not understand without acting on it; the commands' parsers are of this kind too."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(plain(message))
+        super().error(shown(message))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -51,7 +51,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
-    warnings.showwarning = _warn
+    warnings.showwarning = lambda message, *_args, **_kwargs: print(
+        f"refinevad: note: {shown(str(message))}", file=sys.stderr
+    )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     args = build_parser().parse_args(arguments)
     try:
@@ -74,15 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _stop(f"error: {error.filename or args.command}: {error.strerror or error}", 2)
 
 
-def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"refinevad: note: {plain(str(message))}", file=sys.stderr)
-
-
 def _stop(sentence: str, code: int) -> int:
     """Print the last line of a command that stops early, below its progress bars."""
     if terminal := sys.modules.get("refinevad.apps.terminal"):
         terminal.close_bars()
-    print(f"refinevad: {plain(sentence)}", file=sys.stderr)
+    print(f"refinevad: {shown(sentence)}", file=sys.stderr)
     return code
 
 

@@ -149,7 +149,7 @@ def read_recipe(path: Path) -> Recipe:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or too long a number
         raise InputError(f"recipe {path} is not valid TOML: {error}") from error
     tables = {
         "data": {"root", "kind", "features", "folds", "validation_share", "benchmark"},

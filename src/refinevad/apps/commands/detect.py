@@ -82,13 +82,13 @@ def _workers(count: int | None, videos: Sequence[Path]) -> "AbstractContextManag
 def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     from dataclasses import replace
 
-    from refinevad.apps.plain_text import plain
     from refinevad.apps.report import BatchEntry, report_stems, write_detection, write_overview
     from refinevad.apps.report.wording import verdict
     from refinevad.apps.terminal import give_json, note, progress_bar
     from refinevad.detector import Detector
     from refinevad.devices import open_device
     from refinevad.errors import InputError
+    from refinevad.shown import shown
     from refinevad.video import probe
     from refinevad.windows import WindowRule
 
@@ -131,7 +131,7 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
             {"video": str(video), "report": str(written.html), "events": [vars(e) for e in detection.events]}
         )
         if args.json != "-":
-            print(plain(f"{video.name}: {verdict(detection)} -> {written.html}"))
+            print(shown(f"{video.name}: {verdict(detection)} -> {written.html}"))
     if not summary:
         raise InputError(
             f"none of the {len(args.videos)} videos could be read; the first: {next(iter(failed.values()))}"

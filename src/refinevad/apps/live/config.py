@@ -134,7 +134,7 @@ def read_config(path: Path) -> LiveConfig:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"configuration {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or too long a number
         raise InputError(f"configuration {path} is not valid TOML: {error}") from error
     tables = {name: content.pop(name, []) for name in ("camera", "sink")}
     retention = content.pop("retention", {})

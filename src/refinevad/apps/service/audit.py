@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from refinevad.apps.live.clock import Clock
-from refinevad.apps.plain_text import plain
+from refinevad.shown import shown
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entry (
@@ -60,7 +60,7 @@ class AuditLog:
 
     def add(self, by: By, what: str, subject: str = "", **detail: Any) -> None:
         """Record a change that was made; where it cannot be recorded the operator is told."""
-        texts = [plain(text[:_LONGEST]) for text in (by.address, by.means, by.agent, what, subject)]
+        texts = [shown(text[:_LONGEST]) for text in (by.address, by.means, by.agent, what, subject)]
         try:
             with self._open() as connection:
                 connection.execute(
@@ -69,7 +69,7 @@ class AuditLog:
                 )
                 self._expire(connection)
         except (sqlite3.Error, OSError) as error:
-            self._tell(f"audit: cannot record in {self._path} that {what} {plain(subject)}: {error}")
+            self._tell(f"audit: cannot record in {self._path} that {what} {shown(subject)}: {error}")
 
     def find(self, limit: int, before: int | None = None) -> list[AuditEntry]:
         """Newest first; `before`: those with smaller numbers alone."""

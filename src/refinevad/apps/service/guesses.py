@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable
 
 from refinevad.apps.live.clock import Clock
-from refinevad.apps.plain_text import plain
 from refinevad.apps.service.connections import network_of
+from refinevad.shown import shown
 
 FREE = 5  # wrong ones, before there is a wait
 LONGEST_S = 60.0
@@ -51,7 +51,7 @@ class Guesses:
             if now - self._told_at < _TOLD_EVERY_S:
                 return
             more, self._untold, self._told_at = self._untold - 1, 0, now
-        said = f"wrong token from {plain(host[:64])}, {count} in a row"
+        said = f"wrong token from {shown(host[:64])}, {count} in a row"
         self._tell(said + (f"; next try in {wait:.0f} s" if wait else "") + (f" ({more} more since)" if more else ""))
 
     def was_right(self, host: str) -> None:

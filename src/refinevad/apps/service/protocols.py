@@ -143,6 +143,17 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self.conn.fail(1009, "too many fragments")
             self.handle_parser_exception()
 
+    def send_receive_event_to_app(self) -> None:
+        try:
+            if self.curr_msg_data_type == "text":
+                b"".join(self.frames).decode()
+        except UnicodeDecodeError:  # uvicorn would log it, message and all
+            self.frames = []
+            self.conn.fail(1007, "text is UTF-8")
+            self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         if not self.read_paused:  # or every ping of its would be answered into memory

@@ -5,7 +5,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-from refinevad.apps.plain_text import plain
+from refinevad.shown import shown
 
 EVERY_S = 60.0
 _MOST_KINDS = 1000
@@ -30,10 +30,10 @@ class Sparingly(logging.Filter):
             self._passed.clear()
         self._passed[kind] = now
         more = self._held.pop(kind, 0)
-        record.msg, record.args = plain(record.getMessage()) + (f" ({more} more like it)" if more else ""), ()
+        record.msg, record.args = shown(record.getMessage()) + (f" ({more} more like it)" if more else ""), ()
         if record.exc_info and record.exc_info[1] is not None:  # what the formatter would write, made plain
             lines = "".join(traceback.format_exception(record.exc_info[1])).rstrip().split("\n")
-            record.exc_text = "\n".join(map(plain, lines))
+            record.exc_text = "\n".join(map(shown, lines))
         return True
 
 

@@ -19,7 +19,6 @@ from refinevad.apps.live.engine import Engine, EngineOptions
 from refinevad.apps.live.retention import Retention
 from refinevad.apps.live.store import Store
 from refinevad.apps.live.tokens import is_loopback
-from refinevad.apps.plain_text import plain
 from refinevad.apps.service.app import create_app
 from refinevad.apps.service.audit import AuditLog
 from refinevad.apps.service.changes import ChangeLog
@@ -31,6 +30,7 @@ from refinevad.apps.service.watch import Watch
 from refinevad.apps.terminal import give_json
 from refinevad.checkpoint import Checkpoint
 from refinevad.errors import InputError
+from refinevad.shown import shown
 
 RETENTION_EVERY_S = 3600.0
 _MOST_HEADERS = 16_384  # bytes of a request's line and headers
@@ -162,4 +162,4 @@ def _retention(retention: Retention, audit: AuditLog) -> Iterator[None]:
 
 
 def _tell(sentence: str) -> None:
-    print(f"refinevad: {plain(sentence)}", file=sys.stderr, flush=True)
+    print(f"refinevad: {shown(sentence)}", file=sys.stderr, flush=True)
