@@ -93,7 +93,13 @@ def test_what_was_found_is_one_sentence(
 @pytest.mark.parametrize("values", ["text", ["a"], 5, None])
 def test_a_model_that_is_no_table_is_one_sentence(values: object) -> None:
     with pytest.raises(InputError, match="table of options"):
-        getattr(open_config, "__wrapped__", open_config)(values)  # unchecked, as when it is run
+        open_config(values)
+
+
+@pytest.mark.parametrize("change", [{"inputs": "../../etc/passwd"}, {"inputs": 5}, {"channels": 2**63}])
+def test_channels_that_are_none_are_one_sentence(change: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="channels"):
+        open_config({"channels": 4, "categories": ["fall"], **change})
 
 
 def test_an_option_beyond_every_float_is_one_sentence() -> None:
