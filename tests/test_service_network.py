@@ -206,6 +206,15 @@ def test_who_waited_longest_makes_room_and_who_is_answered_does_not() -> None:
     assert len(busy) == 0
 
 
+def test_what_comes_by_a_proxy_is_counted_in_all_alone() -> None:
+    behind = Connections(ConnectionLimits(most=3, most_each=1), lambda host: host == "10.0.0.1")
+    held = [behind.add("10.0.0.1", lambda: None) for _ in range(3)]
+    assert None not in held
+    assert len(behind) == 3
+    assert behind.add("10.0.0.1", lambda: None) is not None  # the first made room
+    assert len(behind) == 3
+
+
 def test_what_counts_as_one_client() -> None:
     assert network_of("10.0.0.1") == network_of("::ffff:10.0.0.1") == "10.0.0.1"
     assert network_of("2001:db8::1") == network_of("2001:db8::ffff:1%eth0") != network_of("2001:db8:0:1::1")

@@ -17,7 +17,7 @@ from refinevad.apps.service.connections import Connection, Connections
 from refinevad.apps.service.protocols import BoundedHTTP
 
 BACKLOG = 128  # connections that the kernel holds until they are accepted
-_AT_ONCE = 32  # accepted in a row, before what they send is looked at
+_AT_ONCE = 8  # accepted in a row, before what they send is looked at: fewer than make room for one another
 _PAUSE_S = 0.5
 _TOLD_EVERY_S = 60.0
 _SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
