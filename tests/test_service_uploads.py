@@ -2,6 +2,8 @@
 
 import asyncio
 import select
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
@@ -186,6 +188,21 @@ def test_several_are_analysed_at_a_time_and_each_once(tmp_path: Path, video: byt
         client.post(f"/api/v1/jobs/{jobs[0]}/cancel")
         wait_for(house, jobs[2], ("running",))
     house.store.close()
+
+
+def test_an_analysis_takes_so_much_memory_and_no_more() -> None:
+    code = """
+import numpy as np
+from refinevad.apps.service.analysis import bound_memory
+bound_memory(300_000_000)
+np.empty(200_000_000, np.uint8)
+try:
+    np.empty(400_000_000, np.uint8)
+except MemoryError:
+    print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "refused\n"
 
 
 def test_so_many_are_uploaded_at_a_time(serving: Start) -> None:

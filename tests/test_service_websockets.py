@@ -23,12 +23,11 @@ def websocket(service: Serving, **options: Any) -> ClientConnection:
 
 def closing_code(socket_: ClientConnection) -> int:
     """Reads what comes until the service closes, and with which code it does."""
-    try:
+    with suppress(ConnectionClosed):
         while True:
             socket_.recv(PATIENCE_S)
-    except ConnectionClosed as closed:
-        assert closed.rcvd is not None
-        return closed.rcvd.code
+    assert socket_.close_code is not None
+    return socket_.close_code
 
 
 def test_websocket_messages_are_bounded_in_size_pieces_and_number(serving: Start) -> None:
