@@ -67,7 +67,7 @@ def test_logits_are_averaged_in_training_and_in_use() -> None:
     x, mask = padded(random_bags([5], 6, 2))
     plain, smoothed = Contender(contender()).eval(), Contender(contender(smoothing=1)).eval()
     smoothed.load_state_dict(plain.state_dict())
-    raw, found = shown(x, mask).logits[0], smoothed(x, mask)
+    raw, found = plain(x, mask).logits[0], smoothed(x, mask)
     expected = [(raw[0] + raw[1]) / 2, (raw[0] + raw[1] + raw[2]) / 3]
     torch.testing.assert_close(found.logits[0, :2], torch.stack(expected))
     torch.testing.assert_close(found.head.logits, found.logits)  # what the loss sees
