@@ -75,6 +75,12 @@ DEEP = "[" * 100_000
     [
         (read_recipe, "a.toml", f"[train]\nepochs = {LONG}"),
         (read_recipe, "a.toml", f"x = {DEEP}"),
+        (read_recipe, "a.toml", "[data]\nroot = inf"),
+        (read_recipe, "a.toml", '[data]\nroot = "."\nfeatures = -inf'),
+        (read_recipe, "a.toml", '[data]\nroot = "."\nfolds = "five"'),
+        (read_recipe, "a.toml", '[data]\nroot = "."\n[events]\nalerts_per_hour = nan'),
+        (read_recipe, "a.toml", "data = 5"),
+        (read_recipe, "a.toml", '[data]\nroot = "."\n[[train]]\nepochs = 5'),
         (read_variant, "a.toml", f"prompts = {LONG}"),
         (read_config, "a.toml", f"outbox_envelopes = {LONG}"),
         (read_config, "a.toml", f"x = {DEEP}"),
