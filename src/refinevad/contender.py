@@ -195,8 +195,10 @@ def take_ridge(model: Contender, ridge: Ridge) -> Contender:
     return model.eval()
 
 
-def open_config(values: Mapping[str, Any]) -> RefineVADConfig | ContenderConfig:
-    """The configuration that a RUN holds. Raises InputError for an option that does not exist."""
+def open_config(values: Any) -> RefineVADConfig | ContenderConfig:
+    """The configuration that a RUN holds. Raises InputError for what is none, or an option that does not exist."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"a run's model is a table of options, not {str(values)[:100]!r}")
     return ContenderConfig.from_dict(values) if "head" in values else RefineVADConfig.from_dict(dict(values))
 
 

@@ -45,7 +45,7 @@ def read_variant(path: Path) -> Variant:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # not TOML, not UTF-8, or too long a number
         raise InputError(f"variant {path} cannot be read: {error}") from error
     unknown = sorted(set(content) - {"model", "head", "train", "prompts"})
     if unknown:

@@ -150,6 +150,32 @@ class Recipe:
         return replace(self, train=replace(self.train, seed=seed))
 
 
+_TABLES: dict[str, dict[str, type] | None] = {  # None: checked where its options are known
+    "data": {
+        "root": str,
+        "kind": str,
+        "features": str,
+        "folds": int,
+        "validation_share": float,
+        "benchmark": str,
+    },
+    "features": {
+        "folder": str,
+        "train_list": str,
+        "test_list": str,
+        "audio": str,
+        "train_crop": object,
+        "test_crop": object,
+    },
+    "encoder": {"name": str, "segment_s": float, "segment_frames": int},
+    "model": None,
+    "head": None,
+    "prompts": None,
+    "train": None,
+    "events": {"alerts_per_hour": float},
+}
+
+
 def find_data(text: str, base: Path | None = None) -> Path:
     """A data path as written: absolute, or relative to here, to the recipe, or to $REFINEVAD_DATA."""
     data = Path(os.environ.get(DATA_VARIABLE, DEFAULT_DATA))
@@ -169,25 +195,10 @@ def read_recipe(path: Path) -> Recipe:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or too long a number
         raise InputError(f"recipe {path} is not valid TOML: {error}") from error
-    tables = {
-        "data": {"root", "kind", "features", "folds", "validation_share", "benchmark"},
-        "features": {"folder", "train_list", "test_list", "audio", "train_crop", "test_crop"},
-        "encoder": {"name", "segment_s", "segment_frames"},
-        "model": None,
-        "head": None,
-        "prompts": None,
-        "train": None,
-        "events": {"alerts_per_hour"},
-    }
     for table, values in content.items():
-        known = tables.get(table, set())
-        unknown = {table} if table not in tables else set() if known is None else set(values) - known
-        if unknown:
-            raise InputError(
-                f"recipe {path}: unknown {'table' if table not in tables else 'key'} {sorted(unknown)} in [{table}]"
-            )
+        _check_table(path, table, values)
     data, encoder = content.get("data", {}), content.get("encoder", {})
     if "root" not in data:
         raise InputError(f"recipe {path}: [data] needs root, the folder of the data set")
@@ -211,6 +222,25 @@ def read_recipe(path: Path) -> Recipe:
     )
     recipe.config(2, ("any",))  # a wrong model option fails here, before any video is read
     return recipe
+
+
+def _check_table(path: Path, table: str, values: object) -> None:
+    """Names of a table's keys and kinds of their values, where they are not some other module's to know."""
+    if table not in _TABLES:
+        raise InputError(f"recipe {path}: unknown table {[table]} in [{table}]")
+    if not isinstance(values, dict):
+        raise InputError(f"recipe {path}: {table} is a table, [{table}], not {str(values)[:100]!r}")
+    known = _TABLES[table]
+    if known is None:
+        return
+    if unknown := sorted(set(values) - set(known)):
+        raise InputError(f"recipe {path}: unknown key {unknown} in [{table}]")
+    for name, value in values.items():
+        number = isinstance(value, float | int) and not isinstance(value, bool) and -1e300 < value < 1e300
+        fits = {str: isinstance(value, str), int: type(value) is int, float: number, object: True}[known[name]]
+        if not fits:
+            words = {str: "text", int: "a whole number", float: "a number"}[known[name]]
+            raise InputError(f"recipe {path}: {name} in [{table}] is {words}, not {str(value)[:100]!r}")
 
 
 def _published(path: Path, content: dict[str, Any]) -> ImportRequest:

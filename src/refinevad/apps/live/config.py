@@ -37,20 +37,33 @@ from refinevad.errors import InputError
 
 DEFAULT_STORAGE = "sqlite:///refinevad-live.db"
 NAME = re.compile(r"\w(?:[\w .-]{0,62}\w)?")  # also a folder's name and a topic's level
-_AT_LEAST = {"port": 1, "burst": 1, "outbox_envelopes": 1, "media_gb": 0.001, "timeout_s": 0.1, "rate_per_minute": 0.1}
+_AT_LEAST = {
+    "port": 1,
+    "burst": 1,
+    "outbox_envelopes": 1,
+    "media_gb": 0.001,
+    "uploads_gb": 0.001,
+    "timeout_s": 0.1,
+    "rate_per_minute": 0.1,
+}
 _MAY_BE_EMPTY = ("discovery_prefix",)  # empty: none
 _AT_MOST = {"threshold": 1.0, "port": 65535, "pre_roll_s": 60.0, "post_roll_s": 60.0}
 
 
 @dataclass(frozen=True)
 class RetentionConfig:
-    """How many days things are kept, and how many gigabytes clips and snapshots may take; the rule: retention.py."""
+    """How many days things are kept, and how many gigabytes clips with snapshots, and uploads, may take.
+
+    The rule: retention.py; uploads_gb: apps/service/uploads.py; audit_days: apps/service/audit.py.
+    """
 
     scores_days: float = 30.0
     events_days: float = 90.0
     reviewed_days: float = 365.0
     jobs_days: float = 30.0
     media_gb: float = 20.0
+    uploads_gb: float = 20.0
+    audit_days: float = 365.0
 
 
 @dataclass(frozen=True)
@@ -121,7 +134,7 @@ def read_config(path: Path) -> LiveConfig:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"configuration {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or too long a number
         raise InputError(f"configuration {path} is not valid TOML: {error}") from error
     tables = {name: content.pop(name, []) for name in ("camera", "sink")}
     retention = content.pop("retention", {})
