@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from refinevad.frames import Clip, FrameNeeds
+from refinevad.stamps import longest_step_s
 from refinevad.timeline import Segmenter, SegmentRule
 
 if TYPE_CHECKING:
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
 
 
 class Pick(NamedTuple):
-    """What a frame is for: whether it opens a segment, which began at `start_s`, and is wanted in colour, in grey."""
+    """What a frame is for: whether it opens a segment, which began at `start_s`, and is wanted in colour, in grey.
+
+    `hole_s`: behind a hole, the second at which the segment before it ends, one nominal frame after its last frame.
+    """
 
     opens: bool
     start_s: float
     rgb: bool
     gray: bool
+    hole_s: float | None = None
 
 
 class FramePicker:
@@ -36,6 +41,7 @@ class FramePicker:
         self.rgb_taken = 0
         self._segmenter = Segmenter(rule)
         self._next_gray = -math.inf
+        self._last_s, self._longest_s = math.inf, longest_step_s(rate_hz)
 
     def copy(self) -> "FramePicker":
         """One that goes on from here by itself."""
@@ -45,7 +51,11 @@ class FramePicker:
 
     def push(self, time_s: float) -> Pick:
         """Take the presentation second of the next frame."""
-        opens, start_s, phase = self._segmenter.push(time_s)
+        hole_s = None
+        if time_s - self._last_s > self._longest_s:
+            hole_s, self._next_gray = self._last_s + 1.0 / self.rate_hz, -math.inf
+        self._last_s = time_s
+        opens, start_s, phase = self._segmenter.push(time_s, hole_s is not None)
         if opens:
             self.rgb_taken = 0
         wanted = self.needs.rgb_frames
@@ -55,7 +65,7 @@ class FramePicker:
         gray = self.needs.gray_long_side is not None and time_s >= self._next_gray - 0.5 / self.rate_hz
         if gray:
             self._next_gray = time_s + 1.0 / self.needs.gray_hz
-        return Pick(opens, start_s, rgb, gray)
+        return Pick(opens, start_s, rgb, gray, hole_s)
 
 
 @dataclass
@@ -73,7 +83,8 @@ class _Gathering:
 class ClipCutter:
     """Takes frames one by one and gives a clip whenever a segment is full; holds one segment's pixels at most.
 
-    Times must rise strictly. A segment is full when the first frame of the next one comes.
+    Times must rise strictly. A segment is full when the first frame of the next one comes; it ends there, but where
+    there is a hole between them, across which no motion is seen.
 
     Args:
         rate_hz: nominal frames a second: the last frame lasts 1 / rate_hz, and grey frames are picked with half of
@@ -83,11 +94,13 @@ class ClipCutter:
     Attributes:
         frames: how many were taken.
         opened: index of the first frame of the segment that is being gathered.
+        hole_s: of the newest frame's pick.
     """
 
     def __init__(self, needs: FrameNeeds, rule: SegmentRule, rate_hz: float, picker: FramePicker | None = None) -> None:
         self.needs, self.rate_hz = needs, rate_hz
         self.frames = self.opened = 0
+        self.hole_s: float | None = None
         self._picker = picker or FramePicker(needs, rule, rate_hz)
         self._current: _Gathering | None = None
         self._last: tuple[VideoFrame | None, float] | None = None
@@ -101,9 +114,10 @@ class ClipCutter:
         """
         clip = None
         pick = self._picker.push(time_s)
+        self.hole_s = pick.hole_s
         if pick.opens:
-            clip = self._clip(pick.start_s)
-            self._current = self._open(pick.start_s)
+            clip = self._clip(pick.start_s if pick.hole_s is None else pick.hole_s)
+            self._current = self._open(pick.start_s, None if pick.hole_s is not None else self._current)
         current = self._current
         assert current is not None
         if pick.rgb and frame is not None:
@@ -122,8 +136,7 @@ class ClipCutter:
         self._current = None
         return clip
 
-    def _open(self, start_s: float) -> _Gathering:
-        before = self._current
+    def _open(self, start_s: float, before: _Gathering | None) -> _Gathering:
         self.opened = self.frames
         gathering = _Gathering(start_s)
         if before is not None and before.gray:

@@ -13,7 +13,7 @@ from refinevad.checkpoint import Checkpoint
 from refinevad.errors import InputError
 from refinevad.events import Event, EventRule, find_events
 from refinevad.features import Features, require_same_signature
-from refinevad.scores import Scores, score
+from refinevad.scores import Scores, score_timeline
 from refinevad.timeline import Timeline
 from refinevad.training.alerts import Curve, alerts_per_hour_at_recall, detection_delays, event_score, join_close
 from refinevad.training.benchmarks import official_truth
@@ -92,15 +92,15 @@ def _at_rate(truth: Timeline, features: Timeline) -> Timeline:
     """The truth's segments in the seconds of the features: a truth file counts frames and does not say their rate."""
     if not features.frames or not truth.frames:
         return truth
-    factor = (features.duration_s / features.frames) / (truth.duration_s / truth.frames)
+    factor = (features.shown_s / features.frames) / (truth.duration_s / truth.frames)
     if abs(factor - 1) < 1e-6:
         return truth
     return Timeline(truth.frame_bounds, truth.time_bounds * factor)
 
 
 def _scored(checkpoint: Checkpoint, video: Features) -> Scores:
-    bounds = video.timeline.time_bounds
-    return mean_over_crops(video, lambda values: score(checkpoint.model, values, bounds, checkpoint.window))
+    timeline = video.timeline
+    return mean_over_crops(video, lambda values: score_timeline(checkpoint.model, values, timeline, checkpoint.window))
 
 
 def judge(checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Features], truth: Truth) -> list[Judged]:
@@ -135,17 +135,17 @@ def summarise(
         )
         for video in videos
     }
-    curves = {v.item.path: Curve(v.scores.segments, v.timeline.time_bounds) for v in videos}
+    curves = {v.item.path: Curve.of(v.scores.segments, v.timeline) for v in videos}
     metrics = evaluate_predictions(predictions, truth, protocol) | event_figures(curves, truth)
     other: Protocol = "legacy" if protocol == "strict" else "strict"
     counted = map_figures(predictions, truth, other)
     metrics |= {f"map_{other}": counted["map"], f"map_{other}_average": counted["map_average"]}
     found = {v.item.path: [(e.start_s, e.end_s, e.peak) for e in v.events] for v in videos}
-    metrics |= _at_threshold(found, truth, sum(v.timeline.duration_s for v in videos) / 3600)
+    metrics |= _at_threshold(found, truth, sum(v.timeline.shown_s for v in videos) / 3600)
     beside = {}
     for name, scores in controls.items():
         plain = {v.item.path: VideoPrediction.of(s) for v, s in zip(videos, scores, strict=True)}
-        drawn = {v.item.path: Curve(s, v.timeline.time_bounds) for v, s in zip(videos, scores, strict=True)}
+        drawn = {v.item.path: Curve.of(s, v.timeline) for v, s in zip(videos, scores, strict=True)}
         beside[name] = evaluate_predictions(plain, truth, protocol) | event_figures(drawn, truth)
     return Result(dict(metrics), beside, _by_category(predictions, truth), list(videos))
 
@@ -155,7 +155,7 @@ def event_figures(curves: Mapping[str, Curve], truth: Truth) -> dict[str, Any]:
     true_events = {video.name: video.events_s for video in truth.videos}
     if not any(true_events.values()):
         return {"alerts_per_hour_at_80_recall": None}
-    hours = sum(video.timeline.duration_s for video in truth.videos) / 3600
+    hours = sum(video.timeline.shown_s for video in truth.videos) / 3600
     rate = alerts_per_hour_at_recall(curves, true_events, hours, recall=0.8)
     return {"alerts_per_hour_at_80_recall": rate if math.isfinite(rate) else None}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from refinevad.apps.live.addresses import parse_address
 from refinevad.errors import InputError
+from refinevad.streams import picture_stream
 
 MOST_MEMORY_BYTES = 4_000_000_000
 _LARGEST_SIDE = 8192
@@ -51,9 +52,9 @@ def _look(path: Path) -> Probed:
     address = parse_address(str(path))
     try:
         with av.open(address.url, options=address.options, metadata_errors="ignore") as container:
-            if not container.streams.video:
-                raise InputError("the file has no pictures in it; choose a video")
-            stream = container.streams.video[0]
+            stream = picture_stream(container)
+            if stream is None:
+                raise InputError("the file has no moving pictures in it; choose a video")
             for _ in container.decode(stream):
                 break
             else:
