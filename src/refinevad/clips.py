@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from refinevad.frames import Clip, FrameNeeds
 from refinevad.stamps import longest_step_s
 from refinevad.timeline import Segmenter, SegmentRule
+from refinevad.upright import orientation
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -169,11 +170,10 @@ class ClipCutter:
 
     def _rgb(self, frame: "VideoFrame") -> UInt8[np.ndarray, "height width 3"]:
         width, height = self.needs.rgb_size or (frame.width, frame.height)
-        quarter_turns = _quarter_turns(frame)
-        if self.needs.rgb_size is not None and quarter_turns % 2:
+        shown = orientation(frame)
+        if self.needs.rgb_size is not None and shown.swapped:
             width, height = height, width
-        pixels = self._to_rgb.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
-        return np.ascontiguousarray(np.rot90(pixels, quarter_turns))
+        return shown.apply(self._to_rgb.reformat(frame, width, height, "rgb24", threads=1).to_ndarray())
 
     def _gray(self, frame: "VideoFrame") -> UInt8[np.ndarray, "height width"]:
         scale = (self.needs.gray_long_side or 0) / max(frame.width, frame.height)
@@ -184,8 +184,7 @@ class ClipCutter:
             )
         width, height = self._gray_size
         pixels = self._to_gray.reformat(frame, width, height, "gray", threads=1).to_ndarray()
-        quarter_turns = _quarter_turns(frame)
-        return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels
+        return orientation(frame).apply(pixels)
 
 
 def _scaler() -> "VideoReformatter":
@@ -193,8 +192,3 @@ def _scaler() -> "VideoReformatter":
     from av.video.reformatter import VideoReformatter
 
     return VideoReformatter()
-
-
-def _quarter_turns(frame: "VideoFrame") -> int:
-    """Counter-clockwise quarter turns that bring a frame upright (`rotation` is counter-clockwise degrees)."""
-    return round(getattr(frame, "rotation", 0) / 90) % 4

@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from refinevad.events import Event
+from refinevad.upright import orientation
 from refinevad.video import FrameReader, open_container, video_of
 
 MAX_KEYFRAMES = 40
@@ -81,14 +82,13 @@ def pixel_aspect(stream: VideoStream) -> float:
 def upright_rgb(
     frame: av.VideoFrame, aspect: float = 1.0, max_width: int | None = None
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """A decoded frame as people see it: square pixels, rotated as the file says, at most `max_width` wide."""
-    turns = round(frame.rotation / 90) % 4  # counter-clockwise quarter turns, as FFmpeg counts them
+    """A decoded frame as people see it: square pixels, turned and mirrored, at most `max_width` wide."""
+    upright = orientation(frame)
     width, height = max(round(frame.width * aspect), 1), frame.height
-    shown = height if turns % 2 else width
+    shown = height if upright.swapped else width
     scale = 1.0 if max_width is None else min(1.0, max_width / shown)
     width, height = max(round(width * scale), 1), max(round(height * scale), 1)
-    pixels = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
-    return np.ascontiguousarray(np.rot90(pixels, turns))
+    return upright.apply(frame.reformat(width=width, height=height, format="rgb24").to_ndarray())
 
 
 def _first_time(container: InputContainer, stream: VideoStream) -> int:
