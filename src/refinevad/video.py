@@ -273,7 +273,8 @@ def tell(info: VideoInfo, timeline: Timeline, counts: StampCounts, damaged: int 
     if damaged:
         told.append(f"{damaged} damaged packets were skipped in {info.path}; scores there rest on what is left")
     end_s, stated_s = timeline.duration_s, info.duration_s
-    if stated_s - end_s > max(_MISSING_S, _MISSING_SHARE * stated_s) and counts.in_order:  # else so is what is stated
+    missing_s = stated_s - end_s - info.start_s  # some containers count from where the sound begins
+    if missing_s > max(_MISSING_S, _MISSING_SHARE * stated_s) and counts.in_order:  # else so is what is stated
         told.append(f"pictures end at {end_s:.1f} s of the {stated_s:.1f} s that {info.path} states; was it cut short?")
     if info.start_s >= _LATE_S:
         told.append(
