@@ -37,6 +37,7 @@ from refinevad.features import Features, load_features, save_features
 from refinevad.model import RefineVAD, RefineVADConfig
 from refinevad.presentation import PlanError
 from refinevad.shares import SharePlan, clips_of
+from refinevad.streaming import StreamingDetector
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training.alerts import Curve, extract_events
 from refinevad.training.truth import TimedEvent, folder_truth
@@ -253,6 +254,50 @@ def test_windows_in_seconds_score_each_stretch_by_itself(run: Path, tmp_path: Pa
     with replaced():
         detector = Detector.open(run, WindowRule(3.2, 0.64))
         np.testing.assert_allclose(detector.detect(path).scores[:6], detector.detect(first).scores, atol=1e-6)
+
+
+@told
+@pytest.mark.parametrize("hole_s", [6, 600])
+def test_a_stream_gives_what_a_file_gives(hole_s: int, run: Path, tmp_path: Path) -> None:
+    """Segments, scores and events of pictures as they come, and of their recording under the same window."""
+    times = [index / 25 + hole_s * (index >= 96) for index in range(200)]
+    path = write_video(tmp_path / "v.mp4", sliding(200, (96, 64)), size=(96, 64), times_s=times)
+    rule = WindowRule(3.2, 0.64)
+    with replaced():
+        found = Detector.open(run, rule).detect(path)
+    stream = StreamingDetector(Checkpoint.load(run), rule, EncoderChoice("lite", MeanEncoder(), None), found.rate_hz)
+    outputs = [stream.push_frame(frame, time_s) for frame, time_s in FrameReader(path)]
+    outputs.append(stream.flush())
+    parts = [output.segments for output in outputs]
+    np.testing.assert_array_equal(np.concatenate([p.start_s for p in parts]), found.timeline.time_bounds[:-1])
+    np.testing.assert_array_equal(np.concatenate([p.end_s for p in parts]), found.timeline.ends_s)
+    np.testing.assert_allclose(np.concatenate([p.scores for p in parts]), found.scores, atol=1e-6)
+    ended = [update.after for output in outputs for update in output.updates if update.kind == "end"]
+    spans = [(event.start_s, event.end_s, event.category) for event in found.events]
+    assert [(event.start_s, event.end_s, event.category) for event in ended] == spans
+    assert len(spans) >= 2
+    assert stream.counts.gaps == 1
+
+
+@told
+def test_segments_that_are_pushed_with_a_hole_between_them(run: Path) -> None:
+    stream = StreamingDetector(Checkpoint.load(run), WindowRule(3.2, 0.64))
+    for start_s in (0.0, 0.64, 600.0, 600.64):
+        stream.push_segment(np.full(4, 0.5, np.float32), start_s, start_s + 0.64)
+    stream.flush()
+    assert (stream.counts.gaps, stream.counts.segments) == (1, 4)
+
+
+@told
+@pytest.mark.parametrize("times", [[0.0, 2e6], [0.0, 2e6, 4e6], [0.0, 1.0, 2e6]], ids=str)
+def test_stamps_make_no_rows(times: list[float], run: Path, tmp_path: Path) -> None:
+    """Two or three pictures weeks apart: what is written is in proportion to them."""
+    path = write_video(tmp_path / "v.mkv", flat([90] * len(times)), times_s=times, size=(32, 32), options={"bf": "0"})
+    with replaced():
+        assert main(["detect", str(path), "--model", str(run), "--out", str(tmp_path / "out")]) == 0
+    record = json.loads((tmp_path / "out" / "v.json").read_text())
+    assert len(record["seconds"]) <= 5
+    assert record["frames"] == len(times)
 
 
 @told

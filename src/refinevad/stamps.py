@@ -21,6 +21,7 @@ LONGEST_HOLE_S = 7 * 86_400.0  # a clock that goes on by more was set
 CONFIRM = 5  # stamps in line with each other that make a jump believed
 MOST_HELD = 16  # frames that wait for a decision
 _SLOW_STEPS = 4.0  # frames of a slow source may lie so many nominal ones apart
+_SLOWEST_S = 3600.0
 _IN_STEP = 1.5
 _SWAPPED = 3.0  # nominal frames that a stamp may be off without a word: some writers swap neighbours
 _LONGEST_WRAPPED_S = 3600.0  # what goes on by more where the counter ran over went back in truth
@@ -34,7 +35,7 @@ Item = TypeVar("Item")
 
 def longest_step_s(rate_hz: float) -> float:
     """Seconds between two frames of a source of `rate_hz`; what is longer is a hole."""
-    return max(HOLE_S, _SLOW_STEPS / rate_hz)
+    return max(HOLE_S, min(_SLOW_STEPS / rate_hz, _SLOWEST_S))
 
 
 def wrap_s(format_name: str) -> float | None:

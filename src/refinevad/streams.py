@@ -13,6 +13,7 @@ FALLBACK_RATE_HZ = 25.0  # for raw streams that state no rate
 _RAW = frozenset(("h264", "hevc", "m4v", "mpegvideo", "vvc", "obu", "cavsvideo", "vc1"))  # without times
 _STILLS = frozenset(("image2", "ico", "fits"))
 _STILL_BRANDS = frozenset(("avif", "mif1", "heic", "heix", "heim", "heis"))
+_LEAST_HZ = 1 / 3600
 _SAME_RATE = 1e-3
 _PAUSE_STEPS, _PAUSE_S = 4.0, 0.5  # a step of more than both is a pause
 _LOOKED_AT = 250  # packets, where a container has no index
@@ -43,7 +44,12 @@ def stated_rate_hz(container: "InputContainer", stream: "VideoStream") -> float:
     rate = stream.average_rate or stream.guessed_rate
     if _RAW & set(container.format.name.split(",")):
         rate = stream.guessed_rate or rate
-    return float(rate or Fraction(0)) or FALLBACK_RATE_HZ
+    return _believable(float(rate or Fraction(0)))
+
+
+def _believable(rate_hz: float) -> float:
+    """A rate that pictures can have: bad stamps make averages of one in years."""
+    return rate_hz if rate_hz >= _LEAST_HZ else FALLBACK_RATE_HZ
 
 
 def is_in_doubt(container: "InputContainer", stream: "VideoStream") -> bool:
@@ -70,7 +76,7 @@ def nominal_rate_hz(container: "InputContainer", stream: "VideoStream") -> float
     if len(going_on) == len(steps):
         return stated
     rate, guessed = len(going_on) / sum(going_on), float(stream.guessed_rate or 0.0)
-    return guessed if guessed and abs(rate / guessed - 1.0) < 0.01 else rate
+    return guessed if guessed and abs(rate / guessed - 1.0) < 0.01 else _believable(rate)
 
 
 def _steps_s(container: "InputContainer", stream: "VideoStream") -> list[float]:

@@ -127,7 +127,12 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
             continue
         entries.append(BatchEntry(video.name, detection, written.html.name))
         summary.append(
-            {"video": str(video), "report": str(written.html), "events": [vars(e) for e in detection.events]}
+            {
+                "video": str(video),
+                "report": str(written.html),
+                "events": [vars(e) for e in detection.events],
+                "notes": list(detection.notes),
+            }
         )
         if args.json != "-":
             print(f"{video.name}: {verdict(detection)} -> {written.html}")

@@ -40,9 +40,10 @@ class Reel:
         self.source, self._needs, self._rule = source, needs, rule
         self._hole_s, self._preview, self._preview_hz, self._send = hole_s, preview, preview_hz, send
         self.jumps = 0  # how often stream seconds began anew
+        self.counts = StampCounts()
         self._sieve: StampSieve[tuple[VideoFrame, float]] | None = None
         if source.stamped:
-            self._sieve = StampSieve(source.rate_hz, StampCounts())
+            self._sieve = StampSieve(source.rate_hz, self.counts)
         self._begin()
 
     def _begin(self) -> None:
@@ -54,6 +55,7 @@ class Reel:
             recording=source.recording,
             hole_s=max(self._hole_s, longest_step_s(source.rate_hz)),
             wrap_s=wrap_s(source.container.format.name),
+            counts=self.counts,
         )
         self._cutter: ClipCutter | None = ClipCutter(self._needs, self._rule, source.rate_hz)
         self._opened = 0

@@ -24,14 +24,22 @@ class StreamTime:
         recording: its times are those of video.py (`FilmClock`); live frames whose time does not rise are dropped.
         hole_s: a live source whose times go on by more than this has pictures missing.
         wrap_s: seconds after which the source's counter runs over.
+        counts: takes what is found in a recording's stamps.
     """
 
     def __init__(
-        self, step_s: float, *, stamped: bool, recording: bool, hole_s: float, wrap_s: float | None = None
+        self,
+        step_s: float,
+        *,
+        stamped: bool,
+        recording: bool,
+        hole_s: float,
+        wrap_s: float | None = None,
+        counts: StampCounts | None = None,
     ) -> None:
         self._step_s, self._stamped, self._recording, self._hole_s = step_s, stamped, recording, hole_s
         self._wrap_s = wrap_s
-        self._film = FilmClock(1.0 / step_s, StampCounts(), wrap_s) if recording else None
+        self._film = FilmClock(1.0 / step_s, counts or StampCounts(), wrap_s) if recording else None
         self._first: float | None = None
         self.last_s = -step_s
         self.origin = math.inf
