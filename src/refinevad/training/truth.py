@@ -212,6 +212,8 @@ def _first_repeated(names: Sequence[str]) -> str | None:
 def read_events_csv(path: Path, categories: Sequence[str] | None = None) -> tuple[TimedEvent, ...]:
     """Read `path,start_s,end_s,category` rows (other columns are left alone), in the file's order.
 
+    Seconds are counted from the first picture (docs/formats.md, Time).
+
     Raises:
         InputError: one sentence with the line and the column that is wrong: missing column or value, not a number,
             an end that is not after its start, or a category outside `categories` (where given).
