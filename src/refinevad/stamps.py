@@ -22,7 +22,7 @@ CONFIRM = 5  # stamps in line with each other that make a jump believed
 MOST_HELD = 16  # frames that wait for a decision
 _SLOW_STEPS = 4.0  # frames of a slow source may lie so many nominal ones apart
 _SLOWEST_S = 3600.0
-_IN_STEP = 1.5
+_IN_STEP, _SHORT_S = 1.5, 1.0  # nominal frames of a step that is not looked at; seconds of one that is hardly
 _SWAPPED = 3.0  # nominal frames that a stamp may be off without a word: some writers swap neighbours
 _LONGEST_WRAPPED_S = 3600.0  # what goes on by more where the counter ran over went back in truth
 _FRESH_S = 10.0  # a counter that begins anew begins below
@@ -92,7 +92,7 @@ class StampSieve(Generic[Item]):
 
     def __init__(self, rate_hz: float, counts: StampCounts) -> None:
         self._step, self._longest, self.counts = 1.0 / rate_hz, longest_step_s(rate_hz), counts
-        self._in_step = _IN_STEP * self._step
+        self._in_step, self._short = _IN_STEP * self._step, max(_SHORT_S, _SLOW_STEPS * self._step)
         self._last: float | None = None  # of the stamps given back
         self._held: list[tuple[float | None, Item]] = []
         self._line = 0  # place in `_held` from which on stamps are in line with each other
@@ -125,7 +125,7 @@ class StampSieve(Generic[Item]):
         first, last = self._held[0][0], self._last
         assert first is not None
         assert last is not None
-        if 0 < first - last <= self._longest:  # a step that is only long: the next stamp tells
+        if 0 < first - last <= self._short:  # a step that is only long: the next stamp tells
             yield from self._after_a_long_step(first, last, stamp)
             return
         if stamp is None:
