@@ -44,6 +44,7 @@ class VideoInfo:
     Attributes:
         rate_hz: frames a second, on average but for pauses.
         start_s: seconds from the container's beginning, where its sound begins, to the first picture.
+        frames: how many there are; 0: it does not say.
     """
 
     path: str
@@ -53,6 +54,12 @@ class VideoInfo:
     duration_s: float
     codec: str
     start_s: float = 0.0
+    frames: int = 0
+
+    @property
+    def expected_frames(self) -> int:
+        """About how many frames there are, to tell progress by."""
+        return self.frames or max(round(self.duration_s * self.rate_hz), 1)
 
     def as_dict(self) -> dict[str, float | int | str]:
         late = {"start_s": round(self.start_s, 6)} if self.start_s else {}
@@ -133,7 +140,7 @@ def _info(path: Path, container: "InputContainer") -> VideoInfo:
         duration = container.duration / 1e6 if container.duration else 0.0
     context = stream.codec_context
     start_s, rate_hz = start_after_sound_s(container, stream), nominal_rate_hz(container, stream)
-    return VideoInfo(str(path), context.width, context.height, rate_hz, duration, context.name, start_s)
+    return VideoInfo(str(path), context.width, context.height, rate_hz, duration, context.name, start_s, stream.frames)
 
 
 def _reason(error: Exception) -> str:

@@ -111,7 +111,7 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     for video, stem in zip(args.videos, report_stems(args.videos), strict=True):
         try:
             info = probe(video)
-            with progress_bar(round(info.duration_s * info.rate_hz), video.name, "frame") as bar:
+            with progress_bar(info.expected_frames, video.name, "frame") as bar:
                 detection = detector.detect(video, bar.update, workers)
             written = write_detection(detection, args.out, video, stem=stem)
             if args.annotate:

@@ -34,7 +34,7 @@ def detection_section(
         heading: element of the title, `h1` alone on a page and `h2` inside a larger one.
         truth: what really happens, where that is known.
     """
-    alarm = " alarm" if detection.events else ""
+    alarm, line = " alarm" if detection.events else "", detection.timeline
     peak = float(np.max(detection.scores)) if len(detection.scores) else 0.0
     parts = [
         '<section class="detection">',
@@ -44,6 +44,7 @@ def detection_section(
         facts(
             {
                 "Duration": length(detection.duration_s),
+                "With pictures": length(line.shown_s) if len(line.breaks) else "",
                 "Frames": f"{detection.frames:,} at {detection.rate_hz:.4g} a second",
                 "Highest score": f"{peak:.2f}",
                 "Threshold": f"{detection.threshold:.2f}",
