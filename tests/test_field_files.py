@@ -175,6 +175,39 @@ def test_bits_that_flipped_in_a_transport_stream(tmp_path: Path) -> None:
     np.testing.assert_array_equal(features_of(path).values, features_of(clean).values)
 
 
+def lived(path: Path, off_s: dict[int, float]) -> list[Message]:
+    """What a camera's process sends of a live source that shows a file's frames, some with a stamp that is off."""
+    sent: list[Message] = []
+    source = Source(parse_address(str(path)), stall_s=5.0, fast=True)
+    frames = [frame for packet, _ in source for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
+    source.recording = False
+    reel = Reel(source, NEEDS, RULE, hole_s=5.0, preview=PreviewMaker(32), preview_hz=0.0, send=sent.append)
+    for number, frame in enumerate(frames):
+        assert frame.pts is not None
+        frame.pts += int(off_s.get(number, 0.0) / frame.time_base)
+        assert reel.push(frame, number / 25)
+    reel.end()
+    source.close()
+    return sent
+
+
+@pytest.mark.parametrize("off_s", [2245.0, -900.0, 30.0, 3.0])
+def test_a_cameras_lone_stamps_tear_nothing(off_s: float, tmp_path: Path) -> None:
+    path = film(tmp_path / "v.mkv", 200)
+    clean, found = lived(path, {}), lived(path, {60: off_s, 100: off_s, 101: off_s})
+    assert len(clean) == len(found) == 13
+    for one, other in zip(found, clean, strict=True):
+        assert isinstance(one, Segment)
+        assert isinstance(other, Segment)
+        np.testing.assert_array_equal(one.clip.gray, other.clip.gray)
+        assert (one.clip.start_s, one.frames) == (pytest.approx(other.clip.start_s, abs=2e-3), other.frames)
+
+
+def test_a_cameras_clock_that_is_set_is_one_gap(tmp_path: Path) -> None:
+    sent = lived(film(tmp_path / "v.mkv", 200), dict.fromkeys(range(100, 200), 7200.0))
+    assert [type(message).__name__ for message in sent] == [*["Segment"] * 7, "Gap", *["Segment"] * 7]
+
+
 @told
 def test_two_bad_stamps_of_the_field() -> None:
     reader, clean = read(case("one_bad_pts.mp4")), read(case("video_starts_3s_after_audio.mp4"))
