@@ -554,6 +554,26 @@ def test_a_song_and_stills_in_a_data_set_are_left_out_and_told(
     assert "2 videos extracted" in said.out
 
 
+def test_what_was_found_in_a_data_sets_videos_is_told_once_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from refinevad.training import featurize
+
+    root = tmp_path / "set"
+    times = [index / 25 + 60 * (index >= 20) for index in range(40)]
+    write_video(root / "train" / "normal" / "v.mp4", frames=40)
+    holed = write_video(root / "train" / "fall" / "v.mp4", flat([90] * 40), times_s=times, size=(32, 32))
+    for _ in range(2):  # made, and then up to date
+        featurize._encoder.cache_clear()
+        with replaced():
+            arguments = ["extract", str(root), "--out", str(tmp_path / "features"), "--workers", "1"]
+            assert main([*arguments, "--json", str(tmp_path / "done.json")]) == 0
+        featurize._encoder.cache_clear()
+        said = f"no pictures from 0.8 to 60.8 s in {holed}; nothing is scored there"
+        assert capsys.readouterr().err.count(said) == 1
+        assert json.loads((tmp_path / "done.json").read_text())["notes"] == [said]
+
+
 def test_a_song_of_the_field() -> None:
     with pytest.raises(InputError, match="no video"):
         read(case("audio_with_cover.mp3"))
