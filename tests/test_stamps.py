@@ -100,6 +100,19 @@ def test_a_hole_keeps_its_length_and_is_told(hole_s: float) -> None:
     ]
 
 
+@pytest.mark.parametrize("place", range(47, 56))
+@pytest.mark.parametrize("garbage", [1e9, -40.0, 2000.0])
+def test_a_bad_stamp_beside_a_hole_moves_no_other(place: int, garbage: float) -> None:
+    """The hole lies before frame 50."""
+    wanted = steady(50) + steady(50, 602.0)
+    stamps = [*wanted]
+    stamps[place] = garbage
+    times, counts = times_of(stamps)
+    others = [index for index in range(100) if index != place]
+    np.testing.assert_allclose(np.array(times)[others], np.array(wanted)[others], atol=1e-6)
+    assert (counts.bad, len(counts.holes)) == (1, 1)
+
+
 def test_pictures_that_come_singly_between_pauses_keep_their_times() -> None:
     stamps = steady(50) + [600.0 * count for count in range(1, 60)]
     times, counts = times_of(stamps)

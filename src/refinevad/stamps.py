@@ -95,7 +95,6 @@ class StampSieve(Generic[Item]):
         self._in_step, self._short = _IN_STEP * self._step, max(_SHORT_S, _SLOW_STEPS * self._step)
         self._last: float | None = None  # of the stamps given back
         self._held: list[tuple[float | None, Item]] = []
-        self._line = 0  # place in `_held` from which on stamps are in line with each other
 
     def push(self, stamp: float | None, item: Item) -> Iterator[tuple[float | None, Item]]:
         """Take the next one; what is decided by it."""
@@ -113,7 +112,7 @@ class StampSieve(Generic[Item]):
             self._last = stamp if step > 0 else last + self._step
             yield stamp, item
             return
-        self._held, self._line = [(stamp, item)], 0
+        self._held = [(stamp, item)]
 
     def flush(self) -> Iterator[tuple[float | None, Item]]:
         """The end: what is held, as far as it can be told."""
@@ -132,15 +131,11 @@ class StampSieve(Generic[Item]):
             if len(self._held) >= MOST_HELD:
                 yield from self._resolved()
             return
-        waited = len(self._held) - 1
-        before = next((s for s, _ in reversed(self._held[self._line : -1]) if s is not None), None)
-        if before is None or not 0 < stamp - before <= self._longest:
-            if 0 < stamp - last <= self._longest + waited * self._step:
-                yield from self._between(last, stamp)
-                return
-            self._line = waited
-        if sum(s is not None for s, _ in self._held[self._line :]) >= CONFIRM:
-            yield from self._believed(self._line)
+        waited, line = len(self._held) - 1, self._line()
+        if len(line) == 1 and 0 < stamp - last <= self._longest + waited * self._step:
+            yield from self._between(last, stamp)
+        elif len(line) >= CONFIRM:
+            yield from self._believed(line)
         elif len(self._held) >= MOST_HELD:
             yield from self._resolved()
 
@@ -164,12 +159,23 @@ class StampSieve(Generic[Item]):
             yield made, item
         yield held[-1]
 
-    def _believed(self, begin: int) -> Iterator[tuple[float | None, Item]]:
-        """Stamps held from `begin` on are true."""
+    def _line(self) -> set[int]:
+        """Places of the stamps held that lead up to the newest, in line with each other; others stand between them."""
+        places: set[int] = set()
+        later: float | None = None
+        for place in range(len(self._held) - 1, -1, -1):
+            stamp = self._held[place][0]
+            if stamp is not None and (later is None or 0 < later - stamp <= self._longest):
+                places.add(place)
+                later = stamp
+        return places
+
+    def _believed(self, places: set[int]) -> Iterator[tuple[float | None, Item]]:
+        """The stamps held at these places are true."""
         held, self._held = self._held, []
-        self.counts.bad += sum(one is not None for one, _ in held[:begin])
         for place, (stamp, item) in enumerate(held):
-            known = stamp if place >= begin else None
+            known = stamp if place in places else None
+            self.counts.bad += stamp is not None and known is None
             if known is not None:
                 self._last = known
             elif self._last is not None:
@@ -181,11 +187,10 @@ class StampSieve(Generic[Item]):
         known = [stamp for stamp, _ in self._held if stamp is not None]
         rising = len(known) > 1 and all(a < b for a, b in zip([self._last or 0.0, *known], known, strict=False))
         if rising or (len(known) == 1 and self._last is not None and 0 < known[0] - self._last <= self._longest):
-            yield from self._believed(0)
-        elif sum(stamp is not None for stamp, _ in self._held[self._line :]) > 1:
-            yield from self._believed(self._line)
+            yield from self._believed(set(range(len(self._held))))
         else:
-            yield from self._believed(len(self._held))
+            line = self._line()
+            yield from self._believed(line if len(line) > 1 else set())
 
 
 class FilmClock:
