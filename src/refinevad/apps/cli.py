@@ -51,9 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
-    warnings.showwarning = lambda message, *_args, **_kwargs: print(
-        f"refinevad: note: {shown(str(message))}", file=sys.stderr
-    )
+    warnings.showwarning = lambda message, *_args, **_kwargs: _note(f"note: {shown(str(message))}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     args = build_parser().parse_args(arguments)
     try:
@@ -74,6 +72,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:  # what no module foresaw: still a sentence that names the file
         return _stop(f"error: {error.filename or args.command}: {error.strerror or error}", 2)
+
+
+def _note(sentence: str) -> None:
+    """A line on stderr, above progress bars where there are any."""
+    if terminal := sys.modules.get("refinevad.apps.terminal"):
+        terminal.note(sentence)
+    else:
+        print(f"refinevad: {sentence}", file=sys.stderr)
 
 
 def _stop(sentence: str, code: int) -> int:

@@ -239,7 +239,7 @@ def pool_over_segments(
     """
     total = np.zeros((timeline.segments, vectors.shape[1]), dtype=np.float32)
     count = np.zeros((timeline.segments, 1), dtype=np.float32)
-    starts, ends = timeline.time_bounds[:-1], timeline.time_bounds[1:]
+    starts, ends = timeline.time_bounds[:-1], timeline.ends_s
     for caption, vector in zip(captions, vectors, strict=True):
         first = int(np.searchsorted(ends, caption.start_s, side="right"))
         last = int(np.searchsorted(starts, caption.end_s, side="left"))

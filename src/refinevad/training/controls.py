@@ -39,7 +39,7 @@ def trivial(
 def _smooth(video: Features, values: Float[np.ndarray, "segment"]) -> Float[np.ndarray, "segment"]:
     """Average over about 3 s; scaled below 1 so that it is a score."""
     segments = max(len(values), 1)
-    width = min(max(1, round(SMOOTHING_S * segments / max(video.timeline.duration_s, 1e-9))), segments)
+    width = min(max(1, round(SMOOTHING_S * segments / max(video.timeline.shown_s, 1e-9))), segments)
     kernel = np.ones(width)
     values = np.maximum(values.astype(np.float64), 0.0)
     mean = np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")

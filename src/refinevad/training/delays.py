@@ -10,7 +10,7 @@ import numpy as np
 from refinevad.checkpoint import Checkpoint
 from refinevad.errors import InputError
 from refinevad.features import Features, require_same_signature
-from refinevad.scores import score
+from refinevad.scores import score_timeline
 from refinevad.training.dataset import FeatureIndex, Item, categories_of
 from refinevad.training.evaluation import read_truth
 from refinevad.training.predictions import VideoPrediction
@@ -44,7 +44,7 @@ def figures_under(checkpoint: Checkpoint, held: Held, rule: WindowRule) -> dict[
     predictions = {}
     for item, video in zip(held.items, held.features, strict=True):
         require_same_signature(checkpoint.signature, video.provenance, item.path)
-        scored = score(checkpoint.model, video.values, video.timeline.time_bounds, rule)
+        scored = score_timeline(checkpoint.model, video.values, video.timeline, rule)
         probabilities = np.concatenate([1 - scored.segments[:, None], scored.categories], axis=1)
         predictions[item.path] = VideoPrediction(scored.segments, probabilities)
     return evaluate_predictions(predictions, held.truth, "strict")

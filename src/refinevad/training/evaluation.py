@@ -14,7 +14,7 @@ from refinevad.errors import InputError
 from refinevad.events import Event, EventRule, find_events
 from refinevad.features import Features, require_same_signature
 from refinevad.model import RefineVAD
-from refinevad.scores import Scores, score
+from refinevad.scores import Scores, score_timeline
 from refinevad.timeline import Timeline
 from refinevad.training.alerts import Curve, detection_delays, event_score, join_close
 from refinevad.training.benchmarks import official_truth
@@ -101,14 +101,14 @@ def _at_rate(truth: Timeline, features: Timeline) -> Timeline:
     """The truth's segments in the seconds of the features: a truth file counts frames and does not say their rate."""
     if not features.frames or not truth.frames:
         return truth
-    factor = (features.duration_s / features.frames) / (truth.duration_s / truth.frames)
+    factor = (features.shown_s / features.frames) / (truth.duration_s / truth.frames)
     if abs(factor - 1) < 1e-6:
         return truth
     return Timeline(truth.frame_bounds, truth.time_bounds * factor)
 
 
 def _scored(model: RefineVAD | Contender, video: Features, rule: WindowRule) -> Scores:
-    return mean_over_crops(video, lambda values: score(model, values, video.timeline.time_bounds, rule))
+    return mean_over_crops(video, lambda values: score_timeline(model, values, video.timeline, rule))
 
 
 def _prediction(scores: Scores) -> VideoPrediction:
@@ -143,20 +143,20 @@ def summarise(
     """All figures of judged videos, and of what each control says of the same videos, on the same resamples of them."""
     yardstick = yardstick or Yardstick.of(truth)
     predictions = {video.item.path: _prediction(video.scores) for video in videos}
-    curves = {v.item.path: Curve(v.scores.segments, v.timeline.time_bounds) for v in videos}
+    curves = {v.item.path: Curve.of(v.scores.segments, v.timeline) for v in videos}
     ours = yardstick.row(predictions, protocol, curves=curves)
     metrics = ours.figures
     other: Protocol = "legacy" if protocol == "strict" else "strict"
     counted = map_figures(predictions, truth, other)
     metrics |= {f"map_{other}": counted["map"], f"map_{other}_average": counted["map_average"]}
     found = {v.item.path: [(e.start_s, e.end_s, e.peak) for e in v.events] for v in videos}
-    metrics |= _at_threshold(found, truth, sum(v.timeline.duration_s for v in videos) / 3600)
+    metrics |= _at_threshold(found, truth, sum(v.timeline.shown_s for v in videos) / 3600)
     metrics |= yardstick.events_at(found)
     beside, drawn = {}, {}
     for name, said in controls.items():
         plain = {v.item.path: prediction for v, prediction in zip(videos, said, strict=True)}
         drawn[name] = {path: prediction.scores for path, prediction in plain.items()}
-        shown = {v.item.path: Curve(p.scores, v.timeline.time_bounds) for v, p in zip(videos, said, strict=True)}
+        shown = {v.item.path: Curve.of(p.scores, v.timeline) for v, p in zip(videos, said, strict=True)}
         row = yardstick.row(plain, protocol, curves=shown)
         beside[name] = row.figures | {"model_minus_control": differences(ours.sampled, row.sampled)}
     return Result(metrics, beside, _by_category(predictions, truth), list(videos), drawn)

@@ -19,7 +19,7 @@ from refinevad.evidence import Prompts
 from refinevad.features import Features, StoredFeatures
 from refinevad.model import RefineVAD, RefineVADConfig
 from refinevad.peers.choice import LINEAR
-from refinevad.scores import score
+from refinevad.scores import score_timeline
 from refinevad.timeline import Timeline
 from refinevad.tokens import merge_runs
 from refinevad.training.bags import Bag, label_vector
@@ -49,7 +49,7 @@ from refinevad.training.resume import STATE
 from refinevad.training.ridge import RIDGE, fit_linear
 from refinevad.training.ucf_crime import read_test_videos, read_training_videos
 from refinevad.training.windowed import WindowedBag
-from refinevad.windows import WHOLE, WindowRule, windows
+from refinevad.windows import WHOLE, WindowRule, windows_between_holes
 
 EpochReport = Callable[[int, dict[str, float]], None]
 
@@ -336,7 +336,7 @@ def make_bags(
         values = merge_runs(video.values).values if config.merge_runs else video.values
         labels = label_vector(item.labels, config.categories)
         if len(values) and rule.bounded:
-            seen = tuple(windows(video.timeline.time_bounds, rule))
+            seen = tuple(windows_between_holes(video.timeline, rule))
             bags.append(WindowedBag(values, labels, video.values, seen, config.merge_runs))
         elif len(values):
             bags.append(Bag(values, labels))
@@ -373,5 +373,5 @@ def _curve(
     model: RefineVAD | Contender, features: Features, rule: WindowRule
 ) -> tuple[Float[np.ndarray, "segment"], Timeline]:
     return mean_over_crops(
-        features, lambda values: score(model, values, features.timeline.time_bounds, rule)
+        features, lambda values: score_timeline(model, values, features.timeline, rule)
     ).segments, features.timeline

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,14 @@ class VideoTruth:
     @cached_property
     def events_s(self) -> tuple[tuple[float, float], ...]:
         """Disjoint anomalous stretches in seconds, [start, end)."""
-        times = np.append(self.timeline.frame_times(), self.timeline.duration_s)
-        return tuple((float(times[start]), float(times[end])) for start, end in self.anomalous)
+        line = self.timeline
+        times = np.append(line.frame_times(), line.duration_s)
+        ends = dict(zip(line.frame_bounds[line.breaks].tolist(), line.ends_s[line.breaks - 1].tolist(), strict=True))
+        parts = []
+        for start, end in self.anomalous:  # none reaches across a hole
+            borders = [start, *(frame for frame in ends if start < frame < end), end]
+            parts += [(float(times[a]), ends.get(b, float(times[b]))) for a, b in pairwise(borders)]
+        return tuple(parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +211,8 @@ def _first_repeated(names: Sequence[str]) -> str | None:
 
 def read_events_csv(path: Path, categories: Sequence[str] | None = None) -> tuple[TimedEvent, ...]:
     """Read `path,start_s,end_s,category` rows (other columns are left alone), in the file's order.
+
+    Seconds are counted from the first picture (docs/formats.md, Time).
 
     Raises:
         InputError: one sentence with the line and the column that is wrong: missing column or value, not a number,

@@ -90,7 +90,7 @@ class Yardstick:
         true_events = self._true_events(curves)
         if not any(true_events.values()):
             return {"alerts_per_hour_at_80_recall": None, "event_f1_best_at": None}
-        hours = sum(video.timeline.duration_s for video in self.truth.videos if video.name in curves) / 3600
+        hours = sum(video.timeline.shown_s for video in self.truth.videos if video.name in curves) / 3600
         rate = alerts_per_hour_at_recall(curves, true_events, hours, recall=0.8)
         return {
             "alerts_per_hour_at_80_recall": rate if math.isfinite(rate) else None,

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     unseen = rendered.unseen
     note(f"detecting in {unseen}, which no step before has seen")
     info = probe(unseen)
-    with progress_bar(round(info.duration_s * info.rate_hz), "detect", "frame") as bar:
+    with progress_bar(info.expected_frames, "detect", "frame") as bar:
         detection = Detector.open(run_folder).detect(unseen, bar.update)
     write_detection(detection, args.out / "unseen", unseen)
     with progress_bar(detection.frames, "annotate", "frame") as bar:

@@ -112,7 +112,7 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     for video, stem in zip(args.videos, report_stems(args.videos), strict=True):
         try:
             info = probe(video)
-            with progress_bar(round(info.duration_s * info.rate_hz), video.name, "frame") as bar:
+            with progress_bar(info.expected_frames, video.name, "frame") as bar:
                 detection = detector.detect(video, bar.update, workers)
             written = write_detection(detection, args.out, video, stem=stem)
             if args.annotate:
@@ -128,7 +128,12 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
             continue
         entries.append(BatchEntry(video.name, detection, written.html.name))
         summary.append(
-            {"video": str(video), "report": str(written.html), "events": [vars(e) for e in detection.events]}
+            {
+                "video": str(video),
+                "report": str(written.html),
+                "events": [vars(e) for e in detection.events],
+                "notes": list(detection.notes),
+            }
         )
         if args.json != "-":
             print(shown(f"{video.name}: {verdict(detection)} -> {written.html}"))

@@ -236,10 +236,16 @@ def _predicted(items: Sequence["Item"], predictions: "Predictions") -> list["Ite
 
 def _timeline(path: Path, rule: "SegmentRule") -> "Timeline":
     """Segments of a video file; its frames are counted where the container does not say how many there are."""
+    from refinevad.frames import FrameNeeds
     from refinevad.timeline import Timeline
-    from refinevad.video import FrameReader, open_container, probe
+    from refinevad.video import ClipReader, FrameReader, open_container, probe, video_of
 
     info = probe(path)
     with open_container(path) as container:
-        frames = container.streams.video[0].frames
+        frames = video_of(container).frames
+    if frames and abs(info.duration_s - frames / info.rate_hz) > 1.0 + 0.01 * info.duration_s:  # pauses, or odd stamps
+        reader = ClipReader(path, FrameNeeds(rgb_frames=0), rule)
+        for _ in reader:
+            pass
+        return reader.timeline
     return Timeline.uniform(frames or sum(1 for _ in FrameReader(path)), info.rate_hz, rule)

@@ -57,7 +57,7 @@ class Inside:
     @property
     def middles(self) -> Float[np.ndarray, "segment"]:
         """Second in the middle of each segment."""
-        return np.asarray((self.timeline.time_bounds[:-1] + self.timeline.time_bounds[1:]) / 2)
+        return np.asarray((self.timeline.time_bounds[:-1] + self.timeline.ends_s) / 2)
 
     @property
     def anomalous(self) -> Bool[np.ndarray, "segment"]:

@@ -189,7 +189,7 @@ def _camera(values: Mapping[str, Any], where: str, base: Path, top: _Top) -> Cam
     model = table.model or top.model
     if model is None:
         raise InputError(f"{where}: no model; name a RUN folder here or once at the top, model = ...")
-    text = str(base / source) if _is_plain_path(source) else source
+    text = str(base / source) if _is_plain_path(source) or _is_file(base / source) else source
     address = parse_address(text, username=table.username, password=table.password)
     return CameraConfig(
         table.name,
@@ -210,6 +210,13 @@ def _vouched(address: Address, ca_file: Path | None, where: str) -> Address:
     if not ca_file.is_file():
         raise InputError(f"{where}: ca_file {ca_file} is not there")
     return replace(address, ca_file=ca_file)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # no name that a file may have
+        return False
 
 
 def _is_plain_path(source: str) -> bool:

@@ -105,7 +105,7 @@ class Evaluation:
 
 def evaluation_section(evaluation: Evaluation, *, heading: str = "h1") -> str:
     """HTML of an evaluation; `evaluation.js` adds the filters over the videos."""
-    seconds = sum((video.timeline.duration_s for video in evaluation.videos), 0.0)
+    seconds = sum((video.timeline.shown_s for video in evaluation.videos), 0.0)
     normals = sum(video.label == NORMAL for video in evaluation.videos)
     parts = [
         '<section class="evaluation"><p class="kicker">Evaluation on held-out videos</p>',

@@ -36,7 +36,7 @@ def overview_html(entries: Sequence[BatchEntry]) -> str:
         f'<p class="verdict{" alarm" if events else ""}">{said}</p>'
         + facts(
             {
-                "Watched": length(sum((detection.duration_s for detection in found), 0.0)),
+                "Watched": length(sum((detection.timeline.shown_s for detection in found), 0.0)),
                 "Without an event": str(len(found) - alarmed),
                 "Not readable": str(len(entries) - len(found)) if len(found) < len(entries) else "",
             }

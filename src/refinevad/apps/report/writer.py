@@ -99,7 +99,7 @@ def event_keyframes(
         return keyframes or {}
     from refinevad.apps.report.keyframes import extract_keyframes
 
-    return extract_keyframes(video_path, detection.events)
+    return extract_keyframes(video_path, detection.events, in_order=not detection.notes)
 
 
 def relative_href(video_path: Path | None, folder: Path) -> str | None:

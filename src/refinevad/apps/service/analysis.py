@@ -41,7 +41,7 @@ def analyse(path: str, run: str, pipe: Connection) -> None:
         try:
             info = probe(Path(path))
             pipe.send(("duration", info.duration_s))
-            total = max(1.0, info.duration_s * info.rate_hz)
+            total = info.expected_frames
             record = detection_record(Detector.open(Path(run)).detect(Path(path), progress))
         except RefineVADError as error:
             pipe.send(("failed", str(error).replace(path, "the file")))
