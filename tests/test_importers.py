@@ -18,13 +18,13 @@ from refinevad.errors import InputError
 from refinevad.scores import Scores
 from refinevad.training.benchmarks import MSAD, SHANGHAITECH, UCF_CRIME, XD_VIOLENCE, Benchmark
 from refinevad.training.dataset import FeatureIndex, Item
-from refinevad.training.evaluation import read_truth
 from refinevad.training.experiment import make_bags, make_features
 from refinevad.training.feature_lists import labels_by_name, read_feature_list, video_and_crop
 from refinevad.training.importing import Imported, ImportRequest, import_features
 from refinevad.training.npy import open_npy
 from refinevad.training.published import PublishedFeatures, audio_rows, mean_over_crops
 from refinevad.training.recipe import Recipe, read_recipe
+from refinevad.training.set_truth import read_truth
 from refinevad.training.study import figure, run_seed
 from test_truth_is_closed import TRUTH, opened
 

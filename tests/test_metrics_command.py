@@ -56,6 +56,17 @@ def test_wrong_files_exit_with_2(files: list[str], tmp_path: Path, capsys: pytes
     assert "truth cannot be read" in capsys.readouterr().err
 
 
+def test_an_anomalous_video_without_a_frame_is_refused(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = {"columns": ["normal", "fire"], "videos": [{**VIDEOS[0], "anomalous_frames": []}, VIDEOS[1]]}
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    assert main(files) == 2
+    assert "1 anomalous videos have no anomalous frame: a" in capsys.readouterr().err
+    assert main([*files, "--lenient"]) == 0
+    assert "judged as if nothing happened" in capsys.readouterr().err
+
+
 def test_a_folders_events_are_truth(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     events = data_root / "survfights" / "events.csv"
     scores = tmp_path / "scores.json"

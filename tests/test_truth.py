@@ -71,6 +71,9 @@ def test_labels(tmp_path: Path, label: str, labels: tuple[str, ...]) -> None:
         ({"anomalous_frames": None}, "must be a list"),
         ({"segment_labels": []}, "one name for each of the 1 segments"),
         ({"label": "normal"}, "labelled normal, yet"),
+        ({"segment_labels": ["fires"]}, "'fires', which is no column (nearest: fire)"),
+        ({"anomalous_frames": [[64, 65]]}, "frame 64 is marked, but the last of its 64 frames is 63"),
+        ({"segments": [[64, 70]]}, "frame 64 is marked"),
         ({"name": None}, '"name"'),
     ],
 )

@@ -5,11 +5,10 @@ Two forms: `<split>/<category>/*.mp4` folders (category `normal` for normal vide
 this module does not know.
 """
 
-import csv
 import json
 import random
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from refinevad.errors import InputError
 from refinevad.features import Features, StoredFeatures, load_features, read_provenance, require_same_signature
 from refinevad.files import atomic_write
 from refinevad.training.published import PublishedSet
+from refinevad.training.table import Row, read_table
 from refinevad.video import VIDEO_SUFFIXES
 
 NORMAL = "normal"
@@ -63,6 +63,11 @@ def read_dataset(root: Path) -> list[Item]:
     return items
 
 
+def has_videos(root: Path) -> bool:
+    """Whether a folder looks like a data set of videos: it has videos.csv or a split's folder."""
+    return (root / "videos.csv").exists() or any((root / name).is_dir() for name in SPLITS)
+
+
 def _from_folders(root: Path) -> list[Item]:
     items = []
     for split in (root / name for name in SPLITS if (root / name).is_dir()):
@@ -78,22 +83,16 @@ def _from_folders(root: Path) -> list[Item]:
 
 
 def _from_csv(path: Path) -> list[Item]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file, strict=True)
-            columns = set(rows.fieldnames or ())
-            if not {"path", "labels"} <= columns or not columns & {"split", "fold"}:
-                raise InputError(f"{path} needs the columns path,labels and split or fold; it has {sorted(columns)}")
-            return [_item(row, columns, f"{path} line {rows.line_num}") for row in rows]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text; save it as UTF-8") from error
-    except csv.Error as error:
-        raise InputError(f"{path} is not a table of comma-separated values ({error})") from error
+    table = read_table(path)
+    columns = set(table.columns)
+    if not {"path", "labels"} <= columns or not columns & {"split", "fold"}:
+        raise InputError(f"{path} needs the columns path,labels and split or fold; it has {sorted(columns)}")
+    return [_item(row, columns, f"{path} line {row.line}") for row in table.rows]
 
 
-def _item(row: Mapping[str, str | None], columns: Collection[str], where: str) -> Item:
+def _item(row: Row, columns: Collection[str], where: str) -> Item:
     """One row of videos.csv; `where` names its line."""
-    path, labels, split, fold = ((row.get(name) or "").strip() for name in ("path", "labels", "split", "fold"))
+    path, labels, split, fold = (row[name] for name in ("path", "labels", "split", "fold"))
     if not path or not labels:
         raise InputError(f"{where}: path or labels missing (normal videos have the label {NORMAL})")
     if Path(path).is_absolute() or ".." in Path(path).parts:

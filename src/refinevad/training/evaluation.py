@@ -16,16 +16,13 @@ from refinevad.features import Features, require_same_signature
 from refinevad.scores import Scores, score
 from refinevad.timeline import Timeline
 from refinevad.training.alerts import Curve, alerts_per_hour_at_recall, detection_delays, event_score, join_close
-from refinevad.training.benchmarks import official_truth
 from refinevad.training.controls import chance, trivial
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.predictions import VideoPrediction
 from refinevad.training.protocol import Protocol, evaluate_predictions, frame_figures, map_figures
 from refinevad.training.published import mean_over_crops
-from refinevad.training.truth import Truth, VideoTruth, folder_truth, read_events_csv, read_truth_json
-
-EVENTS_FILE, TRUTH_FILE = "events.csv", "test_truth.json"
-NORMAL_COLUMN = "normal"
+from refinevad.training.set_truth import read_truth, require_known_categories
+from refinevad.training.truth import Truth, VideoTruth
 
 
 @dataclass(frozen=True)
@@ -48,54 +45,14 @@ class Result:
         controls: the same for each control, by name.
         by_category: frame AUC and event recall over each category's videos and the normal ones.
         videos: each video, in order.
+        notes: what a person should know of truth that was left aside.
     """
 
     metrics: dict[str, Any]
     controls: dict[str, dict[str, Any]]
     by_category: dict[str, dict[str, Any]]
     videos: list[Judged]
-
-
-def read_truth(data: Path, items: Sequence[Item], features: Sequence[Features], categories: Sequence[str]) -> Truth:
-    """Temporal truth of items from the data set's own files.
-
-    Raises:
-        InputError: neither events.csv nor test_truth.json nor a benchmark's annotation lies in the folder.
-    """
-    if (data / EVENTS_FILE).exists():
-        return folder_truth(
-            read_events_csv(data / EVENTS_FILE),
-            {item.path: video.timeline for item, video in zip(items, features, strict=True)},
-            {item.path: item.labels for item in items},
-            (NORMAL_COLUMN, *categories),
-        )
-    if (data / TRUTH_FILE).exists():
-        whole = read_truth_json(data / TRUTH_FILE)
-        by_name = {video.name: video for video in whole.videos}
-        chosen = []
-        for item, own in zip(items, features, strict=True):
-            video = by_name.get(Path(item.path).stem)
-            if video is None:
-                raise InputError(f"{data / TRUTH_FILE} has no video {Path(item.path).stem}")
-            timeline = _at_rate(video.timeline, own.timeline)
-            chosen.append(VideoTruth(item.path, video.labels, timeline, video.spans, video.anomalous))
-        return Truth(whole.columns, tuple(chosen))
-    frames = {Path(item.path).stem: video.timeline.frames for item, video in zip(items, features, strict=True)}
-    official = official_truth(data, frames)
-    if official is not None:
-        paths = {Path(item.path).stem: item.path for item in items}
-        return Truth(official.columns, tuple(replace(video, name=paths[video.name]) for video in official.videos))
-    raise InputError(f"no temporal truth in {data}: evaluation needs {EVENTS_FILE} (path,start_s,end_s,category)")
-
-
-def _at_rate(truth: Timeline, features: Timeline) -> Timeline:
-    """The truth's segments in the seconds of the features: a truth file counts frames and does not say their rate."""
-    if not features.frames or not truth.frames:
-        return truth
-    factor = (features.duration_s / features.frames) / (truth.duration_s / truth.frames)
-    if abs(factor - 1) < 1e-6:
-        return truth
-    return Timeline(truth.frame_bounds, truth.time_bounds * factor)
+    notes: tuple[str, ...] = ()
 
 
 def _scored(checkpoint: Checkpoint, video: Features) -> Scores:
@@ -200,13 +157,14 @@ def evaluate(
     items: Sequence[Item],
     data: Path,
     protocol: Protocol = "strict",
+    lenient: bool = False,
 ) -> Result:
     """Evaluate one run on its test items with the data set's temporal truth, controls included.
 
     Raises:
         InputError: no test videos, features of another encoder, or no temporal truth.
     """
-    return evaluate_folds([(checkpoint, items)], index, data, protocol)
+    return evaluate_folds([(checkpoint, items)], index, data, protocol, lenient)
 
 
 def evaluate_folds(
@@ -214,22 +172,30 @@ def evaluate_folds(
     index: FeatureIndex,
     data: Path,
     protocol: Protocol = "strict",
+    lenient: bool = False,
 ) -> Result:
-    """Evaluate one run, or the runs of a cross-validation with their test videos pooled."""
+    """Evaluate one run, or the runs of a cross-validation with their test videos pooled.
+
+    `lenient`: parts of the truth that match nothing are left aside and told in the result's notes.
+    """
     judged: list[Judged] = []
     truths: list[VideoTruth] = []
     curves: dict[str, list[Float[np.ndarray, _segment]]] = {}
     columns: tuple[str, ...] = ()
+    notes: dict[str, None] = {}
     for checkpoint, items in parts:
         tested = [item for item in items if item.split == "test"]
         if not tested:
             raise InputError(f"the data set {data} has no test videos; put some under test/<category>/")
         features = index.load(tested)
-        truth = read_truth(data, tested, features, checkpoint.model.config.categories)
+        categories = checkpoint.model.config.categories
+        require_known_categories(tested, categories)
+        truth = read_truth(data, tested, features, categories, index.items, lenient)
         judged += judge(checkpoint, tested, features, truth)
         truths += truth.videos
         columns = truth.columns
+        notes |= dict.fromkeys(truth.notes)
         reference = index.load([item for item in items if item.split == "train"][:200])
         for name, scores in {"chance": chance(features), **trivial(features, reference)}.items():
             curves.setdefault(name, []).extend(scores)
-    return summarise(judged, Truth(columns, tuple(truths)), curves, protocol)
+    return replace(summarise(judged, Truth(columns, tuple(truths)), curves, protocol), notes=tuple(notes))

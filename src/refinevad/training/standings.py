@@ -12,12 +12,12 @@ from jaxtyping import Float
 from refinevad.checkpoint import Checkpoint, read_json, write_json
 from refinevad.training.ablation import paired
 from refinevad.training.dataset import FeatureIndex, categories_of
-from refinevad.training.evaluation import read_truth
 from refinevad.training.experiment import make_bags, split_items
 from refinevad.training.plain_controls import MLP, linear_on_means, mlp_with_mil
 from refinevad.training.predictions import VideoPrediction
 from refinevad.training.protocol import evaluate_predictions
 from refinevad.training.recipe import Recipe
+from refinevad.training.set_truth import read_truth
 from refinevad.training.study import SeedRow, mean_spread, run_seed
 from refinevad.training.truth import Truth, VideoTruth
 
@@ -79,7 +79,7 @@ def plain_controls(recipe: Recipe, index: FeatureIndex) -> dict[str, dict[str, A
         mlp = mlp_with_mil(chosen, [video.values[:, config.selected] for video in asked], limit)
         for name, scores in {**found, MLP: mlp}.items():
             curves.setdefault(name, []).extend(scores)
-        truth = read_truth(Path(index.source), tested, asked, config.categories)
+        truth = read_truth(Path(index.source), tested, asked, config.categories, index.items)
         columns, truths = truth.columns, [*truths, *truth.videos]
     whole = Truth(columns, tuple(truths))
     return {

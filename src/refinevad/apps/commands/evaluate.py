@@ -18,7 +18,7 @@ example:
   refinevad evaluate runs/mine --data videos/ --json figures.json --report report.html
 
 DATA is the data set the run was trained on, its recipe, or another set with the same categories; its test videos are
-judged by events.csv. The trivial controls are evaluated beside the model.
+judged by events.csv, whose rows must all fit videos of the set. The trivial controls are evaluated beside the model.
 """
 FIGURES = (
     ("auc", "frame AUC"),
@@ -42,6 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--features", type=Path, metavar="DIR", help="folder of features (default: RUN/features)")
     parser.add_argument("--protocol", choices=("strict", "legacy"), default="strict", help="how mAP@IoU is counted")
+    parser.add_argument(
+        "--lenient", action="store_true", help="leave aside rows of the truth that match no video, in place of an error"
+    )
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that extract missing features")
     parser.add_argument(
         "--device", metavar="D", help="where the model runs: cpu or cuda (default: cuda where there is one)"
@@ -61,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     opened = open_run(args.run_folder, args.data, args.features, args.workers)
     for checkpoint, _ in opened.parts:
         checkpoint.model.to(device)
-    result = evaluate_opened(opened, args.protocol)
+    result = evaluate_opened(opened, args.protocol, args.lenient)
     stored = args.run_folder / METRICS
     content = {
         **(read_json(stored) if stored.exists() else {}),
@@ -73,19 +76,25 @@ def run(args: argparse.Namespace) -> int:
         from refinevad.apps.report.evaluation_report import write_evaluation_report
 
         write_evaluation_report(args.report, report_of(result, opened.recipe, args.run_folder))
-    told = {"controls": result.controls, "by_category": result.by_category, "failed": opened.failed}
+    notes(result.notes)
+    told = {
+        "controls": result.controls,
+        "by_category": result.by_category,
+        "failed": opened.failed,
+        "notes": list(result.notes),
+    }
     if not give_json({**result.metrics, **told}, args.json):
         print(figures_table(result))
         notes(adjusted_words(result.metrics))
     return 1 if opened.failed else 0
 
 
-def evaluate_opened(opened: "OpenedRun", protocol: str) -> "Result":
+def evaluate_opened(opened: "OpenedRun", protocol: str, lenient: bool = False) -> "Result":
     """Evaluate an opened run, or the folds inside it, on the test videos that could be read."""
     from refinevad.training.evaluation import evaluate_folds
 
     counted: Protocol = "legacy" if protocol == "legacy" else "strict"
-    return evaluate_folds(opened.parts, opened.index, Path(opened.index.source), counted)
+    return evaluate_folds(opened.parts, opened.index, Path(opened.index.source), counted, lenient)
 
 
 @dataclass(frozen=True)

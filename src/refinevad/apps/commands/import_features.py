@@ -82,13 +82,13 @@ def run(args: argparse.Namespace) -> int:
 def _lengths(index: "FeatureIndex", data: Path) -> "list[Adjustment]":
     """Test videos whose features are shorter or longer than their truth, where `data` holds it."""
     from refinevad.training.dataset import categories_of
-    from refinevad.training.evaluation import read_truth
     from refinevad.training.predictions import Adjustment
+    from refinevad.training.set_truth import read_truth
 
     items = [item for item in index.items if item.split == "test"]
     features = index.load(items)
     try:
-        truth = read_truth(data, items, features, categories_of(index.items))
+        truth = read_truth(data, items, features, categories_of(index.items), lenient=True)
     except InputError:
         return []  # it is evaluation that needs the truth
     pairs = [(v.name, f.timeline.segments, v.timeline.segments) for f, v in zip(features, truth.videos, strict=True)]

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="how scores cover frames: repeat one over each segment, stretch them over the video, or choose (auto)",
     )
+    parser.add_argument(
+        "--lenient", action="store_true", help="leave aside rows of the truth that match no video, in place of an error"
+    )
     parser.add_argument("--allow-missing", action="store_true", help="judge the videos that have predictions alone")
     segment = parser.add_mutually_exclusive_group()
     segment.add_argument("--segment-frames", type=int, metavar="N", help="frames a score lasts (default 16)")
@@ -68,12 +72,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table, or JSON. Raises InputError for anything wrong with the files."""
+    from refinevad.apps.terminal import notes
     from refinevad.files import atomic_write
     from refinevad.training.predictions import read_predictions
     from refinevad.training.protocol import evaluate_predictions
 
     predictions = read_predictions(args.predictions)
-    truth = _read_truth(args.truth, predictions, _rule(args))
+    truth = _read_truth(args.truth, predictions, _rule(args), args.lenient)
+    notes(truth.notes)
     figures = evaluate_predictions(predictions, truth, args.protocol, args.expand, args.allow_missing)
     text = json.dumps(figures, indent=1, allow_nan=False)
     if args.json == "-":
@@ -128,27 +134,31 @@ def _rule(args: argparse.Namespace) -> "SegmentRule":
     return SegmentRule(frames=args.segment_frames if args.segment_frames is not None else FIELD_SEGMENT_FRAMES)
 
 
-def _read_truth(path: Path, predictions: "Predictions", rule: "SegmentRule") -> "Truth":
+def _read_truth(path: Path, predictions: "Predictions", rule: "SegmentRule", lenient: bool) -> "Truth":
     from refinevad.training.truth import read_truth_json
+    from refinevad.training.truth_rows import require_placed
 
     if path.suffix.lower() == ".csv":
-        return _folder_truth(path, predictions, rule)
-    return read_truth_json(path, rule)
+        return _folder_truth(path, predictions, rule, lenient)
+    return require_placed(path, read_truth_json(path, rule), lenient)
 
 
-def _folder_truth(path: Path, predictions: "Predictions", rule: "SegmentRule") -> "Truth":
+def _folder_truth(path: Path, predictions: "Predictions", rule: "SegmentRule", lenient: bool) -> "Truth":
     """Truth of the videos beside `events.csv`: the test split, or all that are predicted where there is none."""
     from refinevad.training.dataset import NORMAL, categories_of, read_dataset
     from refinevad.training.truth import folder_truth, read_events_csv
+    from refinevad.training.truth_rows import match_events
 
     items = read_dataset(path.parent)
     categories = categories_of(items)
-    events = read_events_csv(path, categories)
+    events = read_events_csv(path)
     chosen = [item for item in items if item.split == "test"] or _predicted(items, predictions)
     if not chosen:
         raise InputError(f"none of the videos in {path.parent} has a prediction; name them by their path there")
     timelines = {item.path: _timeline(path.parent / item.path, rule) for item in chosen}
-    return folder_truth(events, timelines, {item.path: item.labels for item in chosen}, (NORMAL, *categories))
+    matched = match_events(path, events, {item.path: item.labels for item in items}, timelines, lenient)
+    labels = {item.path: item.labels for item in chosen}
+    return replace(folder_truth(matched.events, timelines, labels, (NORMAL, *categories)), notes=matched.notes)
 
 
 def _predicted(items: Sequence["Item"], predictions: "Predictions") -> list["Item"]:
