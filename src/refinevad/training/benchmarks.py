@@ -362,6 +362,11 @@ def _notes(annotation: Path, known: Mapping[str, Ranges], frames: Mapping[str, i
     return tuple(notes)
 
 
+def has_annotation(folder: Path) -> bool:
+    """Whether a benchmark's official annotation lies in a folder."""
+    return any((folder / benchmark.annotation).exists() for benchmark in BENCHMARKS)
+
+
 def official_truth(folder: Path, frames: Mapping[str, int]) -> Truth | None:
     """Truth of the videos in `frames` from the official annotation in a benchmark's folder; None where there is none.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from refinevad.errors import InputError
 from refinevad.features import Features
 from refinevad.timeline import Timeline
-from refinevad.training.benchmarks import official_truth
+from refinevad.training.benchmarks import has_annotation, official_truth
 from refinevad.training.dataset import INDEX, FeatureIndex, Item, has_videos, read_dataset
 from refinevad.training.nearest import hint
 from refinevad.training.truth import Truth, folder_truth, read_events_csv, read_truth_json
@@ -120,6 +120,8 @@ def _from_json(asked: _Asked, categories: Sequence[str]) -> Truth:
 
 def _from_annotation(asked: _Asked) -> Truth | None:
     """Truth from a benchmark's annotation, which names videos by their stems."""
+    if not has_annotation(asked.data):
+        return None
     paths: dict[str, str] = {}
     for item in asked.items:
         stem = Path(item.path).stem
