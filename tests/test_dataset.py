@@ -3,22 +3,28 @@
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from refinevad.errors import InputError
+from refinevad.features import Features, Provenance, save_features
+from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training.bags import label_vector
 from refinevad.training.dataset import (
+    DataSet,
     FeatureIndex,
     Item,
     categories_of,
     check_trainable,
     read_dataset,
+    survey,
     thin_categories,
     with_fold,
     with_validation,
 )
+from refinevad.training.leaks import same_in_two_splits
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -112,7 +118,97 @@ def test_folders_without_videos(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no videos found"):
         read_dataset(tmp_path)
     with pytest.raises(InputError, match="no videos found"):
-        read_dataset(touch(tmp_path, "train/normal/readme.txt", "training/normal/a.mp4"))
+        read_dataset(touch(tmp_path, "train/normal/readme.txt", "learning/normal/a.mp4"))
+
+
+def test_splits_by_longer_names_and_videos_in_deeper_folders(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        *("Training/normal/cam1/a.mp4", "train/fight/2024/05/b.dav", "valid/fight/c.VOB", "validation/fight/d.mxf"),
+        *("TESTING/normal/e.264", "test/fight/f.asf", "test/fight/g.265"),
+    )
+    assert survey(tmp_path) == DataSet(
+        [
+            Item("Training/normal/cam1/a.mp4", (), "train"),
+            Item("train/fight/2024/05/b.dav", ("fight",), "train"),
+            Item("valid/fight/c.VOB", ("fight",), "val"),
+            Item("validation/fight/d.mxf", ("fight",), "val"),
+            Item("TESTING/normal/e.264", (), "test"),
+            Item("test/fight/f.asf", ("fight",), "test"),
+            Item("test/fight/g.265", ("fight",), "test"),
+        ]
+    )
+
+
+def test_what_is_left_out_of_folders_is_counted(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        *("train/normal/a.mp4", "train/normal/a.srt", "train/loose.mp4", "elsewhere/x/e.mp4", "f.mkv", "README.md"),
+        *("train/.git/x.ts", "train/__MACOSX/._a.mp4", "train/normal/@eaDir/a.mp4", "test/$RECYCLE.BIN/b.avi"),
+        *("train/normal/.DS_Store", "train/normal/Thumbs.db", "train/normal/notes.txt", "train/fight/c.xyz"),
+        *("train/fight/d.xyz", ".git/objects/1.mp4"),
+    )
+    assert survey(tmp_path) == DataSet(
+        [Item("train/normal/a.mp4", (), "train")],
+        (
+            "2 videos lie in no folder of a split (train, val, test) and are left out: f.mkv, elsewhere/x/e.mp4",
+            "1 videos lie in a split's folder but in no category's and are left out: train/loose.mp4",
+            "5 videos are hidden or lie in a hidden or system folder and are left out: "
+            ".git/objects/1.mp4, test/$RECYCLE.BIN/b.avi, train/.git/x.ts and 2 more",
+            "5 files are no videos by their names and are left out: 2 .xyz, 1 without a suffix, 1 .db, 1 .txt",
+        ),
+    )
+
+
+def test_a_folder_that_links_back_to_itself(tmp_path: Path) -> None:
+    touch(tmp_path / "set", "train/normal/a.mp4")
+    touch(tmp_path / "more", "b.mp4")
+    (tmp_path / "set/train/normal/again").symlink_to(tmp_path / "set")
+    (tmp_path / "set/train/normal/more").symlink_to(tmp_path / "more")
+    assert [item.path for item in read_dataset(tmp_path / "set")] == ["train/normal/a.mp4", "train/normal/more/b.mp4"]
+
+
+def test_videos_that_a_table_does_not_list_are_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "sub/b.dav", "c.txt")
+    table(tmp_path, "Path;Labels;Split\n")
+    with pytest.raises(InputError, match="separated by semicolons"):
+        read_dataset(tmp_path)
+    table(tmp_path, "Path,LABELS,Split\na.mp4,normal,Training\n")
+    found = survey(tmp_path)
+    assert found.items == [Item("a.mp4", (), "train")]
+    assert found.notes == (f"1 videos are not in {tmp_path / 'videos.csv'} and are left out: sub/b.dav",)
+
+
+def stored(root: Path, path: str, split: str, digest: str, video: bytes | None = None) -> Item:
+    """An item with features whose header carries a digest, and its video where `video` is given."""
+    item = Item(path, (), split)
+    timeline = Timeline.uniform(16, 25.0, SegmentRule(frames=16))
+    source = {"bytes": 5, "sampled_sha256": digest}
+    save_features(
+        FeatureIndex(root, [], "", "").path(item),
+        Features(np.zeros((1, 2), np.float32), timeline, Provenance({"name": "x"}, {"frames": 16}, source=source)),
+    )
+    if video is not None:
+        (root / path).write_bytes(video)
+    return item
+
+
+def test_the_same_bytes_in_two_splits_are_told(tmp_path: Path) -> None:
+    items = [
+        stored(tmp_path, "train/normal/a.mp4", "train", "1", b"12345"),
+        stored(tmp_path, "train/normal/b.mp4", "train", "1", b"12345"),
+        stored(tmp_path, "test/normal/c.mp4", "test", "1", b"12345"),
+        stored(tmp_path, "test/normal/d.mp4", "test", "2"),
+        stored(tmp_path, "train/normal/e.mp4", "train", "3", b"12345"),
+        stored(tmp_path, "test/normal/f.mp4", "test", "3", b"54321"),  # the samples agree, the rest does not
+    ]
+    (told,) = same_in_two_splits(FeatureIndex(tmp_path, items, "x", str(tmp_path)))
+    assert told.startswith("1 videos lie in two splits")
+    assert told.endswith(": train/normal/a.mp4 = train/normal/b.mp4 = test/normal/c.mp4")
+    assert same_in_two_splits(FeatureIndex(tmp_path, items[:2], "x", str(tmp_path))) == ()
+    (tmp_path / "test/normal/f.mp4").unlink()
+    (told,) = same_in_two_splits(FeatureIndex(tmp_path, items[4:], "x", str(tmp_path)))
+    assert "train/normal/e.mp4 = test/normal/f.mp4" in told
 
 
 def test_two_videos_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from refinevad.apps.cli import main
 from refinevad.errors import InputError
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training import featurize
-from refinevad.training.nearest import nearest
+from refinevad.training.names import nearest
 from refinevad.training.truth import TimedEvent, read_events_csv
 from refinevad.training.truth_rows import match_events
 from videos import write_video

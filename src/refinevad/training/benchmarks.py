@@ -21,9 +21,8 @@ from refinevad.training.annotation import (
     read_xd_annotation,
 )
 from refinevad.training.localisation import TrueSpan
-from refinevad.training.nearest import hint
+from refinevad.training.names import hint, some
 from refinevad.training.truth import FIELD_RULE, Ranges, Truth, VideoTruth, labels_of, merged, ranges_of
-from refinevad.training.truth_rows import some
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """recipe -> RUN folder: features, splits, training, calibration. Knows labels, never when anything happens."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from refinevad.training.dataset import (
     Item,
     categories_of,
     check_trainable,
-    read_dataset,
+    survey,
     thin_categories,
     with_fold,
     with_validation,
@@ -35,6 +35,7 @@ from refinevad.training.dataset import (
 from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.featurize import Featurized, featurize, featurize_ucf_captions
 from refinevad.training.importing import import_features
+from refinevad.training.leaks import same_in_two_splits
 from refinevad.training.loading import StoredBag
 from refinevad.training.loop import Trainer
 from refinevad.training.published import CropBag, PublishedFeatures, mean_over_crops
@@ -60,7 +61,7 @@ def make_features(
     """
     if (recipe.data / INDEX).exists():
         index = FeatureIndex.open(recipe.data)
-        return Featurized(index, 0, len(index.items), {})
+        return Featurized(index, 0, len(index.items), {}, same_in_two_splits(index))
     if recipe.published is not None:
         done = import_features(recipe.published, recipe.data, fallback, recipe.encoder, progress)
         return Featurized(done.index, len(done.index.items), 0, done.failed, done.notes)
@@ -72,9 +73,10 @@ def make_features(
             raise InputError(f"kind ucf-captions has text alone: set the encoder to captions, not {recipe.encoder}")
         step = progress(len(videos)) if progress else None
         return featurize_ucf_captions(recipe.data, videos, recipe.encoder, encoder.text, out, step)
-    items = read_dataset(recipe.data)
-    step = progress(len(items)) if progress else None
-    return featurize(recipe.data, items, recipe.encoder, recipe.rule, out, workers, step)
+    found = survey(recipe.data)
+    step = progress(len(found.items)) if progress else None
+    made = featurize(recipe.data, found.items, recipe.encoder, recipe.rule, out, workers, step)
+    return replace(made, notes=(*found.notes, *same_in_two_splits(made.index)))
 
 
 def split_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> list[Item]:

@@ -23,6 +23,7 @@ from refinevad.training.benchmarks import (
     read_ucf_split,
     xd_labels,
 )
+from refinevad.training.names import some
 from refinevad.training.truth import labels_of
 
 TRAIN, TEST = "train", "test"
@@ -219,8 +220,3 @@ def by_video(listed: Sequence[ListedFile], benchmark: Benchmark) -> list[ListedV
             raise InputError(f"{video.files[crop]} and {entry.path} are the same crop of {name}; keep one")
         video.files[crop] = entry.path
     return list(videos.values())
-
-
-def some(names: Sequence[str]) -> str:
-    """The first three of many names."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -33,8 +33,8 @@ from refinevad.training.feature_lists import (
     from_lists,
     from_official,
     has_official_split,
-    some,
 )
+from refinevad.training.names import some
 from refinevad.training.npy import open_npy
 from refinevad.training.published import PublishedSet, PublishedVideo, audio_rows
 

@@ -14,9 +14,9 @@ from refinevad.features import Features
 from refinevad.timeline import Timeline
 from refinevad.training.benchmarks import has_annotation, official_truth
 from refinevad.training.dataset import INDEX, FeatureIndex, Item, has_videos, read_dataset
-from refinevad.training.nearest import hint
+from refinevad.training.names import hint, some
 from refinevad.training.truth import Truth, folder_truth, read_events_csv, read_truth_json
-from refinevad.training.truth_rows import match_events, some
+from refinevad.training.truth_rows import match_events, sentences
 
 EVENTS_FILE, TRUTH_FILE = "events.csv", "test_truth.json"
 NORMAL_COLUMN = "normal"
@@ -152,8 +152,8 @@ def _checked(file: Path, asked: _Asked, truth: Truth, wrong: list[str], notes: l
         elif own and not video.anomalous:
             wrong.append(f"{video.name} is labelled {' and '.join(sorted(own))}, yet no frame of it is anomalous there")
     if wrong and not asked.lenient:
-        raise InputError(f"{file}: {some(wrong)}; correct one, or judge by --lenient")
-    told = [f"{file}: judged all the same: {some(wrong)}"] if wrong else []
+        raise InputError(f"{file}: {sentences(wrong)}; correct one, or judge by --lenient")
+    told = [f"{file}: judged all the same: {sentences(wrong)}"] if wrong else []
     return replace(truth, notes=(*told, *notes))
 
 

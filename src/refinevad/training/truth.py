@@ -18,7 +18,7 @@ from jaxtyping import Bool
 from refinevad.errors import InputError
 from refinevad.timeline import FIELD_SEGMENT_FRAMES, SegmentRule, Timeline
 from refinevad.training.localisation import TrueSpan
-from refinevad.training.nearest import hint
+from refinevad.training.names import hint
 from refinevad.training.table import Row, read_table
 
 FIELD_RULE = SegmentRule(frames=FIELD_SEGMENT_FRAMES)

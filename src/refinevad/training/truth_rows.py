@@ -6,7 +6,7 @@ from pathlib import Path
 
 from refinevad.errors import InputError
 from refinevad.timeline import Timeline
-from refinevad.training.nearest import hint, same_letters
+from refinevad.training.names import hint, same_letters, some
 from refinevad.training.truth import TimedEvent, Truth
 
 OVERSHOOT_S = 1.0  # people round up to the second; an event that ends later than this after its video is another's
@@ -71,7 +71,9 @@ def match_events(
         if listed[path] and path not in covered
     ]
     if (sorting.wrong or sorting.lost) and not lenient:
-        raise InputError(f"{file}: {some([*sorting.wrong, *sorting.lost])}; correct the file, or judge by --lenient")
+        raise InputError(
+            f"{file}: {sentences([*sorting.wrong, *sorting.lost])}; correct the file, or judge by --lenient"
+        )
     return MatchedEvents(tuple(sorting.kept), tuple(_notes(file, sorting, listed, judged)))
 
 
@@ -103,9 +105,9 @@ def _notes(
 ) -> list[str]:
     notes = []
     if sorting.wrong:
-        notes.append(f"{file}: {len(sorting.wrong)} rows are left aside: {some(sorting.wrong)}")
+        notes.append(f"{file}: {len(sorting.wrong)} rows are left aside: {sentences(sorting.wrong)}")
     if sorting.lost:
-        notes.append(f"{file}: {len(sorting.lost)} videos are judged as if nothing happened: {some(sorting.lost)}")
+        notes.append(f"{file}: {len(sorting.lost)} videos are judged as if nothing happened: {sentences(sorting.lost)}")
     if sorting.late:
         notes.append(f"{file}: {sorting.late} events end up to {OVERSHOOT_S:g} s after their videos, and are cut there")
     own: dict[str, set[str]] = {}
@@ -150,7 +152,6 @@ def _overlapping(events: Sequence[TimedEvent]) -> list[str]:
     return [f"line {line}" for line in sorted(found)]
 
 
-def some(sentences: Sequence[str]) -> str:
-    """The first of many, and how many more there are."""
-    more = f"; and {len(sentences) - SHOWN} more" if len(sentences) > SHOWN else ""
-    return "; ".join(sentences[:SHOWN]) + more
+def sentences(many: Sequence[str]) -> str:
+    """The first of many sentences in one line."""
+    return some(many, SHOWN, "; ")

@@ -118,7 +118,7 @@ def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) 
     """
     from dataclasses import replace
 
-    from refinevad.apps.terminal import note, stepping
+    from refinevad.apps.terminal import note, notes, stepping
     from refinevad.checkpoint import Checkpoint
     from refinevad.timeline import SegmentRule
     from refinevad.training.experiment import make_features, split_items
@@ -137,6 +137,7 @@ def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) 
     done = make_features(recipe, run_folder / "features", workers, stepping("extract", "video"))
     for sentence in done.failed.values():
         note(f"left out: {sentence}")
+    notes(done.notes)
     parts = []
     for place, checkpoint in enumerate(checkpoints):
         fold = int(folders[place].name.removeprefix("fold")) if folders else checkpoint.training.get("fold")

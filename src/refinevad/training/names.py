@@ -1,8 +1,8 @@
-"""A name that matches nothing -> the name that was meant, where one is near."""
+"""Names in sentences: the one that was meant by a name that matches nothing, and the first of many."""
 
 import difflib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 
@@ -26,6 +26,12 @@ def hint(name: str, names: Iterable[str]) -> str:
     """` (nearest: NAME)`, or nothing."""
     found = nearest(name, names)
     return "" if found is None else f" (nearest: {found})"
+
+
+def some(names: Sequence[str], most: int = 3, between: str = ", ") -> str:
+    """The first of many names or sentences, and how many more there are."""
+    more = f"{between.rstrip(', ')} and {len(names) - most} more" if len(names) > most else ""
+    return between.join(names[:most]) + more
 
 
 def same_letters(name: str) -> str:

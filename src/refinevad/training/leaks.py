@@ -1,0 +1,54 @@
+"""The same video in two splits: what was trained on is then judged, and figures say nothing. It is told, by name."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from refinevad.errors import InputError
+from refinevad.features import read_provenance
+from refinevad.files import sha256_file
+from refinevad.training.dataset import FeatureIndex, Item
+from refinevad.training.names import some
+
+_Digest = tuple[int, str]
+
+
+def same_in_two_splits(index: FeatureIndex) -> tuple[str, ...]:
+    """A sentence where videos of two splits, or of two folds, have the same bytes.
+
+    Lengths and digests are those in the features' headers, which sample a long file; where the videos are still at
+    hand, files that agree in both are compared whole. Features that carry no digest are not compared.
+    """
+    if index.published is not None:
+        return ()
+    alike: dict[_Digest, list[Item]] = defaultdict(list)
+    for item in index.items:
+        digest = _digest(index.path(item))
+        if digest is not None:
+            alike[digest].append(item)
+    groups = [items for items in alike.values() if len({(item.split, item.fold) for item in items}) > 1]
+    same = [" = ".join(item.path for item in group) for items in groups for group in _whole(Path(index.source), items)]
+    if not same:
+        return ()
+    return (
+        f"{len(same)} videos lie in two splits or folds, byte for byte; figures on them are not of new videos: "
+        f"{some(same, 5)}",
+    )
+
+
+def _digest(features: Path) -> _Digest | None:
+    try:
+        source = read_provenance(features).source
+    except InputError:  # told by whoever loads it
+        return None
+    return (source["bytes"], source["sampled_sha256"]) if {"bytes", "sampled_sha256"} <= set(source) else None
+
+
+def _whole(root: Path, items: list[Item]) -> list[list[Item]]:
+    """Those of different splits whose files are the same throughout; all of them where a file is gone."""
+    try:
+        by_content: dict[str, list[Item]] = defaultdict(list)
+        for item in items:
+            by_content[sha256_file(root / item.path)].append(item)
+    except OSError:
+        return [items]
+    return [group for group in by_content.values() if len({(item.split, item.fold) for item in group}) > 1]
