@@ -9,6 +9,7 @@ from importlib import import_module
 
 import refinevad
 from refinevad.errors import InputError, RefineVADError
+from refinevad.shown import shown
 
 COMMANDS = ("demo", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve", "metrics", "bench")
 _MODULES = {"import": "import_features"}  # a keyword can name no module
@@ -42,7 +43,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
-    warnings.showwarning = lambda message, *_args, **_kwargs: print(f"refinevad: note: {message}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_args, **_kwargs: print(
+        f"refinevad: note: {shown(str(message))}", file=sys.stderr
+    )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     args = build_parser().parse_args(arguments)
     try:
@@ -69,7 +72,7 @@ def _stop(sentence: str, code: int) -> int:
     """Print the last line of a command that stops early, below its progress bars."""
     if terminal := sys.modules.get("refinevad.apps.terminal"):
         terminal.close_bars()
-    print(f"refinevad: {sentence}", file=sys.stderr)
+    print(f"refinevad: {shown(sentence)}", file=sys.stderr)
     return code
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from refinevad.errors import InputError
 from refinevad.features import Features, StoredFeatures, load_features, read_provenance, require_same_signature
-from refinevad.files import atomic_write
+from refinevad.files import atomic_write, fitting
 from refinevad.training.folders import SPLITS, files_below, split_named, videos_in_folders
 from refinevad.training.names import some
 from refinevad.training.published import PublishedSet
@@ -24,6 +24,7 @@ from refinevad.video import VIDEO_SUFFIXES
 
 NORMAL = "normal"
 INDEX = "dataset.json"
+_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,9 @@ class FeatureIndex:
     published: PublishedSet | None = None
 
     def path(self, item: Item) -> Path:
-        return self.root / f"{item.name}.safetensors"
+        """Where an item's features lie; a name too long for one more suffix is cut, and a digest told apart by."""
+        whole = self.root / item.name
+        return whole.with_name(f"{fitting(whole.name, _SUFFIX)}{_SUFFIX}")
 
     def save(self) -> None:
         content: dict[str, Any] = {

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from refinevad.errors import InputError
+from refinevad.shown import shown
 from refinevad.timeline import Timeline
 from refinevad.training.names import hint, same_letters, some
 from refinevad.training.truth import TimedEvent, Truth
@@ -41,7 +42,8 @@ def match_events(
     """Find the video of each row.
 
     `listed` gives the labels of every video of the set (none: normal), `judged` the timelines of those to be judged.
-    Paths are compared letter by letter; accents may be written either way.
+    Paths are compared letter by letter; accents may be written either way, and what cannot be written in UTF-8 as
+    messages show it (`caf\\udce9.mp4`).
 
     Raises:
         InputError: unless `lenient`: a row of no video of the set, of a category the video is not labelled with, that
@@ -49,7 +51,7 @@ def match_events(
             without a row. One sentence names the file, the lines, what is wrong, and the nearest name.
     """
     sorting = _Sorting()
-    letters = {same_letters(path): path for path in listed}
+    letters = {same_letters(name): path for path in listed for name in (path, shown(path))}
     first: dict[TimedEvent, int] = {}
     for row in events:
         event = replace(row, path=letters.get(same_letters(row.path), row.path))

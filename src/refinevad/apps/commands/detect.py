@@ -88,6 +88,7 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     from refinevad.detector import Detector
     from refinevad.devices import open_device
     from refinevad.errors import InputError
+    from refinevad.shown import shown
     from refinevad.video import probe
     from refinevad.windows import WindowRule
 
@@ -130,7 +131,7 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
             {"video": str(video), "report": str(written.html), "events": [vars(e) for e in detection.events]}
         )
         if args.json != "-":
-            print(f"{video.name}: {verdict(detection)} -> {written.html}")
+            print(shown(f"{video.name}: {verdict(detection)} -> {written.html}"))
     if not summary:
         raise InputError(
             f"none of the {len(args.videos)} videos could be read; the first: {next(iter(failed.values()))}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from refinevad.errors import InputError
+from refinevad.shown import shown
 
 if TYPE_CHECKING:
     from refinevad.timeline import SegmentRule, Timeline
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
             partial.write_text(text + "\n", encoding="utf-8")
     sentences = adjusted_words(figures)
     for sentence in sentences[:20]:
-        print(sentence, file=sys.stderr)
+        print(shown(sentence), file=sys.stderr)
     if len(sentences) > 20:
         print(f"and {len(sentences) - 20} more videos adjusted; --json lists them all", file=sys.stderr)
     return 0
