@@ -76,6 +76,8 @@ def test_table_with_folds(tmp_path: Path) -> None:
     assert [item.split for item in with_fold(items, 0)] == ["test", "test", "train", "train"]
     with pytest.raises(InputError, match=r"fold 2 does not exist; there are \[0, 1, 12\]"):
         with_fold(items, 2)
+    with pytest.raises(InputError, match="fold 0 does not exist: the data set has no folds"):
+        with_fold(items_of(fall=2), 0)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,18 @@ def test_wrong_files_exit_with_2(files: list[str], tmp_path: Path, capsys: pytes
     assert "truth cannot be read" in capsys.readouterr().err
 
 
+def test_names_that_match_nothing_are_told(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "scores.npz", a=np.array([0.9, 0.1]), bb=np.array([0.2, 0.8]))
+    assert main(files) == 2
+    assert "1 of 2 videos have no prediction, 'b' first (nearest: bb)" in capsys.readouterr().err
+    assert main([*files, "--allow-missing"]) == 0
+    told = capsys.readouterr().err
+    assert "b: no prediction has this name: not judged" in told
+    assert "bb: no video of the truth has this name: its 2 scores are left aside" in told
+
+
 def test_an_anomalous_video_without_a_frame_is_refused(
     files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

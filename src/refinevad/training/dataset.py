@@ -141,8 +141,11 @@ def _check_names(root: Path, items: Sequence[Item]) -> None:
 
 def with_fold(items: Sequence[Item], fold: int) -> list[Item]:
     """Assign splits for one fold of a cross-validation: `fold` is the test set, the others train."""
-    if fold not in {item.fold for item in items}:
-        raise InputError(f"fold {fold} does not exist; there are {sorted({item.fold or 0 for item in items})}")
+    there = sorted({item.fold for item in items if item.fold is not None})
+    if not there:
+        raise InputError(f"fold {fold} does not exist: the data set has no folds")
+    if fold not in there:
+        raise InputError(f"fold {fold} does not exist; there are {there}")
     return [replace(item, split="test" if item.fold == fold else "train") for item in items]
 
 

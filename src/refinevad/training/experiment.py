@@ -89,6 +89,27 @@ def split_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> list[I
     return with_validation(items, recipe.validation_share, recipe.train.seed)
 
 
+def judged_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> tuple[list[Item], tuple[str, ...]]:
+    """Items with the splits that a run is to be judged by, and what a person should know of them.
+
+    `fold`: the one that the run did not see; None: it was trained without folds. A set without folds is judged by its
+    own test split; one in folds, by a run that was trained without, on all its videos.
+
+    Raises:
+        InputError: the set is in folds, but has no such one.
+    """
+    in_folds = any(item.fold is not None and not item.split for item in index.items)
+    if fold is None and in_folds:
+        items = [replace(item, split="test") for item in index.items]
+        return items, (f"{recipe.data} is given in folds, the run was trained without: all its videos are judged",)
+    if fold is not None and all(item.fold is None for item in index.items):
+        told = (
+            f"the run was trained without fold {fold} of its set; {recipe.data} has no folds: its test split is judged"
+        )
+        return split_items(recipe, index, None), (told,)
+    return split_items(recipe, index, fold), ()
+
+
 def warnings_for(items: list[Item], failed: dict[str, str]) -> list[str]:
     """What a person should know before trusting a training set."""
     found = [f"left out: {sentence}" for sentence in failed.values()]

@@ -120,8 +120,9 @@ def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) 
 
     from refinevad.apps.terminal import note, notes, stepping
     from refinevad.checkpoint import Checkpoint
+    from refinevad.errors import InputError
     from refinevad.timeline import SegmentRule
-    from refinevad.training.experiment import make_features, split_items
+    from refinevad.training.experiment import judged_items, make_features
     from refinevad.training.recipe import as_recipe
 
     recipe = as_recipe(data) if features is None else as_recipe(data).with_features(features)
@@ -142,7 +143,14 @@ def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) 
     for place, checkpoint in enumerate(checkpoints):
         fold = int(folders[place].name.removeprefix("fold")) if folders else checkpoint.training.get("fold")
         seeded = recipe.with_seed(int(checkpoint.training["options"]["seed"]))
-        parts.append((checkpoint, split_items(seeded, done.index, fold)))
+        items, told = judged_items(seeded, done.index, fold)
+        if told and len(folders) > 1:
+            raise InputError(
+                f"{run_folder} holds {len(folders)} folds, each a model of its own, and {data} is not in folds; "
+                f"name one, such as {folders[0]}"
+            )
+        notes(told)
+        parts.append((checkpoint, items))
     return OpenedRun(recipe, done.index, parts, _untested(recipe, done.failed))
 
 

@@ -82,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
     truth = _read_truth(args.truth, predictions, _rule(args), args.lenient)
     notes(truth.notes)
     figures = evaluate_predictions(predictions, truth, args.protocol, args.expand, args.allow_missing)
+    figures["notes"] = list(truth.notes)
     text = json.dumps(figures, indent=1, allow_nan=False)
     if args.json == "-":
         print(text)
@@ -121,10 +122,12 @@ def adjusted_words(figures: Mapping[str, object]) -> list[str]:
     """A sentence for each video whose scores did not fit its truth: both lengths, and what was done."""
     adjusted = figures["adjusted"]
     assert isinstance(adjusted, list)
-    return [
-        f"{entry['video']}: {entry['predicted']} scores, {entry['expected']} segments: {entry['rule']}"
-        for entry in adjusted
-    ]
+    of_rule = {
+        "missing": "{video}: no prediction has this name: not judged",
+        "ignored": "{video}: no video of the truth has this name: its {predicted} scores are left aside",
+    }
+    usual = "{video}: {predicted} scores, {expected} segments: {rule}"
+    return [of_rule.get(entry["rule"], usual).format_map(entry) for entry in adjusted]
 
 
 def _rule(args: argparse.Namespace) -> "SegmentRule":
