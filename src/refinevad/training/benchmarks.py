@@ -240,7 +240,8 @@ def _lines(path: Path) -> list[tuple[int, str]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"split cannot be read: {path} ({error})") from error
-    return [(i, line.strip()) for i, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    lines = enumerate(text.replace("\\", "/").splitlines(), start=1)
+    return [(i, line.strip()) for i, line in lines if line.strip()]
 
 
 # --- ground truth ------------------------------------------------------------------------------------------

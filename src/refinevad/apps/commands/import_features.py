@@ -1,6 +1,7 @@
 """refinevad import: published feature files -> a feature folder that reads them in place."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     request = ImportRequest(
         args.source, args.benchmark, args.train_list, args.test_list, args.audio, args.train_crop, args.test_crop
     )
-    data = find_data(args.data or args.benchmark)
+    data, told_of_data = _data(args, find_data)
     done = import_features(request, data, args.out, progress=stepping("import", "video"))
     lengths = _lengths(done.index, data)
     items, published = done.index.items, done.index.published
@@ -68,15 +69,30 @@ def run(args: argparse.Namespace) -> int:
         "crops": crops,
         "channels": done.index.channels(),
         "failed": done.failed,
-        "notes": list(done.notes),
+        "notes": [*told_of_data, *done.notes],
         "lengths": [vars(length) for length in lengths],
     }
-    told = [*(f"left out: {sentence}" for sentence in done.failed.values()), *done.notes, *map(_words, lengths)]
+    told = [
+        *told_of_data,
+        *(f"left out: {sentence}" for sentence in done.failed.values()),
+        *done.notes,
+        *map(_words, lengths),
+    ]
     if not give_json(summary, args.json):
         notes(told)
         counts = " and ".join(f"{count:,} {split}" for split, count in videos.items())
         print(f"{counts} videos, {' or '.join(map(str, crops))} crops, {summary['channels']} channels -> {args.out}")
     return 1 if done.failed else 0
+
+
+def _data(args: argparse.Namespace, find: Callable[[str], Path]) -> tuple[Path, list[str]]:
+    """The benchmark's folder, and what to tell where there is none: with both lists the import does without."""
+    try:
+        return find(args.data or args.benchmark), []
+    except InputError:
+        if args.data or not (args.train_list and args.test_list):
+            raise
+    return args.source, [f"no folder of {args.benchmark} is at hand: evaluation will look for truth in {args.source}"]
 
 
 def _lengths(index: "FeatureIndex", data: Path) -> "list[Adjustment]":
