@@ -17,7 +17,7 @@ from refinevad.encoders.captions import (
 from refinevad.encoders.choice import EncoderChoice, captions_beside
 from refinevad.errors import InputError
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.ucf_crime import caption_features, read_test_videos, read_training_videos
+from refinevad.training.ucf_crime import caption_features, left_aside, read_test_videos, read_training_videos
 
 WANTED = (Caption(0.5, 2.25, "A man falls."), Caption(3661.0, 3662.5, "He gets up & leaves."))
 FORMATS = {
@@ -230,3 +230,19 @@ def test_the_benchmark_has_its_published_size(data_root: Path) -> None:
     assert (len(training), len(test)) == (1568, 286)
     assert sum(bool(video.labels) for video in test) == 140
     assert not {video.name for video in training} & {video.name for video in test}
+
+
+def test_listed_videos_without_captions_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "Anomaly_Train.txt").write_bytes(
+        b"\xef\xbb\xbfAbuse\\Abuse001_x264.mp4\r\n\r\nArson/Arson002_x264.mp4\r\n"
+    )
+    said = {"duration_s": 8.0, "captions": [[0.0, 4.0, "x"]]}
+    (tmp_path / "captions.json").write_text(json.dumps({"Abuse001_x264": said, "Arson02_x264": said}))
+    (tmp_path / "test_truth.json").write_text(json.dumps({"videos": []}))
+    assert [video.name for video in read_training_videos(tmp_path)] == ["Abuse001_x264"]
+    missing = "1 listed videos have no captions and are left out: Arson002_x264"
+    assert left_aside(tmp_path, test=False) == (missing,)
+    assert left_aside(tmp_path, test=True) == (
+        missing,
+        "1 captioned videos are in no list and are left out: Arson02_x264",
+    )

@@ -12,9 +12,12 @@ import torch
 from fakes import replaced
 from refinevad.apps.cli import main
 from refinevad.errors import InputError
+from refinevad.features import Features, Provenance
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training import featurize
+from refinevad.training.dataset import Item
 from refinevad.training.names import nearest
+from refinevad.training.set_truth import read_truth
 from refinevad.training.truth import TimedEvent, read_events_csv
 from refinevad.training.truth_rows import match_events
 from videos import write_video
@@ -263,3 +266,32 @@ def test_metrics_checks_the_rows_alike(
     assert main(command) == 2
     assert "line 3: the set has no video './test/fall/1.mkv' (nearest: test/fall/1.mkv)" in capsys.readouterr().err
     assert main([*command, "--lenient"]) == 0
+
+
+def test_columns_of_the_truth_in_another_order_are_put_in_the_models(tmp_path: Path) -> None:
+    span = {"frames": 32, "segments": [[0, 16]], "anomalous_frames": [[0, 16]]}
+    entries = [{"name": name, "label": name, "segment_labels": [name], **span} for name in ("fire", "fall")]
+    (tmp_path / "test_truth.json").write_text(json.dumps({"columns": ["normal", "fire", "fall"], "videos": entries}))
+    items = [Item(f"test/{name}/{name}.mp4", (name,), "test") for name in ("fall", "fire")]
+    timeline = Timeline.uniform(32, 30.0, SegmentRule(frames=16))
+    features = [Features(np.zeros((2, 1), np.float32), timeline, Provenance({}, {}))] * 2
+    truth = read_truth(tmp_path, items, features, ("fall", "fire"))
+    assert truth.columns == ("normal", "fall", "fire")
+    assert [video.spans[0].category for video in truth.videos] == ["fall", "fire"]
+    with pytest.raises(InputError, match=r"the model knows 'fires', test_truth\.json does not \(nearest: fire\)"):
+        read_truth(tmp_path, items, features, ("fall", "fires"))
+
+
+def test_an_anomalous_video_that_official_annotation_lacks_is_not_judged_as_normal(tmp_path: Path) -> None:
+    """MSAD's file names anomalous videos alone."""
+    (tmp_path / "anomaly_annotation.csv").write_text(
+        "name,starting frame of anomaly,ending frame of anomaly\nFire_1.mp4,3,9\nFire_22.mp4,3,9\n"
+    )
+    items = [Item(f"test/Fire_{number}.npy", ("Fire",), "test") for number in (1, 2)]
+    timeline = Timeline.uniform(32, 30.0, SegmentRule(frames=16))
+    features = [Features(np.zeros((2, 1), np.float32), timeline, Provenance({}, {}))] * 2
+    with pytest.raises(InputError, match=r"test/Fire_2\.npy is labelled Fire, yet normal there"):
+        read_truth(tmp_path, items, features, ("Fire",))
+    truth = read_truth(tmp_path, items, features, ("Fire",), lenient=True)
+    assert "judged all the same" in truth.notes[0]
+    assert "1 of its videos are not here and not judged: Fire_22" in truth.notes[1]

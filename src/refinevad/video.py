@@ -29,7 +29,7 @@ VIDEO_SUFFIXES = frozenset(
         *("mjpeg", "mjpg", "h264", "h265", "hevc", "264", "265", "avc", "h261", "h263", "ivf", "obu", "y4m", "dv"),
         *("m1v", "m2v", "mpv", "mpe", "m2t", "tp", "trp", "vob", "vro", "evo", "mod", "tod", "mj2", "mxf", "gxf"),
         *("asf", "wm", "wtv", "dvr-ms", "f4v", "3g2", "qt", "ogm", "divx", "xvid", "rm", "rmvb", "nut", "amv", "mk3d"),
-        *("dav", "insv", "lrv"),
+        *("dav", "insv"),
     )
 )
 _FALLBACK_RATE_HZ = 25.0  # for raw streams that state no rate

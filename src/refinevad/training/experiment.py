@@ -40,7 +40,7 @@ from refinevad.training.loading import StoredBag
 from refinevad.training.loop import Trainer
 from refinevad.training.published import CropBag, PublishedFeatures, mean_over_crops
 from refinevad.training.recipe import Recipe
-from refinevad.training.ucf_crime import read_test_videos, read_training_videos
+from refinevad.training.ucf_crime import left_aside, read_test_videos, read_training_videos
 from refinevad.training.windowed import WindowedBag
 from refinevad.windows import WHOLE, WindowRule, windows
 
@@ -72,7 +72,8 @@ def make_features(
         if encoder.text is None or encoder.vision is not None:
             raise InputError(f"kind ucf-captions has text alone: set the encoder to captions, not {recipe.encoder}")
         step = progress(len(videos)) if progress else None
-        return featurize_ucf_captions(recipe.data, videos, recipe.encoder, encoder.text, out, step)
+        captioned = featurize_ucf_captions(recipe.data, videos, recipe.encoder, encoder.text, out, step)
+        return replace(captioned, notes=left_aside(recipe.data, test))
     found = survey(recipe.data)
     step = progress(len(found.items)) if progress else None
     made = featurize(recipe.data, found.items, recipe.encoder, recipe.rule, out, workers, step)

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.commands.evaluate import open_run
     from refinevad.apps.explain.explanation import figures_of, write_explanation
     from refinevad.apps.explain.inside import look_inside
-    from refinevad.apps.terminal import give_json
+    from refinevad.apps.terminal import give_json, notes
     from refinevad.errors import InputError
     from refinevad.training.set_truth import read_truth
 
@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     features = opened.index.load(tested)
     source, known = Path(opened.index.source), checkpoint.model.config.categories
     truth = read_truth(source, tested, features, known, opened.index.items)
+    notes(truth.notes)
     explained = look_inside(checkpoint, tested, features, truth)
     figures = figures_of(explained)
     seed = checkpoint.training.get("options", {}).get("seed", "")
