@@ -206,7 +206,7 @@ def test_the_same_bytes_in_two_splits_are_told(tmp_path: Path) -> None:
     ]
     (told,) = same_in_two_splits(FeatureIndex(tmp_path, items, "x", str(tmp_path)))
     assert told.startswith("1 videos lie in two splits")
-    assert told.endswith(": train/normal/a.mp4 = train/normal/b.mp4 = test/normal/c.mp4")
+    assert told.endswith(": train/normal/a.mp4 = test/normal/c.mp4 (and 1 more copies)")
     assert same_in_two_splits(FeatureIndex(tmp_path, items[:2], "x", str(tmp_path))) == ()
     (tmp_path / "test/normal/f.mp4").unlink()
     (told,) = same_in_two_splits(FeatureIndex(tmp_path, items[4:], "x", str(tmp_path)))

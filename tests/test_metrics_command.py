@@ -56,6 +56,14 @@ def test_wrong_files_exit_with_2(files: list[str], tmp_path: Path, capsys: pytes
     assert "truth cannot be read" in capsys.readouterr().err
 
 
+def test_one_score_a_frame_is_told_once(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "scores.npz", a=np.repeat([0.9, 0.1], 16), b=np.repeat([0.2, 0.8], 16))
+    assert main(files) == 0
+    seen = capsys.readouterr()
+    assert seen.err == "2 videos have one score a frame, not one a segment, and are judged so\n"
+    assert "AUC, all frames                         100.00 %" in seen.out
+
+
 def test_names_that_match_nothing_are_told(
     files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

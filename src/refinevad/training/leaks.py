@@ -26,13 +26,22 @@ def same_in_two_splits(index: FeatureIndex) -> tuple[str, ...]:
         if digest is not None:
             alike[digest].append(item)
     groups = [items for items in alike.values() if len({(item.split, item.fold) for item in items}) > 1]
-    same = [" = ".join(item.path for item in group) for items in groups for group in _whole(Path(index.source), items)]
+    same = [_words(group) for items in groups for group in _whole(Path(index.source), items)]
     if not same:
         return ()
     return (
         f"{len(same)} videos lie in two splits or folds, byte for byte; figures on them are not of new videos: "
         f"{some(same, 5)}",
     )
+
+
+def _words(group: list[Item]) -> str:
+    """The first video of each split or fold, and how many more copies there are."""
+    first: dict[tuple[str, int | None], str] = {}
+    for item in group:
+        first.setdefault((item.split, item.fold), item.path)
+    more = f" (and {len(group) - len(first)} more copies)" if len(group) > len(first) else ""
+    return " = ".join(first.values()) + more
 
 
 def _digest(features: Path) -> _Digest | None:

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         "controls": result.controls,
         "by_category": result.by_category,
         "failed": opened.failed,
-        "notes": list(result.notes),
+        "notes": [*opened.notes, *result.notes],
     }
     if not give_json({**result.metrics, **told}, args.json):
         print(figures_table(result))
@@ -101,13 +101,15 @@ def evaluate_opened(opened: "OpenedRun", protocol: str, lenient: bool = False) -
 class OpenedRun:
     """A run, or the folds inside it, each with the items and splits it was trained on, and their features.
 
-    `failed`: test videos that could not be read, with one sentence each.
+    `failed`: test videos that could not be read, with one sentence each. `notes`: what was left out of the set, and how
+    its splits were read.
     """
 
     recipe: "Recipe"
     index: "FeatureIndex"
     parts: list[tuple["Checkpoint", list["Item"]]]
     failed: dict[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) -> OpenedRun:
@@ -138,8 +140,8 @@ def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) 
     done = make_features(recipe, run_folder / "features", workers, stepping("extract", "video"))
     for sentence in done.failed.values():
         note(f"left out: {sentence}")
-    notes(done.notes)
     parts = []
+    told_of_splits: dict[str, None] = {}
     for place, checkpoint in enumerate(checkpoints):
         fold = int(folders[place].name.removeprefix("fold")) if folders else checkpoint.training.get("fold")
         seeded = recipe.with_seed(int(checkpoint.training["options"]["seed"]))
@@ -149,9 +151,11 @@ def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) 
                 f"{run_folder} holds {len(folders)} folds, each a model of its own, and {data} is not in folds; "
                 f"name one, such as {folders[0]}"
             )
-        notes(told)
+        told_of_splits |= dict.fromkeys(told)
         parts.append((checkpoint, items))
-    return OpenedRun(recipe, done.index, parts, _untested(recipe, done.failed))
+    told_of_set = (*done.notes, *told_of_splits)
+    notes(told_of_set)
+    return OpenedRun(recipe, done.index, parts, _untested(recipe, done.failed), told_of_set)
 
 
 def _untested(recipe: "Recipe", failed: dict[str, str]) -> dict[str, str]:

@@ -119,15 +119,19 @@ def _percent(value: object, factor: int) -> str:
 
 
 def adjusted_words(figures: Mapping[str, object]) -> list[str]:
-    """A sentence for each video whose scores did not fit its truth: both lengths, and what was done."""
+    """A sentence for each video whose scores did not fit its truth: both lengths, and what was done; one for all that
+    hold a score a frame."""
     adjusted = figures["adjusted"]
     assert isinstance(adjusted, list)
+    by_frame = sum(entry["rule"] == "one a frame" for entry in adjusted)
+    told = [f"{by_frame} videos have one score a frame, not one a segment, and are judged so"] if by_frame else []
     of_rule = {
         "missing": "{video}: no prediction has this name: not judged",
         "ignored": "{video}: no video of the truth has this name: its {predicted} scores are left aside",
     }
     usual = "{video}: {predicted} scores, {expected} segments: {rule}"
-    return [of_rule.get(entry["rule"], usual).format_map(entry) for entry in adjusted]
+    others = [entry for entry in adjusted if entry["rule"] != "one a frame"]
+    return told + [of_rule.get(entry["rule"], usual).format_map(entry) for entry in others]
 
 
 def _rule(args: argparse.Namespace) -> "SegmentRule":
