@@ -1,5 +1,6 @@
 """Which videos there are and what they are labelled; wrong tables are refused with their line."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -160,6 +161,29 @@ def test_what_is_left_out_of_folders_is_counted(tmp_path: Path) -> None:
             "5 files are no videos by their names and are left out: 2 .xyz, 1 without a suffix, 1 .db, 1 .txt",
         ),
     )
+
+
+def test_folders_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk's own are told; a category's are an error. Refused by hand, because the tests may run as root."""
+    touch(tmp_path, "train/normal/a.mp4", "lost+found/x.mp4", "train/fight/b.mp4")
+    scan, closed = os.scandir, {tmp_path / "lost+found"}
+
+    def refusing(folder: str) -> object:
+        if Path(folder) in closed:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    told = f"1 folders cannot be read, whatever they hold: {tmp_path / 'lost+found'}"
+    found = survey(tmp_path)
+    assert len(found.items) == 2
+    assert told in found.notes
+    closed.add(tmp_path / "train/fight")
+    with pytest.raises(InputError, match=r"train/fight cannot be read; check its permissions"):
+        survey(tmp_path)
+    closed.discard(tmp_path / "train/fight")
+    table(tmp_path, "path,labels,split\ntrain/normal/a.mp4,normal,train\n")
+    assert told in survey(tmp_path).notes
 
 
 def test_a_folder_that_links_back_to_itself(tmp_path: Path) -> None:

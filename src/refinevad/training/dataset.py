@@ -16,7 +16,7 @@ from typing import Any
 from refinevad.errors import InputError
 from refinevad.features import Features, StoredFeatures, load_features, read_provenance, require_same_signature
 from refinevad.files import atomic_write, fitting
-from refinevad.training.folders import SPLITS, files_below, split_named, videos_in_folders
+from refinevad.training.folders import SPLITS, files_below, split_named, unreadable_words, videos_in_folders
 from refinevad.training.names import some
 from refinevad.training.published import PublishedSet
 from refinevad.training.table import Row, read_table
@@ -101,11 +101,16 @@ def _from_csv(path: Path) -> DataSet:
         raise InputError(f"{path} needs the columns path,labels and split or fold; it has {sorted(columns)}")
     items = [_item(row, columns, f"{path} line {row.line}") for row in table.rows]
     listed = {item.path for item in items}
+    unreadable: list[Path] = []
     files = (
-        file.relative_to(path.parent) for file in files_below(path.parent) if file.suffix.lower() in VIDEO_SUFFIXES
+        file.relative_to(path.parent)
+        for file in files_below(path.parent, unreadable)
+        if file.suffix.lower() in VIDEO_SUFFIXES
     )
     others = [file.as_posix() for file in files if file.as_posix() not in listed]
     notes = [f"{len(others)} videos are not in {path} and are left out: {some(others)}"] if others else []
+    if unreadable:
+        notes.append(unreadable_words(unreadable))
     return DataSet(items, tuple(notes))
 
 

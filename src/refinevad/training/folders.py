@@ -1,8 +1,9 @@
 """`<split>/<category>/**/video` folders -> which videos there are; whatever is not taken is counted and told."""
 
+import errno
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class _LeftOut:
     uncategorised: list[str] = field(default_factory=list)
     system: list[str] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
+    unreadable: list[Path] = field(default_factory=list)
 
 
 def split_named(name: str) -> str | None:
@@ -45,11 +47,11 @@ def videos_in_folders(root: Path) -> tuple[list[FoundVideo], tuple[str, ...]]:
     """The videos below `root`, train first, and a sentence for each kind of file that is left out.
 
     Raises:
-        PermissionError: a folder cannot be read.
+        PermissionError: a category's folder cannot be read; others that cannot are told.
     """
     found: list[FoundVideo] = []
     left = _LeftOut()
-    for path in files_below(root):
+    for path in files_below(root, left.unreadable):
         relative = path.relative_to(root)
         name, parts = relative.as_posix(), relative.parts
         if path.suffix.lower() not in VIDEO_SUFFIXES:
@@ -63,22 +65,30 @@ def videos_in_folders(root: Path) -> tuple[list[FoundVideo], tuple[str, ...]]:
             left.uncategorised.append(name)
         else:
             found.append(FoundVideo(name, split, parts[1]))
+    for folder in left.unreadable:
+        parts = folder.relative_to(root).parts
+        if parts and split_named(parts[0]) is not None and not any(_is_system(part) for part in parts):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     found.sort(key=lambda video: (SPLITS.index(video.split), *Path(video.path).parts))
     return found, tuple(_notes(left))
 
 
-def files_below(root: Path) -> Iterator[Path]:
+def files_below(root: Path, unreadable: list[Path]) -> Iterator[Path]:
     """Every file below a folder, in order; links to folders are followed, but none that leads back.
 
+    Folders that cannot be read, as a disk's `lost+found` often cannot, are added to `unreadable`.
+
     Raises:
-        PermissionError: a folder cannot be read.
+        OSError: the folder itself cannot be read.
     """
 
-    def refuse(error: OSError) -> None:
-        raise error
+    def set_down(error: OSError) -> None:
+        if Path(error.filename) == root:
+            raise error
+        unreadable.append(Path(error.filename))
 
     seen: set[tuple[int, int]] = set()
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=refuse):
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=set_down):
         status = Path(folder).stat()
         place = (status.st_dev, status.st_ino)
         if place in seen:
@@ -87,6 +97,11 @@ def files_below(root: Path) -> Iterator[Path]:
         seen.add(place)
         folders.sort()
         yield from (Path(folder) / name for name in sorted(files))
+
+
+def unreadable_words(folders: Sequence[Path]) -> str:
+    """A sentence about folders that cannot be read."""
+    return f"{len(folders)} folders cannot be read, whatever they hold: {some([str(folder) for folder in folders])}"
 
 
 def _is_system(name: str) -> bool:
@@ -101,6 +116,8 @@ def _notes(left: _LeftOut) -> Iterator[str]:
     ):
         if names:
             yield f"{len(names)} videos {why} and are left out: {some(names)}"
+    if left.unreadable:
+        yield unreadable_words(left.unreadable)
     if left.others:
         counts = ", ".join(f"{count} {suffix}" for suffix, count in left.others.most_common())
         yield f"{left.others.total()} files are no videos by their names and are left out: {counts}"
