@@ -203,6 +203,11 @@ def test_videos_that_a_table_does_not_list_are_counted(tmp_path: Path) -> None:
     found = survey(tmp_path)
     assert found.items == [Item("a.mp4", (), "train")]
     assert found.notes == (f"1 videos are not in {tmp_path / 'videos.csv'} and are left out: sub/b.dav",)
+    table(tmp_path, "path,labels,split\n./a.mp4,normal,train\nsub\\b.dav,normal,train\nsub/c.dav,normal,train\n")
+    assert survey(tmp_path).notes[0] == (
+        f"2 rows of {tmp_path / 'videos.csv'} name no file: sub\\b.dav (nearest: sub/b.dav), "
+        "sub/c.dav (nearest: sub/b.dav)"
+    )
 
 
 def stored(root: Path, path: str, split: str, digest: str, video: bytes | None = None) -> Item:

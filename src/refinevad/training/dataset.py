@@ -17,7 +17,7 @@ from refinevad.errors import InputError
 from refinevad.features import Features, StoredFeatures, load_features, read_provenance, require_same_signature
 from refinevad.files import atomic_write, fitting
 from refinevad.training.folders import SPLITS, files_below, split_named, unreadable_words, videos_in_folders
-from refinevad.training.names import some
+from refinevad.training.names import hint, some
 from refinevad.training.published import PublishedSet
 from refinevad.training.table import Row, read_table
 from refinevad.video import VIDEO_SUFFIXES
@@ -102,13 +102,16 @@ def _from_csv(path: Path) -> DataSet:
     items = [_item(row, columns, f"{path} line {row.line}") for row in table.rows]
     listed = {item.path for item in items}
     unreadable: list[Path] = []
-    files = (
-        file.relative_to(path.parent)
-        for file in files_below(path.parent, unreadable)
-        if file.suffix.lower() in VIDEO_SUFFIXES
-    )
-    others = [file.as_posix() for file in files if file.as_posix() not in listed]
-    notes = [f"{len(others)} videos are not in {path} and are left out: {some(others)}"] if others else []
+    files = files_below(path.parent, unreadable)
+    videos = [file.relative_to(path.parent).as_posix() for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
+    others = [name for name in videos if name not in listed]
+    absent = [item.path for item in items if not (path.parent / item.path).exists()]
+    notes = []
+    if absent:
+        named = [f"{name}{hint(name, videos)}" for name in absent[:3]] + absent[3:]
+        notes.append(f"{len(absent)} rows of {path} name no file: {some(named)}")
+    if others:
+        notes.append(f"{len(others)} videos are not in {path} and are left out: {some(others)}")
     if unreadable:
         notes.append(unreadable_words(unreadable))
     return DataSet(items, tuple(notes))
@@ -128,7 +131,7 @@ def _item(row: Row, columns: Collection[str], where: str) -> Item:
         raise InputError(f"{where}: fold '{fold}' is not a whole number")
     names = dict.fromkeys(label.strip() for label in labels.split(";") if label.strip())
     anomalies = tuple(name for name in names if name.lower() != NORMAL)
-    return Item(path, anomalies, named or "", int(fold) if fold else None)
+    return Item(Path(path).as_posix(), anomalies, named or "", int(fold) if fold else None)
 
 
 def _check_names(root: Path, items: Sequence[Item]) -> None:
