@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -237,6 +238,10 @@ def test_the_same_bytes_in_two_splits_are_told(tmp_path: Path) -> None:
     assert told.startswith("1 videos lie in two splits")
     assert told.endswith(": train/normal/a.mp4 = test/normal/c.mp4 (and 1 more copies)")
     assert same_in_two_splits(FeatureIndex(tmp_path, items[:2], "x", str(tmp_path))) == ()
+    twice = [items[0], replace(items[1], labels=("fall",))]
+    assert same_in_two_splits(FeatureIndex(tmp_path, twice, "x", str(tmp_path))) == (
+        "1 videos are there under two labels: train/normal/a.mp4 = train/normal/b.mp4",
+    )
     (tmp_path / "test/normal/f.mp4").unlink()
     (told,) = same_in_two_splits(FeatureIndex(tmp_path, items[4:], "x", str(tmp_path)))
     assert "train/normal/e.mp4 = test/normal/f.mp4" in told

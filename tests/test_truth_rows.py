@@ -282,6 +282,18 @@ def test_columns_of_the_truth_in_another_order_are_put_in_the_models(tmp_path: P
         read_truth(tmp_path, items, features, ("fall", "fires"))
 
 
+def test_truth_in_frames_is_judged_by_the_features_own_segments(tmp_path: Path) -> None:
+    """Scores of 8 frames each are not taken for scores of 16."""
+    entry = {"name": "a", "label": "fire", "frames": 32, "segments": [], "segment_labels": []}
+    content = {"columns": ["normal", "fire"], "videos": [{**entry, "anomalous_frames": [[8, 16]]}]}
+    (tmp_path / "test_truth.json").write_text(json.dumps(content))
+    timeline = Timeline.uniform(32, 20.0, SegmentRule(frames=8))
+    features = Features(np.zeros((4, 1), np.float32), timeline, Provenance({}, {}))
+    (video,) = read_truth(tmp_path, [Item("test/fire/a.mp4", ("fire",), "test")], [features], ("fire",)).videos
+    assert video.timeline.frame_bounds.tolist() == [0, 8, 16, 24, 32]
+    assert video.events_s == ((pytest.approx(0.4), pytest.approx(0.8)),)
+
+
 def test_an_anomalous_video_that_official_annotation_lacks_is_not_judged_as_normal(tmp_path: Path) -> None:
     """MSAD's file names anomalous videos alone."""
     (tmp_path / "anomaly_annotation.csv").write_text(

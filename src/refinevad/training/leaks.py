@@ -13,7 +13,7 @@ _Digest = tuple[int, str]
 
 
 def same_in_two_splits(index: FeatureIndex) -> tuple[str, ...]:
-    """A sentence where videos of two splits, or of two folds, have the same bytes.
+    """A sentence where videos of two splits, or of two folds, have the same bytes, and one where their labels differ.
 
     Lengths and digests are those in the features' headers, which sample a long file; where the videos are still at
     hand, files that agree in both are compared whole. Features that carry no digest are not compared.
@@ -25,14 +25,24 @@ def same_in_two_splits(index: FeatureIndex) -> tuple[str, ...]:
         digest = _digest(index.path(item))
         if digest is not None:
             alike[digest].append(item)
+    contradicting = [items for items in alike.values() if len({frozenset(item.labels) for item in items}) > 1]
     groups = [items for items in alike.values() if len({(item.split, item.fold) for item in items}) > 1]
     same = [_words(group) for items in groups for group in _whole(Path(index.source), items)]
-    if not same:
-        return ()
-    return (
-        f"{len(same)} videos lie in two splits or folds, byte for byte; figures on them are not of new videos: "
-        f"{some(same, 5)}",
-    )
+    notes = []
+    if contradicting:
+        pairs = [f"{items[0].path} = {_other(items).path}" for items in contradicting]
+        notes.append(f"{len(pairs)} videos are there under two labels: {some(pairs, 5)}")
+    if same:
+        notes.append(
+            f"{len(same)} videos lie in two splits or folds, byte for byte; figures on them are not of new videos: "
+            f"{some(same, 5)}"
+        )
+    return tuple(notes)
+
+
+def _other(items: list[Item]) -> Item:
+    """The first with other labels than the first of all."""
+    return next(item for item in items if set(item.labels) != set(items[0].labels))
 
 
 def _words(group: list[Item]) -> str:

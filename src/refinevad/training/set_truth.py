@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from refinevad.errors import InputError
 from refinevad.features import Features
-from refinevad.timeline import Timeline
+from refinevad.timeline import FIELD_SEGMENT_FRAMES, Timeline
 from refinevad.training.benchmarks import has_annotation, official_truth
 from refinevad.training.dataset import INDEX, FeatureIndex, Item, has_videos, read_dataset
 from refinevad.training.names import hint, some
@@ -179,9 +181,15 @@ def _ordered(columns: tuple[str, ...], categories: Sequence[str]) -> tuple[str, 
 
 
 def _at_rate(truth: Timeline, features: Timeline) -> Timeline:
-    """The truth's segments in the seconds of the features: a truth file counts frames and does not say their rate."""
+    """The truth's frames in the seconds of the features: a truth file counts frames and does not say their rate.
+
+    Segments are the field's 16 frames, or the features' own where these are others: scores are of those.
+    """
     if not features.frames or not truth.frames:
         return truth
+    if np.diff(features.frame_bounds).max() != FIELD_SEGMENT_FRAMES:
+        bounds = np.append(np.minimum(features.frame_bounds[:-1], truth.frames), truth.frames)
+        return Timeline(bounds, features.time_bounds)
     factor = (features.duration_s / features.frames) / (truth.duration_s / truth.frames)
     if abs(factor - 1) < 1e-6:
         return truth
