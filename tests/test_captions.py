@@ -45,6 +45,7 @@ MALFORMED = {
     "n.srt": ("1\n00:75:01,000 --> 00:76:02,000\nx\n", "line 2: '00:75:01,000' is no time"),
     "o.srt": ("1\n00:00:01,0000 --> 00:00:02,0000\nx\n", "line 2: expected HH:MM:SS,mmm"),
     "p.vtt": ("WEBVTT\n\n00:01.000 --> 00:02.000\nx\n\nstray\ntext\n", "line 6: 'stray' has no times"),
+    "q.json": ('{"a": {"captions": []}, "a": {"captions": [[0, 1, "x"]]}}', "'a' stands twice"),
     "i.txt": ("hello", "must end in one of"),
 }
 

@@ -83,6 +83,11 @@ def test_pickles_and_other_files_are_refused(tmp_path: Path) -> None:
             read_predictions(tmp_path / name)
     with pytest.raises(InputError, match="not found"):
         read_predictions(tmp_path / "absent.npz")
+    (tmp_path / "twice.json").write_text('{"a": [0.1], "a": [0.9]}')
+    with pytest.raises(InputError, match="'a' stands twice; keep one"):
+        read_predictions(tmp_path / "twice.json")
+    (tmp_path / "mark.json").write_text('{"a": [0.5]}', encoding="utf-8-sig")
+    assert list(read_predictions(tmp_path / "mark.json")) == ["a"]
     (tmp_path / "e.json").write_text("{}")
     with pytest.raises(InputError, match="no video"):
         read_predictions(tmp_path / "e.json")

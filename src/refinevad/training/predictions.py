@@ -13,7 +13,6 @@ How scores meet frames (`Expansion`):
 Whatever does not fit is listed in `Alignment.adjusted`, video by video.
 """
 
-import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from refinevad.errors import InputError
+from refinevad.strict_json import parse_json
 from refinevad.timeline import Timeline
 from refinevad.training.names import hint
 from refinevad.training.truth import Truth, VideoTruth
@@ -119,7 +119,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
 def _read_json(path: Path) -> dict[str, np.ndarray]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not JSON ({error})") from error
     if not isinstance(content, dict):

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from refinevad.errors import InputError
+from refinevad.strict_json import parse_json
 from refinevad.timeline import FIELD_SEGMENT_FRAMES, SegmentRule, Timeline
 from refinevad.training.localisation import TrueSpan
 from refinevad.training.names import hint
@@ -137,13 +138,15 @@ def read_truth_json(path: Path, rule: SegmentRule = FIELD_RULE) -> Truth:
 
 def _read_json(path: Path) -> object:
     try:
-        content: object = json.loads(path.read_text(encoding="utf-8"))
+        content: object = parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"truth cannot be read: {path} ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text; truth is JSON or events.csv") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno}, column {error.colno}: not JSON ({error.msg})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
     return content
 
 

@@ -9,7 +9,6 @@ the file that holds the temporal truth. `read_test_videos` takes names, labels a
 `test_truth.json`, whose intervals evaluation reads.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from jaxtyping import Float
 
 from refinevad.encoders.captions import CaptionEncoder, CaptionsByVideo, read_captions
 from refinevad.errors import InputError
+from refinevad.strict_json import parse_json
 from refinevad.timeline import FIELD_SEGMENT_FRAMES, SegmentRule, Timeline
 from refinevad.training.benchmarks import UCF_CRIME
 from refinevad.training.names import some
@@ -140,7 +140,7 @@ def _durations(path: Path) -> dict[str, float]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        table = json.loads(_text(path))
+        table = parse_json(_text(path))
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error})") from error
     if not isinstance(table, dict):
