@@ -29,8 +29,8 @@ from jaxtyping import Bool, Float
 from lite_parts import MOTION, frame_auc
 from refinevad.features import Features
 from refinevad.training.dataset import FeatureIndex, Item, categories_of
-from refinevad.training.evaluation import read_truth
 from refinevad.training.plain_controls import average, logistic_regression
+from refinevad.training.set_truth import read_truth
 from refinevad.training.truth import Truth, VideoTruth
 
 CLIP, HALF, FOLDS = 4.0, 2, 5

@@ -260,6 +260,32 @@ def test_one_fold_is_trained_and_evaluated(data: Path, tmp_path: Path) -> None:
     assert call("evaluate", tmp_path / "run", "--data", folder, "--workers", 1) == 0
 
 
+def test_a_fold_is_evaluated_on_a_set_without_folds_and_the_other_way_round(
+    data: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folded, rows = tmp_path / "folded", ["path,labels,fold"]
+    shutil.copytree(data, folded)
+    rows += [f"train/{label}/{number}.mkv,{label},{number % 2}" for number in range(3) for label in ("normal", "fall")]
+    (folded / "videos.csv").write_text("\n".join(rows) + "\n")
+    events = "".join(f"train/fall/{number}.mkv,0.2,1.0,fall\n" for number in range(3))
+    (folded / "events.csv").write_text(f"path,start_s,end_s,category\n{events}")
+    for out, more in (("one/fold0", ["--fold", 0]), ("both/fold0", ["--fold", 0]), ("both/fold1", ["--fold", 1])):
+        arguments = ("--out", tmp_path / out, "--features", tmp_path / "features", "--epochs", 1, "--workers", 1)
+        assert call("train", folded, *arguments, *more) == 0
+    capsys.readouterr()
+    own = ("--workers", 1, "--json", "-")
+    assert call("evaluate", tmp_path / "one" / "fold0", "--data", data, *own) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["videos"] == 2  # the set's own test split
+    assert "has no folds: its test split is judged" in err
+    assert call("evaluate", run, "--data", folded, "--features", tmp_path / "features", *own) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["videos"] == 6
+    assert "all its videos are judged" in err
+    assert call("evaluate", tmp_path / "both", "--data", data, *own) == 2
+    assert "holds 2 folds, each a model of its own" in error_of(capsys)
+
+
 # --- batches and repetition ------------------------------------------------------------------------------------------
 
 

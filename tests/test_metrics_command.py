@@ -56,6 +56,37 @@ def test_wrong_files_exit_with_2(files: list[str], tmp_path: Path, capsys: pytes
     assert "truth cannot be read" in capsys.readouterr().err
 
 
+def test_one_score_a_frame_is_told_once(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "scores.npz", a=np.repeat([0.9, 0.1], 16), b=np.repeat([0.2, 0.8], 16))
+    assert main(files) == 0
+    seen = capsys.readouterr()
+    assert seen.err == "2 videos have one score a frame, not one a segment, and are judged so\n"
+    assert "AUC, all frames                         100.00 %" in seen.out
+
+
+def test_names_that_match_nothing_are_told(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "scores.npz", a=np.array([0.9, 0.1]), bb=np.array([0.2, 0.8]))
+    assert main(files) == 2
+    assert "1 of 2 videos have no prediction, 'b' first (nearest: bb)" in capsys.readouterr().err
+    assert main([*files, "--allow-missing"]) == 0
+    told = capsys.readouterr().err
+    assert "b: no prediction has this name: not judged" in told
+    assert "bb: no video of the truth has this name: its 2 scores are left aside" in told
+
+
+def test_an_anomalous_video_without_a_frame_is_refused(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = {"columns": ["normal", "fire"], "videos": [{**VIDEOS[0], "anomalous_frames": []}, VIDEOS[1]]}
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    assert main(files) == 2
+    assert "1 anomalous videos have no anomalous frame: a" in capsys.readouterr().err
+    assert main([*files, "--lenient"]) == 0
+    assert "judged as if nothing happened" in capsys.readouterr().err
+
+
 def test_a_folders_events_are_truth(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     events = data_root / "survfights" / "events.csv"
     scores = tmp_path / "scores.json"

@@ -27,7 +27,10 @@ VIDEO_SUFFIXES = frozenset(
     f".{name}"
     for name in (
         *("mp4", "m4v", "mov", "mkv", "webm", "avi", "ts", "mts", "m2ts", "mpg", "mpeg", "wmv", "flv", "3gp", "ogv"),
-        *("mjpeg", "mjpg", "h264", "h265", "hevc"),
+        *("mjpeg", "mjpg", "h264", "h265", "hevc", "264", "265", "avc", "h261", "h263", "ivf", "obu", "y4m", "dv"),
+        *("m1v", "m2v", "mpv", "mpe", "m2t", "tp", "trp", "vob", "vro", "evo", "mod", "tod", "mj2", "mxf", "gxf"),
+        *("asf", "wm", "wtv", "dvr-ms", "f4v", "3g2", "qt", "ogm", "divx", "xvid", "rm", "rmvb", "nut", "amv", "mk3d"),
+        *("dav", "insv"),
     )
 )
 _MOST_STUMBLES = 100

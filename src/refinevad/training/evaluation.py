@@ -17,7 +17,6 @@ from refinevad.model import RefineVAD
 from refinevad.scores import Scores, score_timeline
 from refinevad.timeline import Timeline
 from refinevad.training.alerts import Curve, detection_delays, event_score, join_close
-from refinevad.training.benchmarks import official_truth
 from refinevad.training.controls import REFERENCE_VIDEOS, chance, trivial
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.intervals import differences
@@ -25,12 +24,10 @@ from refinevad.training.predictions import VideoPrediction
 from refinevad.training.protocol import Protocol, frame_figures, map_figures
 from refinevad.training.published import mean_over_crops
 from refinevad.training.ridge import RIDGE
-from refinevad.training.truth import Truth, VideoTruth, folder_truth, read_events_csv, read_truth_json
+from refinevad.training.set_truth import read_truth, require_known_categories
+from refinevad.training.truth import Truth, VideoTruth
 from refinevad.training.yardstick import Yardstick
 from refinevad.windows import WindowRule
-
-EVENTS_FILE, TRUTH_FILE = "events.csv", "test_truth.json"
-NORMAL_COLUMN = "normal"
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,7 @@ class Result:
         by_category: frame AUC and event recall over each category's videos and the normal ones.
         videos: each video, in order.
         control_scores: segment scores of each control, by its name and the video's path.
+        notes: what a person should know of truth that was left aside.
     """
 
     metrics: dict[str, Any]
@@ -63,48 +61,7 @@ class Result:
     by_category: dict[str, dict[str, Any]]
     videos: list[Judged]
     control_scores: dict[str, dict[str, Float[np.ndarray, "_segment"]]] = field(default_factory=dict)
-
-
-def read_truth(data: Path, items: Sequence[Item], features: Sequence[Features], categories: Sequence[str]) -> Truth:
-    """Temporal truth of items from the data set's own files.
-
-    Raises:
-        InputError: neither events.csv nor test_truth.json nor a benchmark's annotation lies in the folder.
-    """
-    if (data / EVENTS_FILE).exists():
-        return folder_truth(
-            read_events_csv(data / EVENTS_FILE),
-            {item.path: video.timeline for item, video in zip(items, features, strict=True)},
-            {item.path: item.labels for item in items},
-            (NORMAL_COLUMN, *categories),
-        )
-    if (data / TRUTH_FILE).exists():
-        whole = read_truth_json(data / TRUTH_FILE)
-        by_name = {video.name: video for video in whole.videos}
-        chosen = []
-        for item, own in zip(items, features, strict=True):
-            video = by_name.get(Path(item.path).stem)
-            if video is None:
-                raise InputError(f"{data / TRUTH_FILE} has no video {Path(item.path).stem}")
-            timeline = _at_rate(video.timeline, own.timeline)
-            chosen.append(VideoTruth(item.path, video.labels, timeline, video.spans, video.anomalous))
-        return Truth(whole.columns, tuple(chosen))
-    frames = {Path(item.path).stem: video.timeline.frames for item, video in zip(items, features, strict=True)}
-    official = official_truth(data, frames)
-    if official is not None:
-        paths = {Path(item.path).stem: item.path for item in items}
-        return Truth(official.columns, tuple(replace(video, name=paths[video.name]) for video in official.videos))
-    raise InputError(f"no temporal truth in {data}: evaluation needs {EVENTS_FILE} (path,start_s,end_s,category)")
-
-
-def _at_rate(truth: Timeline, features: Timeline) -> Timeline:
-    """The truth's segments in the seconds of the features: a truth file counts frames and does not say their rate."""
-    if not features.frames or not truth.frames:
-        return truth
-    factor = (features.shown_s / features.frames) / (truth.duration_s / truth.frames)
-    if abs(factor - 1) < 1e-6:
-        return truth
-    return Timeline(truth.frame_bounds, truth.time_bounds * factor)
+    notes: tuple[str, ...] = ()
 
 
 def _scored(model: RefineVAD | Contender, video: Features, rule: WindowRule) -> Scores:
@@ -202,13 +159,14 @@ def evaluate(
     items: Sequence[Item],
     data: Path,
     protocol: Protocol = "strict",
+    lenient: bool = False,
 ) -> Result:
     """Evaluate one run on its test items with the data set's temporal truth, controls included.
 
     Raises:
         InputError: no test videos, features of another encoder, or no temporal truth.
     """
-    return evaluate_folds([(checkpoint, items)], index, data, protocol)
+    return evaluate_folds([(checkpoint, items)], index, data, protocol, lenient)
 
 
 def evaluate_folds(
@@ -216,22 +174,30 @@ def evaluate_folds(
     index: FeatureIndex,
     data: Path,
     protocol: Protocol = "strict",
+    lenient: bool = False,
 ) -> Result:
-    """Evaluate one run, or the runs of a cross-validation with their test videos pooled."""
+    """Evaluate one run, or the runs of a cross-validation with their test videos pooled.
+
+    `lenient`: parts of the truth that match nothing are left aside and told in the result's notes.
+    """
     judged: list[Judged] = []
     truths: list[VideoTruth] = []
     beside: dict[str, list[VideoPrediction]] = {}
     sources: dict[str, Mapping[str, Any]] = {}
     columns: tuple[str, ...] = ()
+    notes: dict[str, None] = {}
     for checkpoint, items in parts:
         tested = [item for item in items if item.split == "test"]
         if not tested:
             raise InputError(f"the data set {data} has no test videos; put some under test/<category>/")
         features = index.load(tested)
-        truth = read_truth(data, tested, features, checkpoint.model.config.categories)
+        categories = checkpoint.model.config.categories
+        require_known_categories(tested, categories)
+        truth = read_truth(data, tested, features, categories, index.items, lenient)
         judged += judge(checkpoint, tested, features, truth)
         truths += truth.videos
         columns = truth.columns
+        notes |= dict.fromkeys(truth.notes)
         sources |= {item.path: video.provenance.source for item, video in zip(tested, features, strict=True)}
         reference = index.load([item for item in items if item.split == "train"][:REFERENCE_VIDEOS])
         for name, curves in {"chance": chance(features), **trivial(features, reference)}.items():
@@ -241,4 +207,4 @@ def evaluate_folds(
             said = [_prediction(_scored(checkpoint.ridge, video, checkpoint.window)) for video in features]
             beside.setdefault(RIDGE, []).extend(said)
     whole = Truth(columns, tuple(truths))
-    return summarise(judged, whole, beside, protocol, Yardstick.of(whole, data, sources))
+    return replace(summarise(judged, whole, beside, protocol, Yardstick.of(whole, data, sources)), notes=tuple(notes))

@@ -33,7 +33,7 @@ from refinevad.training.dataset import (
     Item,
     categories_of,
     check_trainable,
-    read_dataset,
+    survey,
     thin_categories,
     with_fold,
     with_validation,
@@ -41,13 +41,14 @@ from refinevad.training.dataset import (
 from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.featurize import Featurized, featurize, featurize_ucf_captions
 from refinevad.training.importing import import_features
+from refinevad.training.leaks import same_in_two_splits
 from refinevad.training.loading import StoredBag
 from refinevad.training.loop import Trained, Trainer, TrainOptions, validate
 from refinevad.training.published import CropBag, PublishedFeatures, mean_over_crops
 from refinevad.training.recipe import Recipe
 from refinevad.training.resume import STATE
 from refinevad.training.ridge import RIDGE, fit_linear
-from refinevad.training.ucf_crime import read_test_videos, read_training_videos
+from refinevad.training.ucf_crime import left_aside, read_test_videos, read_training_videos
 from refinevad.training.windowed import WindowedBag
 from refinevad.windows import WHOLE, WindowRule, windows_between_holes
 
@@ -68,7 +69,7 @@ def make_features(
     """
     if (recipe.data / INDEX).exists():
         index = FeatureIndex.open(recipe.data)
-        return Featurized(index, 0, len(index.items), {})
+        return Featurized(index, 0, len(index.items), {}, same_in_two_splits(index))
     if recipe.published is not None:
         done = import_features(recipe.published, recipe.data, fallback, recipe.encoder, progress)
         return Featurized(done.index, len(done.index.items), 0, done.failed, done.notes)
@@ -79,10 +80,12 @@ def make_features(
         if encoder.text is None or encoder.vision is not None:
             raise InputError(f"kind ucf-captions has text alone: set the encoder to captions, not {recipe.encoder}")
         step = progress(len(videos)) if progress else None
-        return featurize_ucf_captions(recipe.data, videos, recipe.encoder, encoder.text, out, step)
-    items = read_dataset(recipe.data)
-    step = progress(len(items)) if progress else None
-    return featurize(recipe.data, items, recipe.encoder, recipe.rule, out, workers, step)
+        captioned = featurize_ucf_captions(recipe.data, videos, recipe.encoder, encoder.text, out, step)
+        return replace(captioned, notes=left_aside(recipe.data, test))
+    found = survey(recipe.data)
+    step = progress(len(found.items)) if progress else None
+    made = featurize(recipe.data, found.items, recipe.encoder, recipe.rule, out, workers, step)
+    return replace(made, notes=(*found.notes, *same_in_two_splits(made.index)))
 
 
 def split_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> list[Item]:
@@ -93,6 +96,27 @@ def split_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> list[I
     elif any(item.fold is not None and not item.split for item in items):
         raise InputError("this data set is given in folds: choose one with --fold, or set folds in the recipe")
     return with_validation(items, recipe.validation_share, recipe.train.seed)
+
+
+def judged_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> tuple[list[Item], tuple[str, ...]]:
+    """Items with the splits that a run is to be judged by, and what a person should know of them.
+
+    `fold`: the one that the run did not see; None: it was trained without folds. A set without folds is judged by its
+    own test split; one in folds, by a run that was trained without, on all its videos.
+
+    Raises:
+        InputError: the set is in folds, but has no such one.
+    """
+    in_folds = any(item.fold is not None and not item.split for item in index.items)
+    if fold is None and in_folds:
+        items = [replace(item, split="test") for item in index.items]
+        return items, (f"{recipe.data} is given in folds, the run was trained without: all its videos are judged",)
+    if fold is not None and all(item.fold is None for item in index.items):
+        told = (
+            f"the run was trained without fold {fold} of its set; {recipe.data} has no folds: its test split is judged"
+        )
+        return split_items(recipe, index, None), (told,)
+    return split_items(recipe, index, fold), ()
 
 
 def warnings_for(items: list[Item], failed: dict[str, str]) -> list[str]:

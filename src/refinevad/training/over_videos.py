@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from refinevad.training.dataset import FeatureIndex, categories_of
-from refinevad.training.evaluation import read_truth
 from refinevad.training.experiment import split_items
 from refinevad.training.predictions import Predictions, VideoPrediction
 from refinevad.training.recipe import Recipe
 from refinevad.training.resampling import Bootstrap, Sampled, interval, paired
 from refinevad.training.seed_rows import SeedRow, VideoScores
+from refinevad.training.set_truth import read_truth
 from refinevad.training.sources import Groups, read_groups
 from refinevad.training.truth import Truth, VideoTruth
 
@@ -30,7 +30,7 @@ def pooled_truth(recipe: Recipe, index: FeatureIndex) -> Truth:
         items = split_items(recipe, index, fold)
         categories = categories_of([item for item in items if item.split in ("train", "val")])
         tested = [item for item in items if item.split == "test"]
-        truth = read_truth(Path(index.source), tested, index.stored(tested), categories)
+        truth = read_truth(Path(index.source), tested, index.stored(tested), categories, index.items)
         columns, truths = truth.columns, [*truths, *truth.videos]
     return Truth(columns, tuple(truths))
 

@@ -12,7 +12,6 @@ from jaxtyping import Float
 from refinevad.checkpoint import Checkpoint, read_json, write_json
 from refinevad.training.ablation import paired
 from refinevad.training.dataset import FeatureIndex, categories_of
-from refinevad.training.evaluation import read_truth
 from refinevad.training.experiment import make_bags, split_items
 from refinevad.training.over_videos import OverVideos
 from refinevad.training.plain_controls import MLP, linear_on_means, mlp_with_mil
@@ -20,6 +19,7 @@ from refinevad.training.predictions import Predictions, VideoPrediction
 from refinevad.training.protocol import evaluate_predictions
 from refinevad.training.recipe import Recipe
 from refinevad.training.seed_rows import SeedRow
+from refinevad.training.set_truth import read_truth
 from refinevad.training.study import mean_spread, run_seed, with_table
 from refinevad.training.truth import Truth, VideoTruth
 
@@ -89,7 +89,7 @@ def plain_controls(recipe: Recipe, index: FeatureIndex) -> dict[str, Control]:
         mlp = mlp_with_mil(chosen, [video.values[:, config.selected] for video in asked], limit)
         for name, scores in {**found, MLP: mlp}.items():
             curves.setdefault(name, []).extend(scores)
-        truth = read_truth(Path(index.source), tested, asked, config.categories)
+        truth = read_truth(Path(index.source), tested, asked, config.categories, index.items)
         columns, truths = truth.columns, [*truths, *truth.videos]
     whole = Truth(columns, tuple(truths))
     controls: dict[str, Control] = {}

@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from refinevad.shown import shown
+
 if TYPE_CHECKING:
     from refinevad.side_by_side import Workers
 
@@ -88,7 +90,6 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     from refinevad.detector import Detector
     from refinevad.devices import open_device
     from refinevad.errors import InputError
-    from refinevad.shown import shown
     from refinevad.video import probe
     from refinevad.windows import WindowRule
 

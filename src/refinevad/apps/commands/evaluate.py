@@ -18,9 +18,9 @@ example:
   refinevad evaluate runs/mine --data videos/ --json figures.json --report report.html
 
 DATA is the data set the run was trained on, its recipe, or another set with the same categories; its test videos are
-judged by events.csv. Chance, a trivial control and the run's ridge control are evaluated beside the model, on the same
-resamples of the test videos: "yes" behind a difference says that its 95 % interval excludes 0. Videos that a column
-`source` of videos.csv puts together are drawn together.
+judged by events.csv, whose rows must all fit videos of the set. Chance, a trivial control and the run's ridge control
+are evaluated beside the model, on the same resamples of the test videos: "yes" behind a difference says that its 95 %
+interval excludes 0. Videos that a column `source` of videos.csv puts together are drawn together.
 """
 
 
@@ -35,6 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--features", type=Path, metavar="DIR", help="folder of features (default: RUN/features)")
     parser.add_argument("--protocol", choices=("strict", "legacy"), default="strict", help="how mAP@IoU is counted")
+    parser.add_argument(
+        "--lenient", action="store_true", help="leave aside rows of the truth that match no video, in place of an error"
+    )
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that extract missing features")
     parser.add_argument(
         "--device", metavar="D", help="where the model runs: cpu or cuda (default: cuda where there is one)"
@@ -55,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     opened = open_run(args.run_folder, args.data, args.features, args.workers)
     for checkpoint, _ in opened.parts:
         checkpoint.model.to(device)
-    result = evaluate_opened(opened, args.protocol)
+    result = evaluate_opened(opened, args.protocol, args.lenient)
     stored = args.run_folder / METRICS
     content = {
         **(read_json(stored) if stored.exists() else {}),
@@ -67,32 +70,40 @@ def run(args: argparse.Namespace) -> int:
         from refinevad.apps.report.evaluation_report import write_evaluation_report
 
         write_evaluation_report(args.report, report_of(result, opened.recipe, args.run_folder))
-    told = {"controls": result.controls, "by_category": result.by_category, "failed": opened.failed}
+    notes(result.notes)
+    told = {
+        "controls": result.controls,
+        "by_category": result.by_category,
+        "failed": opened.failed,
+        "notes": [*opened.notes, *result.notes],
+    }
     if not give_json({**result.metrics, **told}, args.json):
         print(figures_table(result.metrics, result.controls, opened.head))
         notes(adjusted_words(result.metrics))
     return 1 if opened.failed else 0
 
 
-def evaluate_opened(opened: "OpenedRun", protocol: str) -> "Result":
+def evaluate_opened(opened: "OpenedRun", protocol: str, lenient: bool = False) -> "Result":
     """Evaluate an opened run, or the folds inside it, on the test videos that could be read."""
     from refinevad.training.evaluation import evaluate_folds
 
     counted: Protocol = "legacy" if protocol == "legacy" else "strict"
-    return evaluate_folds(opened.parts, opened.index, Path(opened.index.source), counted)
+    return evaluate_folds(opened.parts, opened.index, Path(opened.index.source), counted, lenient)
 
 
 @dataclass(frozen=True)
 class OpenedRun:
     """A run, or the folds inside it, each with the items and splits it was trained on, and their features.
 
-    `failed`: test videos that could not be read, with one sentence each.
+    `failed`: test videos that could not be read, with one sentence each. `notes`: what was left out of the set, and how
+    its splits were read.
     """
 
     recipe: "Recipe"
     index: "FeatureIndex"
     parts: list[tuple["Checkpoint", list["Item"]]]
     failed: dict[str, str]
+    notes: tuple[str, ...] = ()
 
     @property
     def head(self) -> str:
@@ -108,10 +119,11 @@ def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) 
     """
     from dataclasses import replace
 
-    from refinevad.apps.terminal import note, stepping
+    from refinevad.apps.terminal import note, notes, stepping
     from refinevad.checkpoint import Checkpoint
+    from refinevad.errors import InputError
     from refinevad.timeline import SegmentRule
-    from refinevad.training.experiment import make_features, split_items
+    from refinevad.training.experiment import judged_items, make_features
     from refinevad.training.recipe import as_recipe
 
     recipe = as_recipe(data) if features is None else as_recipe(data).with_features(features)
@@ -128,11 +140,21 @@ def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) 
     for sentence in done.failed.values():
         note(f"left out: {sentence}")
     parts = []
+    told_of_splits: dict[str, None] = {}
     for place, checkpoint in enumerate(checkpoints):
         fold = int(folders[place].name.removeprefix("fold")) if folders else checkpoint.training.get("fold")
         seeded = recipe.with_seed(int(checkpoint.training["options"]["seed"]))
-        parts.append((checkpoint, split_items(seeded, done.index, fold)))
-    return OpenedRun(recipe, done.index, parts, _untested(recipe, done.failed))
+        items, told = judged_items(seeded, done.index, fold)
+        if told and len(folders) > 1:
+            raise InputError(
+                f"{run_folder} holds {len(folders)} folds, each a model of its own, and {data} is not in folds; "
+                f"name one, such as {folders[0]}"
+            )
+        told_of_splits |= dict.fromkeys(told)
+        parts.append((checkpoint, items))
+    told_of_set = (*done.notes, *told_of_splits)
+    notes(told_of_set)
+    return OpenedRun(recipe, done.index, parts, _untested(recipe, done.failed), told_of_set)
 
 
 def _untested(recipe: "Recipe", failed: dict[str, str]) -> dict[str, str]:

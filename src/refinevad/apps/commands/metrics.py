@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="how scores cover frames: repeat one over each segment, stretch them over the video, or choose (auto)",
     )
+    parser.add_argument(
+        "--lenient", action="store_true", help="leave aside rows of the truth that match no video, in place of an error"
+    )
     parser.add_argument("--allow-missing", action="store_true", help="judge the videos that have predictions alone")
     parser.add_argument(
         "--threshold", type=float, default=0.5, metavar="T", help="score from which there is an event, for event F1"
@@ -90,16 +94,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table, or JSON. Raises InputError for anything wrong with the files."""
-    from refinevad.apps.terminal import note
+    from refinevad.apps.terminal import note, notes
     from refinevad.files import atomic_write
     from refinevad.training.predictions import read_predictions
     from refinevad.training.yardstick import Yardstick
 
     predictions = read_predictions(args.predictions)
-    truth, sources = _read_truth(args.truth, predictions, _rule(args))
+    truth, sources = _read_truth(args.truth, predictions, _rule(args), args.lenient)
+    notes(truth.notes)
     yardstick = Yardstick.of(truth, args.truth.parent, sources, args.resamples)
     row = yardstick.row(predictions, args.protocol, args.expand, args.allow_missing)
     figures = row.figures | yardstick.events_from(row, args.threshold)
+    figures["notes"] = list(truth.notes)
     text = json.dumps(figures, indent=1, allow_nan=False)
     if args.json == "-":
         print(text)
@@ -185,13 +191,19 @@ def _percent(value: object, factor: int) -> str:
 
 
 def adjusted_words(figures: Mapping[str, object]) -> list[str]:
-    """A sentence for each video whose scores did not fit its truth: both lengths, and what was done."""
+    """A sentence for each video whose scores did not fit its truth: both lengths, and what was done; one for all that
+    hold a score a frame."""
     adjusted = figures["adjusted"]
     assert isinstance(adjusted, list)
-    return [
-        f"{entry['video']}: {entry['predicted']} scores, {entry['expected']} segments: {entry['rule']}"
-        for entry in adjusted
-    ]
+    by_frame = sum(entry["rule"] == "one a frame" for entry in adjusted)
+    told = [f"{by_frame} videos have one score a frame, not one a segment, and are judged so"] if by_frame else []
+    of_rule = {
+        "missing": "{video}: no prediction has this name: not judged",
+        "ignored": "{video}: no video of the truth has this name: its {predicted} scores are left aside",
+    }
+    usual = "{video}: {predicted} scores, {expected} segments: {rule}"
+    others = [entry for entry in adjusted if entry["rule"] != "one a frame"]
+    return told + [of_rule.get(entry["rule"], usual).format_map(entry) for entry in others]
 
 
 def _rule(args: argparse.Namespace) -> "SegmentRule":
@@ -202,32 +214,38 @@ def _rule(args: argparse.Namespace) -> "SegmentRule":
     return SegmentRule(frames=args.segment_frames if args.segment_frames is not None else FIELD_SEGMENT_FRAMES)
 
 
-def _read_truth(path: Path, predictions: "Predictions", rule: "SegmentRule") -> "tuple[Truth, Sources]":
+def _read_truth(path: Path, predictions: "Predictions", rule: "SegmentRule", lenient: bool) -> "tuple[Truth, Sources]":
     """Truth, and what the video files beside it say of themselves (nothing where there are none)."""
     from refinevad.training.truth import read_truth_json
+    from refinevad.training.truth_rows import require_placed
 
     if path.suffix.lower() == ".csv":
-        return _folder_truth(path, predictions, rule)
-    return read_truth_json(path, rule), {}
+        return _folder_truth(path, predictions, rule, lenient)
+    return require_placed(path, read_truth_json(path, rule), lenient), {}
 
 
-def _folder_truth(path: Path, predictions: "Predictions", rule: "SegmentRule") -> "tuple[Truth, Sources]":
+def _folder_truth(
+    path: Path, predictions: "Predictions", rule: "SegmentRule", lenient: bool
+) -> "tuple[Truth, Sources]":
     """Truth of the videos beside `events.csv`: the test split, or all that are predicted where there is none."""
     from refinevad.training.dataset import NORMAL, categories_of, read_dataset
     from refinevad.training.truth import folder_truth, read_events_csv
+    from refinevad.training.truth_rows import match_events
     from refinevad.video import probe
 
     items = read_dataset(path.parent)
     categories = categories_of(items)
-    events = read_events_csv(path, categories)
+    events = read_events_csv(path)
     chosen = [item for item in items if item.split == "test"] or _predicted(items, predictions)
     if not chosen:
         raise InputError(f"none of the videos in {path.parent} has a prediction; name them by their path there")
     files = {item.path: path.parent / item.path for item in chosen}
     timelines = {name: _timeline(file, rule) for name, file in files.items()}
     sources = {name: {**probe(file).as_dict(), "bytes": file.stat().st_size} for name, file in files.items()}
+    matched = match_events(path, events, {item.path: item.labels for item in items}, timelines, lenient)
     labels = {item.path: item.labels for item in chosen}
-    return folder_truth(events, timelines, labels, (NORMAL, *categories)), sources
+    truth = folder_truth(matched.events, timelines, labels, (NORMAL, *categories))
+    return replace(truth, notes=matched.notes), sources
 
 
 def _predicted(items: Sequence["Item"], predictions: "Predictions") -> list["Item"]:

@@ -1,6 +1,7 @@
 """The report of one video: verdict, player, score curve, category strip and a card for each event."""
 
 import base64
+import os
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
@@ -67,7 +68,7 @@ def _stage(video_href: str | None) -> str:
         return ""
     return (
         '<div class="stage" hidden>'
-        f'<video controls playsinline preload="metadata" src="{escape(quote(video_href))}"></video>'
+        f'<video controls playsinline preload="metadata" src="{escape(quote(os.fsencode(video_href)))}"></video>'
         '<aside class="now card" aria-label="At the playhead"><span class="state">quiet</span>'
         '<div class="score number">0.00</div><div class="of">score</div><div class="bars"></div>'
         '<ol class="jump" aria-label="Events"></ol></aside></div>'
