@@ -44,8 +44,9 @@ from refinevad.training.importing import import_features
 from refinevad.training.leaks import same_in_two_splits
 from refinevad.training.loading import StoredBag
 from refinevad.training.loop import Trained, Trainer, TrainOptions, validate
+from refinevad.training.places import choose_inputs
 from refinevad.training.published import CropBag, PublishedFeatures, mean_over_crops
-from refinevad.training.recipe import Recipe
+from refinevad.training.recipe import DEFAULT_INPUTS, Recipe
 from refinevad.training.resume import STATE
 from refinevad.training.ridge import RIDGE, fit_linear
 from refinevad.training.ucf_crime import left_aside, read_test_videos, read_training_videos
@@ -150,8 +151,11 @@ def train_run(
     check_trainable(items)
     first = index.stored([item for item in items if item.split == "train"][:1])[0]
     labelled = [item for item in items if item.split in ("train", "val")]
+    if recipe.train.cross_fit == 1:
+        items = [replace(item, split="train") for item in labelled]
     folds = deal(labelled, recipe.train.cross_fit, recipe.train.seed)
     categories = categories_of(labelled if folds else [item for item in labelled if item.split == "train"])
+    recipe, why = by_data(recipe, index, labelled)
     plan = Plan(recipe, index, folder, first, categories, device, processes, report)
     refuse_other_head(folder, recipe.config(first.values.shape[1], categories, first.provenance.parts))
     fitted = _cross_fitted(plan, folds, controls) if folds else _held_out(plan, items, controls)
@@ -160,13 +164,25 @@ def train_run(
         encoder=index.encoder,
         signature=first.provenance.signature,
         calibration=processes.from_first(lambda: calibrate(fitted.normal, recipe.alerts_per_hour)),
-        training=_record(recipe, fold, fitted),
+        training=_record(recipe, fold, fitted) | ({"inputs_why": why} if why else {}),
         ridge=fitted.ridge,
     )
     if processes.first:
         checkpoint.save(folder)
         _write_validation(folder, fitted.trained, fitted.compared)
     return checkpoint
+
+
+def by_data(recipe: Recipe, index: FeatureIndex, labelled: Sequence[Item]) -> tuple[Recipe, str | None]:
+    """The recipe with the inputs that its training videos ask for, and why; as it is where it names its own."""
+    if not recipe.inputs_by_data or recipe.published is not None or "inputs" in recipe.model or recipe.head:
+        return recipe, None
+    if index.published is not None or recipe.kind != "videos":
+        return recipe, None
+    choice = choose_inputs(labelled, index.stored(labelled), DEFAULT_INPUTS)
+    if choice is None:
+        return recipe, None
+    return replace(recipe, model={**recipe.model, "inputs": list(choice.parts)}), choice.why
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,8 @@ class TrainOptions:
         steps: at least so many steps, in whole epochs, in place of `epochs`; 0: as `epochs` says. A small set is then
             seen often and a large one seldom.
         cross_fit: validate and calibrate on every labelled video, each scored by one of so many models that never saw
-            it, and train the run's own on all of them; 0: on the training split, with the validation split held out.
+            it, and train the run's own on all of them; 1: train on all, with nothing held out to judge by; 0: on the
+            training split, with the validation split held out.
         batch: videos a step, half normal, half anomalous.
         limit, shortening: longest bag in training, and how longer ones are brought there.
         window_s, delay_s: the window rule under which the model is trained, calibrated and used, in seconds; a

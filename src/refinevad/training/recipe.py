@@ -54,6 +54,15 @@ DEFAULT_TRAINING: dict[str, Any] = {
 }
 
 
+# captions stay the same for minutes: a run of equal segments is one, and curves are smoothed over a share of the video
+CAPTIONS_MODEL: dict[str, Any] = {"merge_runs": True, "relative_smoothing": 0.04, "smoothing": 0}
+
+
+def default_model(kind: str) -> dict[str, Any]:
+    """The default options of RefineVADConfig for a kind of data set."""
+    return {**DEFAULT_MODEL, **(CAPTIONS_MODEL if kind == "ucf-captions" else {})}
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that defines an experiment.
@@ -74,6 +83,7 @@ class Recipe:
         prompts: sentences that describe each category, and `normal`; none: no prompts.
         train: options of the loop.
         alerts_per_hour: target of the calibration.
+        inputs_by_data: where `model` names no inputs, the training videos tell whether appearance is one (places.py).
     """
 
     data: Path
@@ -89,6 +99,7 @@ class Recipe:
     prompts: dict[str, list[str]] = field(default_factory=dict)
     train: TrainOptions = field(default_factory=TrainOptions)
     alerts_per_hour: float = 6.0
+    inputs_by_data: bool = False
 
     def config(
         self,
@@ -204,6 +215,9 @@ def read_recipe(path: Path) -> Recipe:
         raise InputError(f"recipe {path}: [data] needs root, the folder of the data set")
     if data.get("kind", "videos") not in KINDS:
         raise InputError(f"recipe {path}: kind '{data['kind']}' is none of {', '.join(KINDS)}")
+    if data.get("settings", "own") not in ("own", "default"):
+        raise InputError(f'recipe {path}: settings are "own" or "default", not {data["settings"]!r}')
+    as_default = data.get("settings") == "default"
     published = _published(path, content) if data.get("kind") == "published" else None
     recipe = Recipe(
         data=find_data(data["root"], path.parent),
@@ -214,11 +228,12 @@ def read_recipe(path: Path) -> Recipe:
         rule=_rule(encoder),
         folds=data.get("folds", 0),
         validation_share=data.get("validation_share", 0.15),
-        model=content.get("model", {}),
+        model={**(default_model(data.get("kind", "videos")) if as_default else {}), **content.get("model", {})},
         head=content.get("head", {}),
         prompts=content.get("prompts", {}),
-        train=TrainOptions.from_dict(content.get("train", {})),
+        train=TrainOptions.from_dict({**(DEFAULT_TRAINING if as_default else {}), **content.get("train", {})}),
         alerts_per_hour=content.get("events", {}).get("alerts_per_hour", 6.0),
+        inputs_by_data=as_default,
     )
     recipe.config(2, ("any",))  # a wrong model option fails here, before any video is read
     return recipe
@@ -276,9 +291,12 @@ def _rule(encoder: dict[str, Any]) -> SegmentRule:
 def as_recipe(path: Path) -> Recipe:
     """A recipe file as it is; a folder of videos or of features with every default. Raises InputError otherwise."""
     if path.is_dir() and is_annotation_folder(path):
-        return Recipe(data=path, kind="ucf-captions", encoder="captions")
+        options = default_model("ucf-captions")
+        train = TrainOptions.from_dict(DEFAULT_TRAINING)
+        return Recipe(data=path, kind="ucf-captions", encoder="captions", model=options, train=train)
     if path.is_dir():
-        return Recipe(data=path, model=dict(DEFAULT_MODEL), train=TrainOptions.from_dict(DEFAULT_TRAINING))
+        train = TrainOptions.from_dict(DEFAULT_TRAINING)
+        return Recipe(data=path, model=default_model("videos"), train=train, inputs_by_data=True)
     if path.suffix == ".toml" and path.exists():
         return read_recipe(path)
     raise InputError(f"{path} is neither a recipe (.toml) nor a folder of labelled videos")

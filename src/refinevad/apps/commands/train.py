@@ -155,6 +155,8 @@ def _run(args: argparse.Namespace, processes: "Processes") -> int:
             fitted = recipe.head.get("name") == LINEAR  # in one go: there are no epochs to show
             report = None if fitted else _reporter(open_, fold, folder if args.tensorboard else None)
             checkpoint = train_run(recipe, done.index, items, folder, report, device, fold, processes)
+        if why := checkpoint.training.get("inputs_why"):
+            note(f"inputs: {why}; --inputs chooses others")
         _warn_uncertified(checkpoint, recipe)
         figures[folder.name] = row = read_json(folder / METRICS)["validation"]
         told = [] if row["compared"] is None else Compared.from_dict(row["compared"]).sentences()
