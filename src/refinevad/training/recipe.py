@@ -164,6 +164,7 @@ class Recipe:
 _TABLES: dict[str, dict[str, type] | None] = {  # None: checked where its options are known
     "data": {
         "root": str,
+        "settings": str,
         "kind": str,
         "features": str,
         "folds": int,
