@@ -51,9 +51,7 @@ def choose_inputs(items: Sequence[Item], features: Sequence[Features], usual: Se
     looks = [features[place].part(APPEARANCE).astype(np.float64) for place in kept]
     motion = [np.concatenate([features[place].part(name) for name in usual], axis=1) for place in kept]
     if len(kept) < LEAST_VIDEOS or float(np.median([steadiness(video) for video in looks])) < ONE_PLACE:
-        return InputChoice(
-            tuple(usual), "motion alone: videos show several places each, so places cannot be told apart"
-        )
+        return InputChoice(tuple(usual), "motion alone: videos join several places, so places cannot be told apart")
     places = group_by_place(looks)
     mixed = mixed_places(places, anomalous)
     if mixed.mean() < LEAST_MIXED:
@@ -61,7 +59,7 @@ def choose_inputs(items: Sequence[Item], features: Sequence[Features], usual: Se
             tuple(usual),
             f"motion alone: most of the {places.max() + 1} places show one kind of video, so places mislead",
         )
-    folds = deal_places(places, mixed)
+    folds = deal_places(places, mixed, anomalous)
     both = [np.concatenate(pair, axis=1) for pair in zip(motion, looks, strict=True)]
     without, with_looks = held_out_auc(motion, anomalous, folds), held_out_auc(both, anomalous, folds)
     held = "on places held out" if len(np.unique(places[mixed])) > 1 else "on videos held out at one place"
@@ -102,10 +100,13 @@ def mixed_places(places: Int[np.ndarray, "video"], anomalous: Bool[np.ndarray, "
     return np.array([place in both for place in places.tolist()])
 
 
-def deal_places(places: Int[np.ndarray, "video"], mixed: Bool[np.ndarray, "video"]) -> Int[np.ndarray, "video"]:
-    """The fold of each video: whole places where several are mixed, else videos in turn."""
+def deal_places(
+    places: Int[np.ndarray, "video"], mixed: Bool[np.ndarray, "video"], anomalous: Bool[np.ndarray, "video"]
+) -> Int[np.ndarray, "video"]:
+    """The fold of each video: whole places where several are mixed, else the videos of each kind in turn."""
     if len(np.unique(places[mixed])) < 2:
-        return np.arange(len(places)) % FOLDS
+        turn = np.where(anomalous, np.cumsum(anomalous), np.cumsum(~anomalous)) - 1
+        return np.asarray(turn % FOLDS)
     sizes = np.bincount(places)
     load, fold_of = np.zeros(FOLDS), np.zeros(len(sizes), dtype=np.int64)
     for place in np.argsort(-sizes, kind="stable"):
