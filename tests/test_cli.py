@@ -21,6 +21,7 @@ from fakes import MeanEncoder, replaced
 from refinevad import side_by_side
 from refinevad.apps.cli import COMMANDS, main
 from refinevad.apps.commands import detect
+from refinevad.checkpoint import Checkpoint
 from refinevad.side_by_side import Workers
 from refinevad.training import featurize
 from refinevad.training.loop import Trainer
@@ -238,8 +239,20 @@ def test_a_split_that_lacks_a_side(
 def test_a_category_that_training_does_not_know(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(data, tmp_path / "videos")
     write_video(tmp_path / "videos" / "val" / "arson" / "0.mkv", frames=20, codec="mpeg4")
-    assert call("train", tmp_path / "videos", "--out", tmp_path / "run", "--workers", 1) == 2
+    recipe = tmp_path / "held_out.toml"  # by default validation videos are trained on, too
+    recipe.write_text(f'[data]\nroot = "{tmp_path / "videos"}"\nsettings = "default"\n[train]\ncross_fit = 0\n')
+    assert call("train", recipe, "--out", tmp_path / "run", "--workers", 1) == 2
     assert "unknown category arson; the model knows fall" in error_of(capsys)
+
+
+def test_a_category_of_the_validation_split_alone_is_learnt_and_told(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(data, tmp_path / "videos")
+    write_video(tmp_path / "videos" / "val" / "arson" / "0.mkv", frames=20, codec="mpeg4")
+    assert call("train", tmp_path / "videos", "--out", tmp_path / "run", "--workers", 1, "--epochs", 1) == 0
+    assert "category 'arson' has a single training video" in capsys.readouterr().err
+    assert Checkpoint.load(tmp_path / "run").model.config.categories == ("arson", "fall")
 
 
 def test_a_category_with_one_video_is_told(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -484,7 +497,9 @@ def test_ctrl_c_in_extract(workers: int, data: Path, tmp_path: Path, capsys: pyt
 
 
 def test_ctrl_c_in_train_goes_on_to_the_same_weights(run: Path, tmp_path: Path) -> None:
-    arguments = ("train", run / "features", "--epochs", 6)
+    recipe = tmp_path / "held_out.toml"
+    recipe.write_text(f'[data]\nroot = "{run / "features"}"\nsettings = "default"\n[train]\ncross_fit = 0\n')
+    arguments = ("train", recipe, "--epochs", 6)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert call(*arguments, "--out", whole) == 0
     process = start(*arguments, "--out", stopped, FAKE_PAUSE_EPOCH="3")
@@ -504,6 +519,29 @@ def test_ctrl_c_in_train_goes_on_to_the_same_weights(run: Path, tmp_path: Path) 
     one, other = load_file(whole / "model.safetensors"), load_file(stopped / "model.safetensors")
     assert set(one) == set(other)
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_ctrl_c_between_the_models_that_validate_goes_on_with_the_next(run: Path, tmp_path: Path) -> None:
+    arguments = ("train", run / "features", "--epochs", 2)
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    with mock.patch.object(Trainer, "_epoch", autospec=True, side_effect=Trainer._epoch) as epoch:
+        assert call(*arguments, "--out", whole) == 0
+    trained = epoch.call_count  # of all models together
+    process = start(*arguments, "--out", stopped, FAKE_PAUSE_EPOCH="1", FAKE_PAUSE_FOLDER="held1")
+    history = stopped / "held1" / "history.jsonl"
+    wait_until(lambda: history.exists() and len(history.read_text().splitlines()) == 1, process)
+    time.sleep(0.5)  # into its second epoch
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    with mock.patch.object(Trainer, "_epoch", autospec=True, side_effect=Trainer._epoch) as epoch:
+        assert call(*arguments, "--out", stopped) == 0
+    assert epoch.call_count == trained - 3  # two epochs of the first model and one of the second were done
+    assert not list(stopped.glob("held*"))
+    one, other = load_file(whole / "model.safetensors"), load_file(stopped / "model.safetensors")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    calibrations = [(folder / "calibration.json").read_text() for folder in (whole, stopped)]
+    assert calibrations[0] == calibrations[1]
 
 
 # --- a full disk -----------------------------------------------------------------------------------------------------

@@ -82,7 +82,8 @@ def random_output(
     )
     results = []
     for row, length in enumerate(lengths):
-        names = ("logits", "scores", "coarse", "segment_logits", "category_scores", "shift_ratio", "refined", "evidence")
+        names = ("logits", "scores", "coarse", "segment_logits", "category_scores", "shift_ratio")
+        names += ("refined", "evidence")
         by_segment = {name: getattr(output, name)[row, :length].double().numpy() for name in names}
         names = ("category_logits", "presence", "mixture", "embedding", "video_evidence")
         by_video = {name: getattr(output, name)[row].double().numpy() for name in names}

@@ -120,11 +120,14 @@ def judged_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> tuple
     return split_items(recipe, index, fold), ()
 
 
-def warnings_for(items: list[Item], failed: dict[str, str]) -> list[str]:
+def warnings_for(recipe: Recipe, items: list[Item], failed: dict[str, str]) -> list[str]:
     """What a person should know before trusting a training set."""
+    labelled = [item for item in items if item.split in ("train", "val")]
+    folds = deal(labelled, recipe.train.cross_fit, recipe.train.seed)
+    trained = [replace(item, split="train") for item in labelled] if folds else items
     found = [f"left out: {sentence}" for sentence in failed.values()]
-    found += [f"category '{name}' has a single training video" for name in thin_categories(items)]
-    if not any(item.split == "val" and item.anomalous for item in items):
+    found += [f"category '{name}' has a single training video" for name in thin_categories(trained)]
+    if not folds and not any(item.split == "val" and item.anomalous for item in items):
         found.append("no anomalous validation video: the epoch is chosen on the training videos' labels")
     return found
 
@@ -170,6 +173,8 @@ def train_run(
     if processes.first:
         checkpoint.save(folder)
         _write_validation(folder, fitted.trained, fitted.compared)
+        for held in range(len(folds)):  # only now: a stop before would have had them trained again
+            shutil.rmtree(folder / f"held{held}", ignore_errors=True)
     return checkpoint
 
 
@@ -263,9 +268,6 @@ def _cross_fitted(plan: Plan, folds: Sequence[Sequence[Item]], controls: bool) -
         for item, video, curve in zip(items, features["train"], ordered[MODEL], strict=True)
         if not item.anomalous
     ]
-    if plan.processes.first:
-        for number in range(len(folds)):
-            shutil.rmtree(plan.folder / f"held{number}", ignore_errors=True)
     return Fitted(trained, ridge, normal, compared, {"train": len(items), "val": len(items)})
 
 

@@ -186,7 +186,9 @@ def losses(output: Output, batch: Batch, options: TrainOptions) -> dict[str, Ten
         terms["pseudo"] = options.lambda_pseudo * pseudo_label_loss(output, batch.labels, batch.mask, width)
     if options.lambda_naming and len(output.config.categories) > 1:
         terms["naming"] = options.lambda_naming * naming_loss(output, batch.labels, batch.mask, width)
-    if options.lambda_category:
+    # beside a direct path that already tells videos apart, to name the only category teaches which videos, not when
+    named = len(output.config.categories) > 1 or not output.config.ridge
+    if options.lambda_category and named:
         terms["category"] = options.lambda_category * category_loss(output, batch.labels)
     if options.lambda_posterior:
         terms["posterior"] = options.lambda_posterior * posterior_loss(

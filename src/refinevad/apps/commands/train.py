@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--fold", type=int, metavar="K", help="train one fold of a cross-validation (default: all of them)"
     )
     parser.add_argument("--seed", type=int, metavar="N", help="seed (default: the recipe's, or 0)")
-    parser.add_argument("--epochs", type=int, metavar="N", help="at most so many epochs")
+    parser.add_argument("--epochs", type=int, metavar="N", help="at most so many epochs of each model that is trained")
     parser.add_argument(
         "--alerts-per-hour",
         type=float,
@@ -149,7 +149,7 @@ def _run(args: argparse.Namespace, processes: "Processes") -> int:
             continue
         if fold == folds[0]:
             notes(done.notes)
-        for sentence in warnings_for(items, done.failed if fold == folds[0] else {}):
+        for sentence in warnings_for(recipe, items, done.failed if fold == folds[0] else {}):
             note(sentence)
         with ExitStack() as open_:
             fitted = recipe.head.get("name") == LINEAR  # in one go: there are no epochs to show
