@@ -84,7 +84,9 @@ def make_run(folder: Path, threshold: float = 0.6, low: float = 0.45) -> Path:
     """A RUN folder with all but real weights."""
     folder.mkdir(parents=True)
     (folder / WEIGHTS).write_bytes(b"")
-    write_json(folder / CONFIG, {"encoder": "lite", "model": {"categories": list(CATEGORIES)}})
+    signature = {"encoder": {"name": "lite"}, "rule": {"seconds": 0.64}}
+    model = {"channels": 4, "categories": list(CATEGORIES)}
+    write_json(folder / CONFIG, {"encoder": "lite", "model": model, "signature": signature})
     calibration = {"threshold": threshold, "low_threshold": low, "alerts_per_hour": 6.0}
     write_json(folder / CALIBRATION, {**calibration, "certified": True, "normal_hours": 2.0})
     return folder

@@ -103,7 +103,8 @@ def test_prompts_become_class_embeddings_normal_first() -> None:
 
 def test_a_run_of_another_head_is_read_back_and_is_not_refinevad(tmp_path: Path) -> None:
     model = open_model(contender("rtfm", smoothing=2)).eval()
-    Checkpoint(model, "lite", {"rule": {}}, Calibration(0.5, 0.4, 6.0, True, 1.0)).save(tmp_path)
+    signature = {"encoder": {"name": "lite"}, "rule": {"seconds": 0.64}}
+    Checkpoint(model, "lite", signature, Calibration(0.5, 0.4, 6.0, True, 1.0)).save(tmp_path)
     again = Checkpoint.load(tmp_path)
     assert again.model.config == model.config
     values = random_bags([7], 6, 4)[0]

@@ -9,7 +9,6 @@ RUN/ridge.safetensors   the ridge control fitted on the same videos, its configu
 """
 
 import json
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -18,18 +17,25 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 import refinevad
-from refinevad.contender import Contender, ContenderConfig, open_config, open_model
+from refinevad.contender import Contender, ContenderConfig
 from refinevad.errors import InputError
 from refinevad.files import atomic_write
+from refinevad.json_files import check_regular
+from refinevad.json_files import read_json as read_json  # where a RUN's other files are read, too
 from refinevad.model import RefineVAD
-from refinevad.windows import WHOLE, WindowRule
+from refinevad.run_folder import CALIBRATION as CALIBRATION
+from refinevad.run_folder import CONFIG as CONFIG
+from refinevad.run_folder import WEIGHTS as WEIGHTS
+from refinevad.run_folder import load_model, read_calibration, read_run, window_of
+from refinevad.windows import WindowRule
 
-WEIGHTS, CONFIG, CALIBRATION, METRICS = "model.safetensors", "config.json", "calibration.json", "metrics.json"
+METRICS = "metrics.json"
 RIDGE_FILE, RIDGE_FORMAT = "ridge.safetensors", "refinevad-ridge-1"
+MOST_RIDGE_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,11 @@ class Calibration:
     alerts_per_hour: float
     certified: bool
     normal_hours: float
+
+    @classmethod
+    def load(cls, folder: Path) -> "Calibration":
+        """Of a RUN folder. Raises InputError where it is missing, damaged, or no threshold could work so."""
+        return cls(**read_calibration(folder))
 
 
 @dataclass(frozen=True)
@@ -72,9 +83,7 @@ class Checkpoint:
     @property
     def window(self) -> WindowRule:
         """The window rule it was trained under."""
-        options = self.training.get("options", {})
-        window_s = options.get("window_s", 0.0)
-        return WindowRule(window_s, options["delay_s"]) if window_s else WHOLE
+        return window_of(self.training)
 
     def save(self, folder: Path) -> None:
         """Write the RUN folder; each file whole or not at all, the weights last."""
@@ -102,24 +111,14 @@ class Checkpoint:
 
     @classmethod
     def load(cls, folder: Path) -> "Checkpoint":
-        """Open a RUN folder.
+        """Open a RUN folder, once all in it has been checked (run_folder.py).
 
         Raises:
-            InputError: missing, unfinished or damaged.
+            InputError: missing, unfinished, damaged, or not of one run.
         """
-        for name in (WEIGHTS, CONFIG, CALIBRATION):
-            if not (folder / name).exists():
-                raise InputError(f"{folder} is no finished run ({name} is missing); train it with refinevad train")
-            if not os.access(folder / name, os.R_OK):
-                raise InputError(f"{folder / name} cannot be read by this user; change its permissions")
-        config, calibration = read_json(folder / CONFIG), read_json(folder / CALIBRATION)
-        try:
-            model = open_model(open_config(config["model"]))
-            model.load_state_dict(load_file(folder / WEIGHTS))
-            model.eval()
-            return cls(model, config["encoder"], config["signature"], Calibration(**calibration), config["training"])
-        except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
-            raise InputError(f"run {folder} is damaged or of another version ({error}); train it again") from error
+        facts = read_run(folder)
+        model = load_model(facts.model, folder / WEIGHTS)
+        return cls(model, facts.encoder, facts.signature, Calibration(**facts.calibration), facts.training)
 
     def with_ridge(self, folder: Path) -> "Checkpoint":
         """The same with the ridge control of its folder, where there is one; scoring by the model needs none.
@@ -130,6 +129,7 @@ class Checkpoint:
         path = folder / RIDGE_FILE
         if not path.exists():
             return self
+        check_regular(path, MOST_RIDGE_BYTES)
         try:
             with safe_open(path, framework="pt") as file:
                 header = file.metadata() or {}
@@ -163,17 +163,6 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON atomically; NaN becomes null, so that every reader can parse it."""
     with atomic_write(path) as partial:
         partial.write_text(json.dumps(finite(content), indent=1) + "\n", encoding="utf-8")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Raises InputError for a file that is not a JSON object."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds a JSON {type(content).__name__} where an object is expected")
-    return content
 
 
 def finite(value: Any) -> Any:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 import refinevad
 from refinevad.checkpoint import Checkpoint
-from refinevad.encoders.choice import EncoderChoice, open_encoder
+from refinevad.encoders.choice import EncoderChoice, open_encoder, require_at_hand
 from refinevad.events import Event, EventRule, find_events
 from refinevad.extraction import extract
 from refinevad.features import Features, Provenance, require_same_signature
@@ -48,14 +48,25 @@ class Detection:
 
 
 class Detector:
-    """A trained run, ready for videos, which it scores under a window rule: its own, where none is given."""
+    """A trained run, ready for videos, which it scores under a window rule: its own, where none is given.
+
+    `allow_download`: an encoder that the run names may be fetched from a model hub.
+    """
 
     def __init__(
-        self, checkpoint: Checkpoint, run: str, encoder: EncoderChoice | None = None, window: WindowRule | None = None
+        self,
+        checkpoint: Checkpoint,
+        run: str,
+        encoder: EncoderChoice | None = None,
+        window: WindowRule | None = None,
+        allow_download: bool = False,
     ) -> None:
         self.checkpoint, self.run, self.window = checkpoint, run, window or checkpoint.window
         self.rule = SegmentRule(**checkpoint.signature["rule"])
-        self.encoder = encoder or open_encoder(checkpoint.encoder)
+        if encoder is None:
+            require_at_hand(checkpoint.encoder, allow_download, f"run {run}")
+            encoder = open_encoder(checkpoint.encoder)
+        self.encoder = encoder
         require_same_signature(
             checkpoint.signature,
             Provenance(self.encoder.identity.as_dict(), self.rule.as_dict()),
@@ -63,9 +74,9 @@ class Detector:
         )
 
     @classmethod
-    def open(cls, run: Path, window: WindowRule | None = None) -> "Detector":
+    def open(cls, run: Path, window: WindowRule | None = None, allow_download: bool = False) -> "Detector":
         """Raises InputError where `run` is no finished run, or its encoder is not to be had here."""
-        return cls(Checkpoint.load(run), str(run), window=window)
+        return cls(Checkpoint.load(run), str(run), window=window, allow_download=allow_download)
 
     def detect(
         self, path: Path, progress: Callable[[int], None] | None = None, workers: Workers | None = None

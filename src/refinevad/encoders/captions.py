@@ -5,7 +5,7 @@ no sentence covers gets zeros. Sentences are embedded by a frozen sentence encod
 the first token where the model's folder says so, then L2-normalised: Reimers and Gurevych, EMNLP 2019).
 """
 
-import importlib
+import importlib.util
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -230,12 +230,13 @@ def _embedder_folder(source: str) -> Path:
     folder = Path(source)
     if folder.is_dir():
         return folder
-    try:
-        package = importlib.import_module(source.replace("-", "_"))
-    except ImportError as error:
+    name = source.replace("-", "_")
+    # looked for, not imported: a run may name any package, and importing runs it
+    package = importlib.util.find_spec(name) if name.isidentifier() and name != "__main__" else None
+    if package is None or package.origin is None:
         hint = "pip install 'refinevad[captions]'" if source == DEFAULT_EMBEDDER else "give a folder or a package"
-        raise InputError(f"the sentence encoder {source} is not installed and is no folder; {hint}") from error
-    folder = Path(str(package.__file__)).parent / "model"
+        raise InputError(f"the sentence encoder {source} is not installed and is no folder; {hint}")
+    folder = Path(package.origin).parent / "model"
     if not folder.is_dir():
         raise InputError(f"the package {source} carries no model folder; give a sentence encoder's folder")
     return folder

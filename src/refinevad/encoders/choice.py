@@ -113,6 +113,24 @@ def captions_beside(video: Path) -> Sequence[Caption]:
     raise InputError(f"no captions beside {video}: put {names} there, or choose an encoder without captions")
 
 
+def require_at_hand(spec: str, allow_download: bool, whose: str) -> None:
+    """Hold the encoder that a RUN names to what is on this machine, before anything opens it.
+
+    A run comes from anyone. What a person types may be fetched from a model hub; what a file says may be only where the
+    person says so too.
+
+    Raises:
+        InputError: it is a hub's, and downloads are not allowed.
+    """
+    for word in spec.split("+"):
+        kind, _, source = word.strip().partition(":")
+        if kind == "clip" and source and not allow_download and not Path(source).is_dir():
+            raise InputError(
+                f"{whose} needs the encoder {word.strip()!r}, which is no folder here and would be fetched from a "
+                "model hub; allow that with --allow-download"
+            )
+
+
 def open_encoder(spec: str) -> EncoderChoice:
     """Open the encoder a person named.
 

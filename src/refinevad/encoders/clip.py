@@ -127,8 +127,11 @@ def _load(source: str) -> tuple[Any, ClipPreprocessing]:
     except ImportError as error:
         raise InputError(f"the encoder clip needs {error.name}; pip install 'refinevad[clip]'") from error
     try:
-        network = CLIPVisionModelWithProjection.from_pretrained(source).eval()
-        settings = cached_file(source, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
+        here = Path(source).is_dir()  # then nothing is asked of the hub
+        network = CLIPVisionModelWithProjection.from_pretrained(source, local_files_only=here).eval()
+        settings = cached_file(
+            source, "preprocessor_config.json", local_files_only=here, _raise_exceptions_for_missing_entries=False
+        )
     except (OSError, ValueError) as error:
         raise InputError(f"cannot load CLIP from {source}: {str(error).splitlines()[0]}") from error
     if settings is None:

@@ -50,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes that share a video of 5 minutes or more (default: one a core; 1: none)",
     )
+    parser.add_argument("--allow-download", action="store_true", help="fetch an encoder that a run names from a hub")
     parser.add_argument("--json", metavar="FILE", help="write a summary of all videos as JSON; - for stdout")
 
 
@@ -97,7 +98,7 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
         raise InputError("--delay needs --window: give the window's length in seconds too")
     window = None if args.window is None else WindowRule.of(args.window, args.delay)
     device = open_device(args.device)
-    detector = Detector.open(args.model, window)
+    detector = Detector.open(args.model, window, args.allow_download)
     detector.checkpoint.model.to(device)
     if args.threshold is not None:
         if not 0 <= args.threshold <= 1:

@@ -42,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", metavar="D", help="where the model runs: cpu or cuda (default: cuda where there is one)"
     )
+    parser.add_argument("--allow-download", action="store_true", help="fetch an encoder that a run names from a hub")
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON; - for stdout")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML report")
 
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.devices import open_device
 
     device = open_device(args.device)
-    opened = open_run(args.run_folder, args.data, args.features, args.workers)
+    opened = open_run(args.run_folder, args.data, args.features, args.workers, args.allow_download)
     for checkpoint, _ in opened.parts:
         checkpoint.model.to(device)
     result = evaluate_opened(opened, args.protocol, args.lenient)
@@ -111,8 +112,12 @@ class OpenedRun:
         return str(getattr(self.parts[0][0].model.config, "head", "RefineVAD"))
 
 
-def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) -> OpenedRun:
+def open_run(
+    run_folder: Path, data: Path, features: Path | None, workers: int, allow_download: bool = False
+) -> OpenedRun:
     """Open a run folder with the data set or recipe it is to be looked at with; missing features are extracted.
+
+    `allow_download`: an encoder that the run names may be fetched from a model hub.
 
     Raises:
         InputError: no finished run, no such data, or videos that cannot be read.
@@ -121,6 +126,7 @@ def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) 
 
     from refinevad.apps.terminal import note, notes, stepping
     from refinevad.checkpoint import Checkpoint
+    from refinevad.encoders.choice import require_at_hand
     from refinevad.errors import InputError
     from refinevad.timeline import SegmentRule
     from refinevad.training.experiment import judged_items, make_features
@@ -128,7 +134,11 @@ def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) 
 
     recipe = as_recipe(data) if features is None else as_recipe(data).with_features(features)
     folders = sorted(run_folder.glob("fold*")) if not (run_folder / "config.json").exists() else []
+    folders = [folder for folder in folders if folder.name.removeprefix("fold").isdecimal()]
     checkpoints = [Checkpoint.load(folder).with_ridge(folder) for folder in folders or [run_folder]]
+    for folder, checkpoint in zip(folders or [run_folder], checkpoints, strict=True):
+        require_at_hand(checkpoint.encoder, allow_download, f"run {folder}")
+        _require_seed(checkpoint, folder)
     first = checkpoints[0]
     recipe = replace(
         recipe,
@@ -155,6 +165,14 @@ def open_run(run_folder: Path, data: Path, features: Path | None, workers: int) 
     told_of_set = (*done.notes, *told_of_splits)
     notes(told_of_set)
     return OpenedRun(recipe, done.index, parts, _untested(recipe, done.failed), told_of_set)
+
+
+def _require_seed(checkpoint: "Checkpoint", folder: Path) -> None:
+    """Raises InputError where a run does not tell the seed its data were split by."""
+    from refinevad.errors import InputError
+
+    if "seed" not in checkpoint.training.get("options", {}):
+        raise InputError(f"run {folder} does not tell the seed of its splits; train it again to evaluate it")
 
 
 def _untested(recipe: "Recipe", failed: dict[str, str]) -> dict[str, str]:

@@ -25,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--features", type=Path, metavar="DIR", help="folder of features (default: RUN/features)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="HTML page to write")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that extract missing features")
+    parser.add_argument("--allow-download", action="store_true", help="fetch an encoder that a run names from a hub")
     parser.add_argument("--json", metavar="FILE", help="write the figures' numbers as JSON; - for stdout")
 
 
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     if not (args.run_folder / "config.json").exists() and (folds := sorted(args.run_folder.glob("fold*"))):
         raise InputError(f"{args.run_folder} holds {len(folds)} folds, each a model of its own; explain {folds[0]}")
-    opened = open_run(args.run_folder, args.data, args.features, args.workers)
+    opened = open_run(args.run_folder, args.data, args.features, args.workers, args.allow_download)
     checkpoint, items = opened.parts[0]
     tested = [item for item in items if item.split == "test"]
     if not tested:

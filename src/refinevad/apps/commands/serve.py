@@ -55,6 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--connections", type=int, default=400, metavar="N", help="connections in all (400)")
     parser.add_argument("--connections-each", type=int, default=100, metavar="N", help="from one address (100)")
     parser.add_argument("--analyses", type=int, metavar="N", help="uploads analysed at a time (half of the cores)")
+    parser.add_argument("--allow-download", action="store_true", help="fetch an encoder that a run names from a hub")
     parser.add_argument("--json", metavar="FILE", help="once it listens, write its address as JSON; - for stdout")
 
 
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         connections=ConnectionLimits(args.connections, args.connections_each),
         proxies=_proxies(args.proxy),
     )
-    options = EngineOptions(window_s=args.window, delay_s=args.delay)
+    options = EngineOptions(window_s=args.window, delay_s=args.delay, allow_download=args.allow_download)
     return serve(config, settings, options, args.host, args.port, args.json, tls)
 
 

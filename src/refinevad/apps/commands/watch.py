@@ -40,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state", type=Path, metavar="DIR", help="where clips and undelivered events are kept (refinevad-live)"
     )
+    parser.add_argument("--allow-download", action="store_true", help="fetch an encoder that a run names from a hub")
     parser.add_argument("--no-json", action="store_true", help="no JSON lines on stdout")
     parser.add_argument(
         "--statistics", type=float, default=60.0, metavar="SECONDS", help="a line on stderr so often; 0: none (60)"
@@ -53,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.live.engine import EngineOptions
     from refinevad.apps.live.watching import configured, run_watch
 
-    options = EngineOptions(window_s=args.window, delay_s=args.delay, fast=args.fast)
+    options = EngineOptions(
+        window_s=args.window, delay_s=args.delay, fast=args.fast, allow_download=args.allow_download
+    )
     with ExitStack() as files:
         watch = configured(
             args.sources,

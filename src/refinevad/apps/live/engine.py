@@ -46,6 +46,7 @@ class EngineOptions:
         stall_s: without a packet for so long a stream counts as stalled, and is opened again.
         silence_s: a process that says nothing for so long is hung, and is started again.
         preview_hz, preview_long_side: small JPEG pictures of each camera; 0 a second: none.
+        allow_download: an encoder that a run names may be fetched from a model hub.
     """
 
     window_s: float | None = None
@@ -56,6 +57,7 @@ class EngineOptions:
     silence_s: float = 60.0
     preview_hz: float = 2.0
     preview_long_side: int = 640
+    allow_download: bool = False
 
 
 class Engine:
@@ -79,7 +81,7 @@ class Engine:
         """Raises InputError where window and delay do not go together."""
         self.options, self.clock = options or EngineOptions(), clock or SystemClock()
         self.media, self._tell = media, tell
-        self._shelf = ModelShelf(self.options.window_s, self.options.delay_s)
+        self._shelf = ModelShelf(self.options.window_s, self.options.delay_s, self.options.allow_download)
         self._listeners: tuple[Listener, ...] = tuple(listeners)
         self._roster = Roster()
         self._fleet = Fleet(self._hear, self._has_room, self.options.silence_s)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from refinevad.apps.live.alert_rate import rule_at
 from refinevad.checkpoint import WEIGHTS, Checkpoint
-from refinevad.encoders.choice import EncoderChoice, open_encoder
+from refinevad.encoders.choice import EncoderChoice, open_encoder, require_at_hand
 from refinevad.errors import InputError
 from refinevad.features import Provenance, require_same_signature
 from refinevad.input_ranges import Ranges
@@ -48,9 +48,11 @@ class LiveModel:
 class ModelShelf:
     """Opens each run once, and each encoder once. Safe to share between threads."""
 
-    def __init__(self, window_s: float | None = None, delay_s: float | None = None) -> None:
-        """Raises InputError for lengths no window can have; `window_s`, `delay_s` as in EngineOptions."""
-        self._window_s, self._delay_s = window_s, delay_s
+    def __init__(
+        self, window_s: float | None = None, delay_s: float | None = None, allow_download: bool = False
+    ) -> None:
+        """Raises InputError for lengths no window can have; the arguments as in EngineOptions."""
+        self._window_s, self._delay_s, self._allow_download = window_s, delay_s, allow_download
         if window_s is not None or delay_s is not None:
             self._rule(WindowRule())
         self._lock = threading.Lock()
@@ -69,6 +71,7 @@ class ModelShelf:
             key = (str(run.resolve()), weights.stat().st_mtime_ns if weights.exists() else 0)
             if key not in self._models:
                 checkpoint = Checkpoint.load(run)
+                require_at_hand(checkpoint.encoder, self._allow_download, f"run {run}")
                 encoder = self._encoder(checkpoint.encoder)
                 here = Provenance(encoder.identity.as_dict(), dict(checkpoint.signature["rule"]))
                 require_same_signature(checkpoint.signature, here, f"encoder '{checkpoint.encoder}' as installed here")

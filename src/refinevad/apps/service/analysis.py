@@ -15,8 +15,11 @@ MOST_MEMORY_BYTES = 4_000_000_000  # beyond what the process has when it begins:
 MOST_POINTS = 2000  # of the curve that the page draws
 
 
-def analyse(path: str, run: str, pipe: Connection) -> None:
-    """Detect in a video; send ("duration", s), ("progress", share)..., then ("done", result) or ("failed", why)."""
+def analyse(path: str, run: str, pipe: Connection, allow_download: bool = False) -> None:
+    """Detect in a video; send ("duration", s), ("progress", share)..., then ("done", result) or ("failed", why).
+
+    `allow_download`: an encoder that the run names may be fetched from a model hub.
+    """
     os.nice(5)  # cameras come first
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import torch
@@ -42,7 +45,9 @@ def analyse(path: str, run: str, pipe: Connection) -> None:
             info = probe(Path(path))
             pipe.send(("duration", info.duration_s))
             total = info.expected_frames
-            record = detection_record(Detector.open(Path(run)).detect(Path(path), progress))
+            record = detection_record(
+                Detector.open(Path(run), allow_download=allow_download).detect(Path(path), progress)
+            )
         except RefineVADError as error:
             pipe.send(("failed", str(error).replace(path, "the file")))
             return

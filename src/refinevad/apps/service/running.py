@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from ipaddress import ip_address, ip_network
 
 import uvicorn
@@ -19,6 +20,7 @@ from refinevad.apps.live.engine import Engine, EngineOptions
 from refinevad.apps.live.retention import Retention
 from refinevad.apps.live.store import Store
 from refinevad.apps.live.tokens import is_loopback
+from refinevad.apps.service.analysis import analyse
 from refinevad.apps.service.app import create_app
 from refinevad.apps.service.audit import AuditLog
 from refinevad.apps.service.changes import ChangeLog
@@ -29,6 +31,7 @@ from refinevad.apps.service.settings import ServiceSettings
 from refinevad.apps.service.watch import Watch
 from refinevad.apps.terminal import give_json
 from refinevad.checkpoint import Checkpoint
+from refinevad.encoders.choice import require_at_hand
 from refinevad.errors import InputError
 from refinevad.shown import shown
 
@@ -56,7 +59,8 @@ def serve(
         StorageError: the database cannot be reached.
     """
     if config.model is not None:
-        Checkpoint.load(config.model)  # fails here, before anything is opened
+        named = Checkpoint.load(config.model)  # fails here, before anything is opened
+        require_at_hand(named.encoder, options.allow_download, f"run {config.model}")
     listening = _bind(host, port)
     with ExitStack() as open_:
         open_.callback(listening.close)
@@ -70,7 +74,8 @@ def serve(
         engine.start()
         open_.callback(engine.stop)
         watch = Watch(engine, changes, config.cameras, config.model)
-        app = create_app(watch, store, settings, backlog=delivery.backlog, tell=_tell)
+        work = partial(analyse, allow_download=options.allow_download)
+        app = create_app(watch, store, settings, work=work, backlog=delivery.backlog, tell=_tell)
         open_.enter_context(_retention(Retention(store, config.retention), app.state.context.audit))
         # cameras take a while to load; the page is there meanwhile
         threading.Thread(target=watch.start, args=(_tell,), name="cameras", daemon=True).start()

@@ -10,7 +10,7 @@ from refinevad.apps.live.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus
 from refinevad.apps.service.changes import ChangeLog
 from refinevad.apps.service.engine import LiveEngine
-from refinevad.checkpoint import CALIBRATION, Calibration, read_json
+from refinevad.checkpoint import Calibration
 from refinevad.errors import InputError
 
 
@@ -71,8 +71,7 @@ class Watch:
 
     def calibration(self, name: str) -> Calibration:
         """Of the model a camera is watched with. Raises InputError where the camera or its run is not there."""
-        camera = self._config(name)
-        return Calibration(**read_json(camera.model / CALIBRATION))
+        return Calibration.load(self._config(name).model)
 
     def add(self, name: str, address: Address, threshold: float | None) -> None:
         """Raises InputError where there is no model, the name is taken, or the model cannot be used."""
@@ -162,4 +161,7 @@ def _at_rest(camera: CameraConfig, last: CameraStatus | None = None) -> CameraSt
 def _threshold(camera: CameraConfig) -> float:
     if camera.threshold is not None:
         return camera.threshold
-    return float(read_json(camera.model / CALIBRATION).get("threshold", 0.5))
+    try:
+        return Calibration.load(camera.model).threshold
+    except InputError:  # told when it is to be watched again
+        return 0.0

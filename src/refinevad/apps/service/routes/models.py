@@ -6,8 +6,9 @@ from fastapi import APIRouter
 
 from refinevad.apps.service.context import Context, Here, Who
 from refinevad.apps.service.schemas import ModelChange, ModelOut
-from refinevad.checkpoint import CALIBRATION, CONFIG, WEIGHTS, read_json
+from refinevad.checkpoint import CALIBRATION, CONFIG, WEIGHTS
 from refinevad.errors import InputError
+from refinevad.run_folder import read_run
 
 router = APIRouter(prefix="/model", tags=["model"])
 
@@ -43,13 +44,13 @@ def _told(here: Context) -> ModelOut:
         return ModelOut(
             run=None, encoder=None, categories=[], threshold=None, alerts_per_hour=None, certified=None, choices=choices
         )
-    config, calibration = read_json(run / CONFIG), read_json(run / CALIBRATION)
+    facts = read_run(run)
     return ModelOut(
         run=run.name,
-        encoder=config["encoder"],
-        categories=list(config["model"]["categories"]),
-        threshold=calibration["threshold"],
-        alerts_per_hour=calibration["alerts_per_hour"],
-        certified=calibration["certified"],
+        encoder=facts.encoder,
+        categories=list(facts.model.categories),
+        threshold=facts.calibration["threshold"],
+        alerts_per_hour=facts.calibration["alerts_per_hour"],
+        certified=facts.calibration["certified"],
         choices=choices,
     )
