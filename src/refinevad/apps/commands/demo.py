@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-# settings of its own: on the rendered set a direct path trained with the rest does better than the default's (docs/log.md)
+# settings of its own: on the rendered set a direct path trained with the rest does better (docs/log.md)
 DEMO_MODEL: dict[str, Any] = {
     "inputs": ["motion_mean", "motion_deviation", "motion_peak", "change", "appearance"],
     "width": 32,
