@@ -5,12 +5,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install
 export PIP_NO_COMPILE := 1
 
-.PHONY: help install demo test lint format bench clean
+.PHONY: help install demo test lint format fuzz audit sbom dist clean
 help:
 	@echo "make install   .venv with the program in it"
 	@echo "make demo      render, train, evaluate, detect: out/demo/report.html"
 	@echo "make test      lint, types, import layers, and all tests"
 	@echo "make lint      ruff, format, types, import layers"
+	@echo "make audit     known holes of the pinned packages, licences of what is shipped"
+	@echo "make sbom      out/sbom.json: what is shipped, CycloneDX"
+	@echo "make dist      out/dist: the wheel, the same bytes from the same tree"
+	@echo "make fuzz      spoil inputs of every kind: INPUTS=20000 SEED=1"
 	@echo "make format    rewrite the sources as ruff formats them"
 
 install: $(VENV)/.run
@@ -40,6 +44,27 @@ format: $(VENV)/.dev
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+.venv-audit/.done: Makefile
+	python3 -m venv .venv-audit
+	.venv-audit/bin/python -m pip --disable-pip-version-check install pip-audit==2.10.1
+	touch $@
+
+# where pip-audit cannot be installed, the audit says that it did not ask
+audit: $(VENV)/.run
+	-$(MAKE) --no-print-directory .venv-audit/.done
+	$(BIN)/python -m release.audit
+
+sbom: $(VENV)/.run
+	$(BIN)/python -m release.sbom out/sbom.json
+
+dist: $(VENV)/.run
+	$(BIN)/python -m release.dist out/dist
+
+INPUTS ?= 20000
+SEED ?= 1
+fuzz: $(VENV)/.dev
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz --inputs $(INPUTS) --seed $(SEED) --out out/fuzz
 
 clean:
 	rm -rf out build .mypy_cache .ruff_cache .pytest_cache

@@ -21,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 
 from refinevad.features import Features
 from refinevad.training.dataset import FeatureIndex, Item, categories_of, with_fold
-from refinevad.training.evaluation import read_truth
+from refinevad.training.set_truth import read_truth
 from refinevad.training.truth import Truth
 
 MOTION = ("motion_mean", "motion_deviation", "motion_peak")
@@ -142,7 +142,9 @@ def main() -> None:
     splits = [with_fold(index.items, fold) for fold in folds] or [index.items]
     judged = [replace(item, split="test") for item in index.items] if folds else index.items
     pairs = [(i, f) for i, f in zip(judged, features, strict=True) if i.split == "test"]
-    truth = read_truth(arguments.data, [i for i, _ in pairs], [f for _, f in pairs], categories_of(index.items))
+    truth = read_truth(
+        arguments.data, [i for i, _ in pairs], [f for _, f in pairs], categories_of(index.items), index.items
+    )
     print(f"{'parts':32s} {'channels':>8s} {'val video AUC':>14s} {'test frame AUC':>18s}")
     for name, parts in ROWS.items():
         validation, frames = [], []

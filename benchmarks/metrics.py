@@ -50,7 +50,7 @@ def rows(videos: int, rounds: int) -> list[tuple[str, ...]]:
     generator = np.random.default_rng(1)
     judged = [judge(video, truth.categories, generator) for video in truth.videos]
     controls = {
-        f"control {number}": [generator.random(video.timeline.segments) for video in truth.videos]
+        f"control {number}": [VideoPrediction.of(generator.random(video.timeline.segments)) for video in truth.videos]
         for number in range(CONTROLS)
     }
     predictions = {

@@ -19,13 +19,13 @@ from refinevad.checkpoint import Checkpoint
 from refinevad.features import Features
 from refinevad.scores import score
 from refinevad.training.dataset import FeatureIndex, categories_of
-from refinevad.training.evaluation import read_truth
 from refinevad.training.experiment import make_features, split_items
 from refinevad.training.plain_controls import linear_on_means
 from refinevad.training.predictions import VideoPrediction
 from refinevad.training.protocol import evaluate_predictions
 from refinevad.training.recipe import Recipe, read_recipe
 from refinevad.training.search import read_as
+from refinevad.training.set_truth import read_truth
 from refinevad.training.standings import standardised
 
 FIGURES = {"AUC": "auc", "Ano-AUC": "ano_auc", "AP": "ap"}
@@ -38,7 +38,7 @@ class Tested:
         self.items = split_items(recipe, index, None)
         self.asked = [item for item in self.items if item.split == "test"]
         self.features = index.load(self.asked)
-        self._truth = read_truth(Path(index.source), self.asked, self.features, categories_of(self.items))
+        self._truth = read_truth(Path(index.source), self.asked, self.features, categories_of(self.items), self.items)
 
     def figures(self, curves: Sequence[Float[np.ndarray, "_segment"]]) -> list[float]:
         """In the order of FIGURES."""

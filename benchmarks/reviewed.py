@@ -32,7 +32,8 @@ from refinevad.timeline import Timeline
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.experiment import make_features
 from refinevad.training.recipe import Recipe, read_recipe
-from refinevad.training.study import SeedRow, run_seed
+from refinevad.training.seed_rows import SeedRow
+from refinevad.training.study import run_seed
 
 ROLL_S = 5.0  # of a clip, before and after its event
 FIGURES = ("auc", "ano_auc", "alerts_per_hour_at_80_recall", "event_recall", "alerts_per_hour")

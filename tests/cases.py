@@ -23,7 +23,10 @@ def _complete(options: dict[str, Any]) -> dict[str, Any]:
     channels, categories = options["channels"], len(options["categories"])
     inputs = {"all": (), "head": ((0, 1),), "ends": ((channels - 1, channels), (0, 1))}[options["inputs"]]
     owner = (*range(categories + 1), 0, categories) if options["prompt_owner"] else ()
-    return {**options, "inputs": inputs, "prompt_owner": owner}
+    # r_t of a layer lies on a floor's border more often than a test could step aside
+    gate = "soft" if options["shift_layers"] and options["gate"] == "hard" else options["gate"]
+    ridge = options["ridge"] and options["direct"]
+    return {**options, "inputs": inputs, "prompt_owner": owner, "gate": gate, "ridge": ridge}
 
 
 option_sets = st.fixed_dictionaries(
@@ -33,6 +36,9 @@ option_sets = st.fixed_dictionaries(
         "width": st.sampled_from([4, 8]),
         "heads": st.sampled_from([1, 2]),
         "layers": st.integers(0, 2),
+        "shift_layers": st.integers(0, 2),
+        "reach": st.integers(0, 2),
+        "ridge": st.booleans(),
         "gate": st.sampled_from(GATES),
         "folding": st.integers(2, 5),
         "gate_temperature": st.sampled_from([0.2, 1.0, 4.0]),
@@ -73,8 +79,16 @@ def random_model(options: RefineVADConfig, seed: int, spread: float = 0.4) -> Re
             parameter.normal_(0.0, spread, generator=generator)
         model.input_mean.normal_(generator=generator)
         model.input_scale.uniform_(0.5, 2.0, generator=generator)
-        model.motar.motion_mean.normal_(generator=generator)
-        model.motar.motion_scale.uniform_(0.5, 2.0, generator=generator)
+        for gate in [model.motar] if model.motar is not None else [layer.shift for layer in model.shifts]:
+            gate.motion_mean.normal_(generator=generator)
+            gate.motion_scale.uniform_(0.5, 2.0, generator=generator)
+        if options.ridge:
+            ridge = model.evidence
+            for statistic in (ridge.mean, ridge.weight, ridge.bias, ridge.share_weight, ridge.share_bias):
+                statistic.normal_(0.0, spread, generator=generator)
+            ridge.scale.uniform_(0.5, 2.0, generator=generator)
+            model.path_mean.normal_(generator=generator)
+            model.path_scale.uniform_(0.5, 2.0, generator=generator)
         if model.prompts is not None:
             for statistic in (model.prompts.vectors, model.prompts.center, model.prompts.mean):
                 statistic.normal_(generator=generator)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["servers", "service_house", "small_disk"]
+pytest_plugins = ["servers", "service_house", "service_process", "small_disk"]
 
 settings.register_profile("project", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("project")

@@ -2,7 +2,7 @@
 
 As a program, `python tests/fakes.py extract ...` is `refinevad extract ...` with that encoder, worker processes too.
 FAKE_PAUSE_AT=n: the encoder stops for a minute in the n-th video a process encodes, so that a test can interrupt there.
-FAKE_PAUSE_EPOCH=n: so does training, n epochs done.
+FAKE_PAUSE_EPOCH=n: so does training, n epochs done; FAKE_PAUSE_FOLDER=name: in the folder of that name alone.
 """
 
 import os
@@ -79,7 +79,8 @@ def _pause_in_training() -> None:
     whole = Trainer._epoch
 
     def paused(trainer: Trainer) -> dict[str, float]:
-        if trainer.epoch == int(os.environ["FAKE_PAUSE_EPOCH"]):
+        here = trainer.folder.name == os.environ.get("FAKE_PAUSE_FOLDER", trainer.folder.name)
+        if here and trainer.epoch == int(os.environ["FAKE_PAUSE_EPOCH"]):
             time.sleep(60)
         return whole(trainer)
 

@@ -24,6 +24,7 @@ OPTIONS = {
     "channels", "categories", "inputs", "width", "gate", "folding", "gate_temperature", "layers", "heads", "dropout",
     "positions", "topology", "weights", "category_temperature", "label_injection", "segment_posterior", "smoothing",
     "direct", "direct_dropout", "head_weight", "centre_head", "prompt_owner", "prompt_weight", "input_clip",
+    "shift_layers", "reach", "ridge",
 }  # fmt: skip
 # those that act on finished logits, in scores.py, and are tested there
 WITHOUT_ORACLE = {"merge_runs", "empty", "relative_smoothing", "video_weight"}
@@ -50,6 +51,7 @@ class Result:
     category_scores: Array
     shift_ratio: Array
     embedding: Array
+    refined: Array
     evidence: Array
     video_evidence: Array
 
@@ -144,7 +146,7 @@ def motion(x: Sequence[Sequence[float]]) -> list[float]:
     return [math.log(variance + VARIANCE_FLOOR) for variance in variances]
 
 
-def shift_ratio(x: Sequence[Sequence[float]], weights: Weights, options: Options) -> list[float]:
+def shift_ratio(x: Sequence[Sequence[float]], weights: Weights, options: Options, name: str = "motar") -> list[float]:
     """r_t = sigmoid(W3 gelu(W2 gelu(W1 v_t))), v_t as its standardised logarithm."""
     if options["gate"] == "none":
         return [0.0] * len(x)
@@ -152,10 +154,10 @@ def shift_ratio(x: Sequence[Sequence[float]], weights: Weights, options: Options
         return [FIXED_RATIO] * len(x)
     ratios = []
     for value in motion(x):
-        standard = (value - float(weights["motar.motion_mean"])) / float(weights["motar.motion_scale"])
-        first = [gelu(v) for v in linear(weights, "motar.ratio.0", [standard])]
-        second = [gelu(v) for v in linear(weights, "motar.ratio.2", first)]
-        ratios.append(sigmoid(linear(weights, "motar.ratio.4", second)[0]))
+        standard = (value - float(weights[f"{name}.motion_mean"])) / float(weights[f"{name}.motion_scale"])
+        first = [gelu(v) for v in linear(weights, f"{name}.ratio.0", [standard])]
+        second = [gelu(v) for v in linear(weights, f"{name}.ratio.2", first)]
+        ratios.append(sigmoid(linear(weights, f"{name}.ratio.4", second)[0]))
     return ratios
 
 
@@ -183,6 +185,33 @@ def shift(x: Sequence[Sequence[float]], ratios: Sequence[float], options: Option
     return shifted
 
 
+def shift_layer(
+    h: list[list[float]], weights: Weights, name: str, options: Options
+) -> tuple[list[list[float]], list[float]]:
+    """h + gelu(W shift(norm(h)) + b), and r_t."""
+    content = [layer_norm(weights, f"{name}.norm", row) for row in h]
+    ratios = shift_ratio(content, weights, options, f"{name}.shift")
+    told = [[gelu(v) for v in linear(weights, f"{name}.linear", row)] for row in shift(content, ratios, options)]
+    return [[a + b for a, b in zip(row, more, strict=True)] for row, more in zip(h, told, strict=True)], ratios
+
+
+def refine(standard: list[list[float]], weights: Weights, options: Options) -> tuple[list[list[float]], list[float]]:
+    """MoTAR, on raw channels or in layers behind the projection, and the light Transformer: (h, r_t)."""
+    if options["shift_layers"]:
+        h = [[gelu(value) for value in linear(weights, "project.1", row)] for row in standard]
+        answers = []
+        for layer in range(options["shift_layers"]):
+            h, of_layer = shift_layer(h, weights, f"shifts.{layer}", options)
+            answers.append(of_layer)
+        ratios = [sum(column) / len(column) for column in zip(*answers, strict=True)]
+    else:
+        ratios = shift_ratio(standard, weights, options)
+        h = [linear(weights, "project.1", row) for row in shift(standard, ratios, options)]
+    for layer in range(options["layers"]):
+        h = encoder_block(h, weights, f"encoder.{layer}", options)
+    return h, ratios
+
+
 def bucket(distance: int) -> int:
     """Signed distance in segments -> place in the table of biases: sign times bit length, at most 12."""
     length = 0
@@ -203,12 +232,13 @@ def encoder_block(h: list[list[float]], weights: Weights, name: str, options: Op
         mixed: list[float] = []
         for head in range(heads):
             low, high = head * size, (head + 1) * size
-            keys = [part[width + low : width + high] for part in parts]
-            values = [part[2 * width + low : 2 * width + high] for part in parts]
+            seen = [other for other in range(segments) if not options["reach"] or abs(other - t) <= options["reach"]]
+            keys = [parts[other][width + low : width + high] for other in seen]
+            values = [parts[other][2 * width + low : 2 * width + high] for other in seen]
             biases = None
             if options["positions"] == "relative":
                 table = weights[f"{name}.position.bias"]
-                biases = [float(table[head, bucket(other - t)]) for other in range(segments)]
+                biases = [float(table[head, bucket(other - t)]) for other in seen]
             mixed += attend(parts[t][low:high], keys, values, biases)
         out = linear(weights, f"{name}.out", mixed)
         middle.append([a + b for a, b in zip(h[t], out, strict=True)])
@@ -300,6 +330,35 @@ def direct_evidence(x: Sequence[Sequence[float]], weights: Weights, options: Opt
     return [linear(weights, "evidence.linear", row) for row in x]
 
 
+def ridge_evidence(x: Array, weights: Weights, options: Options) -> list[list[float]]:
+    """d_c = l + log share_c of the clipped, standardised segment; l is the ridge's logit."""
+    mean, scale = weights["evidence.mean"].tolist(), weights["evidence.scale"].tolist()
+    result = []
+    for row in selected(x, options):
+        standard = [min(max((v - m) / s, -4.0), 4.0) for v, m, s in zip(row, mean, scale, strict=True)]
+        own = sum(w * v for w, v in zip(weights["evidence.weight"].tolist(), standard, strict=True))
+        shares = softmax(
+            [
+                sum(w * v for w, v in zip(of, standard, strict=True)) + float(bias)
+                for of, bias in zip(
+                    weights["evidence.share_weight"].tolist(), weights["evidence.share_bias"], strict=True
+                )
+            ]
+        )
+        result.append([own + float(weights["evidence.bias"]) + math.log(share) for share in shares])
+    return result
+
+
+def average_paths(direct: float, refined: float, weights: Weights, options: Options) -> float:
+    """Both logits on the refined one's scale, averaged; the refined one alone while nothing is matched."""
+    mean, scale = weights["path_mean"].tolist(), weights["path_scale"].tolist()
+    if scale == [1.0, 1.0]:
+        return refined
+    share = options["head_weight"]
+    together = (1.0 - share) * (direct - mean[0]) / scale[0] + share * (refined - mean[1]) / scale[1]
+    return float(mean[1] + scale[1] * together)
+
+
 def presence_logit(evidence: Sequence[float]) -> float:
     """log of sum_c exp(d_c) against exp(0)."""
     largest = max(evidence)
@@ -340,19 +399,19 @@ def run(x: Array, weights: Weights, options: Options, labels: Sequence[float] | 
     if unknown:
         raise ValueError(f"tests/reference.py does not follow {sorted(unknown)} yet")
     standard = standardise(x, weights, options)
-    evidence = direct_evidence(standard, weights, options)
+    evidence = ridge_evidence(x, weights, options) if options["ridge"] else direct_evidence(standard, weights, options)
     said = mean_of(evidence)
-    ratios = shift_ratio(standard, weights, options)
-    h = [linear(weights, "project.1", row) for row in shift(standard, ratios, options)]
-    for layer in range(options["layers"]):
-        h = encoder_block(h, weights, f"encoder.{layer}", options)
+    h, ratios = refine(standard, weights, options)
     coarse, video = pool(h, weights)
     z = classify(video, said, weights)
     presence = [softmax(pair)[1] for pair in z]
     w = mixture(presence, options)
-    refined = inject(h, with_labels(w, labels, options), weights, options)
-    content = [layer_norm(weights, "norm", row) for row in refined]
-    logits, segment_logits = heads(x, content, evidence, weights, options, labels is not None)
+    injected = inject(h, with_labels(w, labels, options), weights, options)
+    content = [layer_norm(weights, "norm", row) for row in injected]
+    refined = [
+        linear(weights, "head.3", [gelu(value) for value in linear(weights, "head.0", row)])[0] for row in content
+    ]
+    logits, segment_logits = heads(x, content, refined, evidence, weights, options, labels is not None)
     logits = smooth(logits, options["smoothing"])
     columns = [smooth(column, options["smoothing"]) for column in zip(*segment_logits, strict=True)]
     segment_logits = [list(row) for row in zip(*columns, strict=True)]
@@ -360,26 +419,37 @@ def run(x: Array, weights: Weights, options: Options, labels: Sequence[float] | 
     numbers = (logits, scores, coarse, z, presence, w, segment_logits)
     category = category_scores(scores, z, w, segment_logits, options)
     whole = presence_logit(said) if options["direct"] else 0.0
-    parts = (*numbers, category, ratios, video, evidence, whole)
+    parts = (*numbers, category, ratios, video, refined, evidence, whole)
     return Result(*(np.array(part, dtype=np.float64) for part in parts))
 
 
 def heads(
     x: Array,
     content: Sequence[Sequence[float]],
+    refined: Sequence[float],
     evidence: list[list[float]],
     weights: Weights,
     options: Options,
     training: bool,
 ) -> tuple[list[float], list[list[float]]]:
     """Each segment's anomaly logit and category logits, before smoothing; the head counts whole in training."""
-    hidden = [[gelu(value) for value in linear(weights, "head.0", row)] for row in content]
-    logits = [linear(weights, "head.3", row)[0] for row in hidden]
+    plain = list(refined)
     if options["centre_head"]:
-        mean = sum(logits) / len(logits)
-        logits = [logit - mean for logit in logits]
-    logits = [logit if training else options["head_weight"] * logit for logit in logits]
-    if options["direct"]:
+        mean = sum(plain) / len(plain)
+        plain = [logit - mean for logit in plain]
+    logits = [logit if training else options["head_weight"] * logit for logit in plain]
+    if options["ridge"]:
+        logits = [
+            average_paths(presence_logit(row), logit, weights, options)
+            for row, logit in zip(evidence, plain, strict=True)
+        ]
+        categories = [
+            [math.log(share) + more for share, more in zip(softmax(row), named, strict=True)]
+            for row, named in zip(
+                evidence, [linear(weights, "segment_categories", row) for row in content], strict=True
+            )
+        ]
+    elif options["direct"]:
         logits = [logit + presence_logit(row) for logit, row in zip(logits, evidence, strict=True)]
         categories = evidence
     else:

@@ -1,5 +1,7 @@
 """The oracle of motion_descriptors.py: one pair of frames at a time, each descriptor from its definition."""
 
+import itertools
+
 import cv2
 import numpy as np
 
@@ -179,3 +181,43 @@ def moving_region(moving: np.ndarray) -> list[float]:
         near_zero_log(region, 0.1),
         np.log((region + 0.1) / (2 * np.sqrt(cells) + 2.0)),
     ]
+
+
+def motion_parts(gray: np.ndarray, times: np.ndarray) -> dict[str, np.ndarray]:
+    """The three motion parts of one segment: over the pairs that tell of motion."""
+    series = describe_pairs(gray, times)[usable_pairs(gray)]
+    if not len(series):
+        series = np.zeros((1, series.shape[1]))
+    fifth = max(1, len(series) // 5)
+    return {
+        "motion_mean": series.sum(axis=0) / len(series),
+        "motion_deviation": np.sqrt(((series - series.mean(axis=0)) ** 2).sum(axis=0) / len(series)),
+        "motion_peak": np.array([sum(sorted(column)[-fifth:]) / fifth for column in series.T]),
+    }
+
+
+def usable_pairs(gray: np.ndarray) -> list[int]:
+    """Pairs with no cut in them or just before; not the first, which has no acceleration, unless it is the only one."""
+    across = cuts(gray)
+    calm = [pair for pair in range(len(gray) - 1) if not across[pair] and not (pair and across[pair - 1])]
+    return calm if calm == [0] else [pair for pair in calm if pair]
+
+
+def cuts(gray: np.ndarray) -> list[bool]:
+    """A cut's mean difference is more than 4 levels above 3 times the others' median, and twice the runner-up."""
+    steps = [np.abs(after.astype(float) - before).mean() for before, after in itertools.pairwise(gray)]
+    found = []
+    for pair, step in enumerate(steps):
+        others = steps[:pair] + steps[pair + 1 :]
+        found.append(len(others) > 1 and step > 4 + 3 * np.median(others) and step > 2 * max(others))
+    return found
+
+
+def frame_difference(gray: np.ndarray, times: np.ndarray) -> float:
+    """Mean difference of the pairs without a cut, in levels per 1/25 s."""
+    rates = [
+        np.abs(gray[pair + 1].astype(float) - gray[pair]).mean() * UNIT_S / (times[pair + 1] - times[pair])
+        for pair, across in enumerate(cuts(gray))
+        if not across
+    ]
+    return sum(rates) / len(rates) if rates else 0.0

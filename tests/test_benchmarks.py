@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from refinevad.errors import InputError
+from refinevad.training.annotation import read_msad_annotation, read_xd_annotation
 from refinevad.training.benchmarks import (
     BENCHMARKS,
     MSAD,
@@ -140,3 +141,28 @@ def test_every_benchmark_lists_normal_first() -> None:
         "ucsd-ped2",
     ]
     assert all(benchmark.columns[0].lower() in ("normal", "a") for benchmark in BENCHMARKS)
+
+
+def test_official_annotation_that_is_only_half_a_row_or_there_twice(tmp_path: Path) -> None:
+    text = "name,starting frame of anomaly,ending frame of anomaly\n"
+    (tmp_path / "msad.csv").write_text(text + "Fire_1.mp4,10,\n")
+    with pytest.raises(InputError, match=r"line 2, column starting frame of anomaly or .*: one of the two is empty"):
+        read_msad_annotation(tmp_path / "msad.csv")
+    (tmp_path / "xd.txt").write_text("v_label_G.mp4 1 2\nv_label_G 4 5\n")
+    with pytest.raises(InputError, match="line 2: 'v_label_G' stands twice"):
+        read_xd_annotation(tmp_path / "xd.txt")
+    for pair in ("9 3", "-1 3", "-2 -1"):
+        (tmp_path / "xd.txt").write_text(f"v_label_G {pair}\n")
+        with pytest.raises(InputError, match=r"line 1: .* are no frames from a first to a last one"):
+            read_xd_annotation(tmp_path / "xd.txt")
+
+
+def test_annotation_of_videos_that_are_not_here_is_told(tmp_path: Path) -> None:
+    (tmp_path / "xd.txt").write_text("v_label_G 1 2\nw_label_G 4 5\nx_label_G 40 50\n")
+    truth = xd_violence_truth(tmp_path / "xd.txt", {"v_label_G": 10, "x_label_G": 32})
+    assert truth.notes == (
+        f"{tmp_path / 'xd.txt'}: 1 of its videos are not here and not judged: w_label_G",
+        f"{tmp_path / 'xd.txt'}: 1 videos have events after their last frame: x_label_G",
+    )
+    with pytest.raises(InputError, match=r"no line for 'vv_label_G'.*nearest: v_label_G"):
+        xd_violence_truth(tmp_path / "xd.txt", {"vv_label_G": 10})

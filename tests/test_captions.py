@@ -1,6 +1,7 @@
 """Captions: three file formats read alike, and vectors land on the segments they were said of."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from refinevad.encoders.captions import (
     pool_over_segments,
     read_captions,
 )
+from refinevad.encoders.choice import EncoderChoice, captions_beside
 from refinevad.errors import InputError
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.ucf_crime import caption_features, read_test_videos, read_training_videos
+from refinevad.training.ucf_crime import caption_features, left_aside, read_test_videos, read_training_videos
 
 WANTED = (Caption(0.5, 2.25, "A man falls."), Caption(3661.0, 3662.5, "He gets up & leaves."))
 FORMATS = {
@@ -36,6 +38,14 @@ MALFORMED = {
     "f.srt": ("1\n00:00:01 --> 00:00:02\nx\n", "line 2: expected HH:MM:SS,mmm"),
     "g.vtt": ("1\n00:00.500 --> 00:02.250\nx\n", "line 1: a WebVTT file begins with WEBVTT"),
     "h.json": ('{"door": {"captions": [[0, 1]]}}', "video door, caption 1: must be"),
+    "j.srt": ("1\n00:00:01,000 -> 00:00:02,000\nx\n", "line 2: expected HH:MM:SS,mmm"),
+    "k.srt": ("1\n00:00:01,000 --> 00:00:02,000\nx\n2\n0:5 --> 00:00:06,000\ny\n", "line 5: expected HH:MM:SS,mmm"),
+    "l.srt": ("hello\n\n1\n00:00:01,000 --> 00:00:02,000\nx\n", "line 1: 'hello' has no times"),
+    "m.srt": ("1\n00:00:01,000 --> 00:00:02,000\nx\n\n2\ny\n", "line 5: '2' has no times"),
+    "n.srt": ("1\n00:75:01,000 --> 00:76:02,000\nx\n", "line 2: '00:75:01,000' is no time"),
+    "o.srt": ("1\n00:00:01,0000 --> 00:00:02,0000\nx\n", "line 2: expected HH:MM:SS,mmm"),
+    "p.vtt": ("WEBVTT\n\n00:01.000 --> 00:02.000\nx\n\nstray\ntext\n", "line 6: 'stray' has no times"),
+    "q.json": ('{"a": {"captions": []}, "a": {"captions": [[0, 1, "x"]]}}', "'a' stands twice"),
     "i.txt": ("hello", "must end in one of"),
 }
 
@@ -45,6 +55,55 @@ def test_the_formats_agree(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(FORMATS[name].encode())
     assert read_captions(path) == {"door": WANTED}
+
+
+SAID = (Caption(1.0, 2.0, "A man walks."), Caption(5.0, 6.0, "They fight."))
+LOOSE = {
+    "no blank lines.srt": "1\n00:00:01,000 --> 00:00:02,000\nA man walks.\n"
+    "2\n00:00:05,000 --> 00:00:06,000\nThey fight.\n",
+    "no numbers.srt": "00:00:01,000 --> 00:00:02,000\nA man walks.\n00:00:05.000 --> 00:00:06.000\nThey fight.",
+    "old Mac line ends.srt": "1\r00:00:01,000 --> 00:00:02,000\rA man\rwalks.\r\r"
+    "2\r00:00:05,000 --> 00:00:06,000\rThey fight.",
+    "blank lines in text.srt": "\n\n1\n00:00:01,000 --> 00:00:02,000\nA man\n\nwalks.\n \t\n"
+    "2\n00:00:05,000 --> 00:00:06,000\n\nThey fight.\n\n3\n",
+    "tight.vtt": "\ufeffWEBVTT\nX-TIMESTAMP-MAP=LOCAL:0\n00:01.000 --> 00:02.000\nA man walks.\n2\n"
+    "00:05.000 --> 00:06.000\nThey fight.\n\nSTYLE\n::cue {}\n",
+    "an empty cue.srt": "1\n00:00:01,000 --> 00:00:02,000\nA man walks.\n2\n00:00:03,000 --> 00:00:04,000\n3\n"
+    "00:00:05,000 --> 00:00:06,000\nThey fight.",
+}
+
+
+@pytest.mark.parametrize("name", LOOSE)
+def test_cues_are_told_apart_without_blank_lines(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(LOOSE[name].encode())
+    assert read_captions(tmp_path / name) == {Path(name).stem: SAID}
+
+
+def test_arrows_and_numbers_in_text_are_text(tmp_path: Path) -> None:
+    (tmp_path / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nfrom A --> B\n12\n")
+    assert read_captions(tmp_path / "a.srt") == {"a": (Caption(1.0, 2.0, "from A --> B 12"),)}
+
+
+def test_captions_of_another_video_are_not_taken(tmp_path: Path) -> None:
+    row = {"start_s": 0, "end_s": 1, "text": "x"}
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({**row, "video": name, "text": name}) + "\n" for name in "ba"))
+    (tmp_path / "b.jsonl").write_text(json.dumps({**row, "video": "a"}))
+    assert captions_beside(tmp_path / "a.mp4") == (Caption(0.0, 1.0, "a"),)
+    with pytest.raises(InputError, match="names 'a', not 'b'"):
+        captions_beside(tmp_path / "b.mp4")
+
+
+def test_captions_after_the_end_are_counted(tmp_path: Path) -> None:
+    class Silent(CaptionEncoder):
+        def __init__(self) -> None: ...
+
+        def encode(self, captions: Sequence[Caption], timeline: Timeline) -> np.ndarray:
+            return np.zeros((timeline.segments, len(captions)), np.float32)
+
+    (tmp_path / "a.srt").write_text(LOOSE["no blank lines.srt"])
+    choice = EncoderChoice("captions", None, Silent())
+    with pytest.warns(UserWarning, match=r"1 of 2 captions of .*a\.mp4 begin after its end at 5\.00 s"):
+        choice.encode_captions(tmp_path / "a.mp4", Timeline.uniform(5, 1.0, SegmentRule(frames=1)))
 
 
 @pytest.mark.parametrize("name", MALFORMED)
@@ -172,3 +231,19 @@ def test_the_benchmark_has_its_published_size(data_root: Path) -> None:
     assert (len(training), len(test)) == (1568, 286)
     assert sum(bool(video.labels) for video in test) == 140
     assert not {video.name for video in training} & {video.name for video in test}
+
+
+def test_listed_videos_without_captions_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "Anomaly_Train.txt").write_bytes(
+        b"\xef\xbb\xbfAbuse\\Abuse001_x264.mp4\r\n\r\nArson/Arson002_x264.mp4\r\n"
+    )
+    said = {"duration_s": 8.0, "captions": [[0.0, 4.0, "x"]]}
+    (tmp_path / "captions.json").write_text(json.dumps({"Abuse001_x264": said, "Arson02_x264": said}))
+    (tmp_path / "test_truth.json").write_text(json.dumps({"videos": []}))
+    assert [video.name for video in read_training_videos(tmp_path)] == ["Abuse001_x264"]
+    missing = "1 listed videos have no captions and are left out: Arson002_x264"
+    assert left_aside(tmp_path, test=False) == (missing,)
+    assert left_aside(tmp_path, test=True) == (
+        missing,
+        "1 captioned videos are in no list and are left out: Arson02_x264",
+    )

@@ -21,6 +21,7 @@ from fakes import MeanEncoder, replaced
 from refinevad import side_by_side
 from refinevad.apps.cli import COMMANDS, main
 from refinevad.apps.commands import detect
+from refinevad.checkpoint import Checkpoint
 from refinevad.side_by_side import Workers
 from refinevad.training import featurize
 from refinevad.training.loop import Trainer
@@ -193,6 +194,10 @@ def test_json_on_stdout_and_all_else_on_stderr(
     )
     assert answers["evaluate"]["frames"] == 80
     assert answers["evaluate"]["anomalous_frames"] == 20  # 0.2 s to 1.0 s at 25 Hz
+    assert answers["evaluate"]["resampled"]["units"] == answers["evaluate"]["videos"]
+    assert {"within_auc", "cross_auc_ci95", "recall_at_fpr", "event_f1_at"} <= set(answers["evaluate"])
+    assert "auc" in answers["evaluate"]["controls"]["chance"]["model_minus_control"]
+    assert {"resolution", "bitrate", "brightness"} <= set(answers["evaluate"]["scene_bias"])
     assert len(answers["detect"]["videos"]) == 2
 
 
@@ -234,8 +239,20 @@ def test_a_split_that_lacks_a_side(
 def test_a_category_that_training_does_not_know(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(data, tmp_path / "videos")
     write_video(tmp_path / "videos" / "val" / "arson" / "0.mkv", frames=20, codec="mpeg4")
-    assert call("train", tmp_path / "videos", "--out", tmp_path / "run", "--workers", 1) == 2
+    recipe = tmp_path / "held_out.toml"  # by default validation videos are trained on, too
+    recipe.write_text(f'[data]\nroot = "{tmp_path / "videos"}"\nsettings = "default"\n[train]\ncross_fit = 0\n')
+    assert call("train", recipe, "--out", tmp_path / "run", "--workers", 1) == 2
     assert "unknown category arson; the model knows fall" in error_of(capsys)
+
+
+def test_a_category_of_the_validation_split_alone_is_learnt_and_told(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(data, tmp_path / "videos")
+    write_video(tmp_path / "videos" / "val" / "arson" / "0.mkv", frames=20, codec="mpeg4")
+    assert call("train", tmp_path / "videos", "--out", tmp_path / "run", "--workers", 1, "--epochs", 1) == 0
+    assert "category 'arson' has a single training video" in capsys.readouterr().err
+    assert Checkpoint.load(tmp_path / "run").model.config.categories == ("arson", "fall")
 
 
 def test_a_category_with_one_video_is_told(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -254,6 +271,32 @@ def test_one_fold_is_trained_and_evaluated(data: Path, tmp_path: Path) -> None:
     (folder / "events.csv").write_text("path,start_s,end_s,category\ntrain/fall/1.mkv,0.2,1.0,fall\n")
     assert call("train", folder, "--out", tmp_path / "run", "--fold", 1, "--workers", 1, "--epochs", 1) == 0
     assert call("evaluate", tmp_path / "run", "--data", folder, "--workers", 1) == 0
+
+
+def test_a_fold_is_evaluated_on_a_set_without_folds_and_the_other_way_round(
+    data: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folded, rows = tmp_path / "folded", ["path,labels,fold"]
+    shutil.copytree(data, folded)
+    rows += [f"train/{label}/{number}.mkv,{label},{number % 2}" for number in range(3) for label in ("normal", "fall")]
+    (folded / "videos.csv").write_text("\n".join(rows) + "\n")
+    events = "".join(f"train/fall/{number}.mkv,0.2,1.0,fall\n" for number in range(3))
+    (folded / "events.csv").write_text(f"path,start_s,end_s,category\n{events}")
+    for out, more in (("one/fold0", ["--fold", 0]), ("both/fold0", ["--fold", 0]), ("both/fold1", ["--fold", 1])):
+        arguments = ("--out", tmp_path / out, "--features", tmp_path / "features", "--epochs", 1, "--workers", 1)
+        assert call("train", folded, *arguments, *more) == 0
+    capsys.readouterr()
+    own = ("--workers", 1, "--json", "-")
+    assert call("evaluate", tmp_path / "one" / "fold0", "--data", data, *own) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["videos"] == 2  # the set's own test split
+    assert "has no folds: its test split is judged" in err
+    assert call("evaluate", run, "--data", folded, "--features", tmp_path / "features", *own) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["videos"] == 6
+    assert "all its videos are judged" in err
+    assert call("evaluate", tmp_path / "both", "--data", data, *own) == 2
+    assert "holds 2 folds, each a model of its own" in error_of(capsys)
 
 
 # --- batches and repetition ------------------------------------------------------------------------------------------
@@ -454,7 +497,9 @@ def test_ctrl_c_in_extract(workers: int, data: Path, tmp_path: Path, capsys: pyt
 
 
 def test_ctrl_c_in_train_goes_on_to_the_same_weights(run: Path, tmp_path: Path) -> None:
-    arguments = ("train", run / "features", "--epochs", 6)
+    recipe = tmp_path / "held_out.toml"
+    recipe.write_text(f'[data]\nroot = "{run / "features"}"\nsettings = "default"\n[train]\ncross_fit = 0\n')
+    arguments = ("train", recipe, "--epochs", 6)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert call(*arguments, "--out", whole) == 0
     process = start(*arguments, "--out", stopped, FAKE_PAUSE_EPOCH="3")
@@ -474,6 +519,29 @@ def test_ctrl_c_in_train_goes_on_to_the_same_weights(run: Path, tmp_path: Path) 
     one, other = load_file(whole / "model.safetensors"), load_file(stopped / "model.safetensors")
     assert set(one) == set(other)
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_ctrl_c_between_the_models_that_validate_goes_on_with_the_next(run: Path, tmp_path: Path) -> None:
+    arguments = ("train", run / "features", "--epochs", 2)
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    with mock.patch.object(Trainer, "_epoch", autospec=True, side_effect=Trainer._epoch) as epoch:
+        assert call(*arguments, "--out", whole) == 0
+    trained = epoch.call_count  # of all models together
+    process = start(*arguments, "--out", stopped, FAKE_PAUSE_EPOCH="1", FAKE_PAUSE_FOLDER="held1")
+    history = stopped / "held1" / "history.jsonl"
+    wait_until(lambda: history.exists() and len(history.read_text().splitlines()) == 1, process)
+    time.sleep(0.5)  # into its second epoch
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    with mock.patch.object(Trainer, "_epoch", autospec=True, side_effect=Trainer._epoch) as epoch:
+        assert call(*arguments, "--out", stopped) == 0
+    assert epoch.call_count == trained - 3  # two epochs of the first model and one of the second were done
+    assert not list(stopped.glob("held*"))
+    one, other = load_file(whole / "model.safetensors"), load_file(stopped / "model.safetensors")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    calibrations = [(folder / "calibration.json").read_text() for folder in (whole, stopped)]
+    assert calibrations[0] == calibrations[1]
 
 
 # --- a full disk -----------------------------------------------------------------------------------------------------

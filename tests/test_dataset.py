@@ -1,24 +1,32 @@
 """Which videos there are and what they are labelled; wrong tables are refused with their line."""
 
+import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from refinevad.errors import InputError
+from refinevad.features import Features, Provenance, save_features
+from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training.bags import label_vector
 from refinevad.training.dataset import (
+    DataSet,
     FeatureIndex,
     Item,
     categories_of,
     check_trainable,
     read_dataset,
+    survey,
     thin_categories,
     with_fold,
     with_validation,
 )
+from refinevad.training.leaks import same_in_two_splits
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -70,6 +78,8 @@ def test_table_with_folds(tmp_path: Path) -> None:
     assert [item.split for item in with_fold(items, 0)] == ["test", "test", "train", "train"]
     with pytest.raises(InputError, match=r"fold 2 does not exist; there are \[0, 1, 12\]"):
         with_fold(items, 2)
+    with pytest.raises(InputError, match="fold 0 does not exist: the data set has no folds"):
+        with_fold(items_of(fall=2), 0)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +122,129 @@ def test_folders_without_videos(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no videos found"):
         read_dataset(tmp_path)
     with pytest.raises(InputError, match="no videos found"):
-        read_dataset(touch(tmp_path, "train/normal/readme.txt", "training/normal/a.mp4"))
+        read_dataset(touch(tmp_path, "train/normal/readme.txt", "learning/normal/a.mp4"))
+
+
+def test_splits_by_longer_names_and_videos_in_deeper_folders(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        *("Training/normal/cam1/a.mp4", "train/fight/2024/05/b.dav", "valid/fight/c.VOB", "validation/fight/d.mxf"),
+        *("TESTING/normal/e.264", "test/fight/f.asf", "test/fight/g.265"),
+    )
+    assert survey(tmp_path) == DataSet(
+        [
+            Item("Training/normal/cam1/a.mp4", (), "train"),
+            Item("train/fight/2024/05/b.dav", ("fight",), "train"),
+            Item("valid/fight/c.VOB", ("fight",), "val"),
+            Item("validation/fight/d.mxf", ("fight",), "val"),
+            Item("TESTING/normal/e.264", (), "test"),
+            Item("test/fight/f.asf", ("fight",), "test"),
+            Item("test/fight/g.265", ("fight",), "test"),
+        ]
+    )
+
+
+def test_what_is_left_out_of_folders_is_counted(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        *("train/normal/a.mp4", "train/normal/a.srt", "train/loose.mp4", "elsewhere/x/e.mp4", "f.mkv", "README.md"),
+        *("train/.git/x.ts", "train/__MACOSX/._a.mp4", "train/normal/@eaDir/a.mp4", "test/$RECYCLE.BIN/b.avi"),
+        *("train/normal/.DS_Store", "train/normal/Thumbs.db", "train/normal/notes.txt", "train/fight/c.xyz"),
+        *("train/fight/d.xyz", ".git/objects/1.mp4"),
+    )
+    assert survey(tmp_path) == DataSet(
+        [Item("train/normal/a.mp4", (), "train")],
+        (
+            "2 videos lie in no folder of a split (train, val, test) and are left out: f.mkv, elsewhere/x/e.mp4",
+            "1 videos lie in a split's folder but in no category's and are left out: train/loose.mp4",
+            "5 videos are hidden or lie in a hidden or system folder and are left out: "
+            ".git/objects/1.mp4, test/$RECYCLE.BIN/b.avi, train/.git/x.ts and 2 more",
+            "5 files are no videos by their names and are left out: 2 .xyz, 1 without a suffix, 1 .db, 1 .txt",
+        ),
+    )
+
+
+def test_folders_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk's own are told; a category's are an error. Refused by hand, because the tests may run as root."""
+    touch(tmp_path, "train/normal/a.mp4", "lost+found/x.mp4", "train/fight/b.mp4")
+    scan, closed = os.scandir, {tmp_path / "lost+found"}
+
+    def refusing(folder: str) -> object:
+        if Path(folder) in closed:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    told = f"1 folders cannot be read, whatever they hold: {tmp_path / 'lost+found'}"
+    found = survey(tmp_path)
+    assert len(found.items) == 2
+    assert told in found.notes
+    closed.add(tmp_path / "train/fight")
+    with pytest.raises(InputError, match=r"train/fight cannot be read; check its permissions"):
+        survey(tmp_path)
+    closed.discard(tmp_path / "train/fight")
+    table(tmp_path, "path,labels,split\ntrain/normal/a.mp4,normal,train\n")
+    assert told in survey(tmp_path).notes
+
+
+def test_a_folder_that_links_back_to_itself(tmp_path: Path) -> None:
+    touch(tmp_path / "set", "train/normal/a.mp4")
+    touch(tmp_path / "more", "b.mp4")
+    (tmp_path / "set/train/normal/again").symlink_to(tmp_path / "set")
+    (tmp_path / "set/train/normal/more").symlink_to(tmp_path / "more")
+    assert [item.path for item in read_dataset(tmp_path / "set")] == ["train/normal/a.mp4", "train/normal/more/b.mp4"]
+
+
+def test_videos_that_a_table_does_not_list_are_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "sub/b.dav", "c.txt")
+    table(tmp_path, "Path;Labels;Split\n")
+    with pytest.raises(InputError, match="separated by semicolons"):
+        read_dataset(tmp_path)
+    table(tmp_path, "Path,LABELS,Split\na.mp4,normal,Training\n")
+    found = survey(tmp_path)
+    assert found.items == [Item("a.mp4", (), "train")]
+    assert found.notes == (f"1 videos are not in {tmp_path / 'videos.csv'} and are left out: sub/b.dav",)
+    table(tmp_path, "path,labels,split\n./a.mp4,normal,train\nsub\\b.dav,normal,train\nsub/c.dav,normal,train\n")
+    assert survey(tmp_path).notes[0] == (
+        f"2 rows of {tmp_path / 'videos.csv'} name no file: sub\\b.dav (nearest: sub/b.dav), "
+        "sub/c.dav (nearest: sub/b.dav)"
+    )
+
+
+def stored(root: Path, path: str, split: str, digest: str, video: bytes | None = None) -> Item:
+    """An item with features whose header carries a digest, and its video where `video` is given."""
+    item = Item(path, (), split)
+    timeline = Timeline.uniform(16, 25.0, SegmentRule(frames=16))
+    source = {"bytes": 5, "sampled_sha256": digest}
+    save_features(
+        FeatureIndex(root, [], "", "").path(item),
+        Features(np.zeros((1, 2), np.float32), timeline, Provenance({"name": "x"}, {"frames": 16}, source=source)),
+    )
+    if video is not None:
+        (root / path).write_bytes(video)
+    return item
+
+
+def test_the_same_bytes_in_two_splits_are_told(tmp_path: Path) -> None:
+    items = [
+        stored(tmp_path, "train/normal/a.mp4", "train", "1", b"12345"),
+        stored(tmp_path, "train/normal/b.mp4", "train", "1", b"12345"),
+        stored(tmp_path, "test/normal/c.mp4", "test", "1", b"12345"),
+        stored(tmp_path, "test/normal/d.mp4", "test", "2"),
+        stored(tmp_path, "train/normal/e.mp4", "train", "3", b"12345"),
+        stored(tmp_path, "test/normal/f.mp4", "test", "3", b"54321"),  # the samples agree, the rest does not
+    ]
+    (told,) = same_in_two_splits(FeatureIndex(tmp_path, items, "x", str(tmp_path)))
+    assert told.startswith("1 videos lie in two splits")
+    assert told.endswith(": train/normal/a.mp4 = test/normal/c.mp4 (and 1 more copies)")
+    assert same_in_two_splits(FeatureIndex(tmp_path, items[:2], "x", str(tmp_path))) == ()
+    twice = [items[0], replace(items[1], labels=("fall",))]
+    assert same_in_two_splits(FeatureIndex(tmp_path, twice, "x", str(tmp_path))) == (
+        "1 videos are there under two labels: train/normal/a.mp4 = train/normal/b.mp4",
+    )
+    (tmp_path / "test/normal/f.mp4").unlink()
+    (told,) = same_in_two_splits(FeatureIndex(tmp_path, items[4:], "x", str(tmp_path)))
+    assert "train/normal/e.mp4 = test/normal/f.mp4" in told
 
 
 def test_two_videos_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from refinevad.apps.commands import serve
+from refinevad.apps.live.tokens import is_loopback
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 
@@ -94,7 +95,9 @@ def test_compose_is_sound() -> None:
     assert own["read_only"]
     assert own["cap_drop"] == ["ALL"]
     assert (DEPLOY / own["build"]["context"] / own["build"]["dockerfile"]).resolve() == DEPLOY / "Dockerfile"
-    assert own["ports"] == [f"{serve.DEFAULT_PORT}:{serve.DEFAULT_PORT}"]
+    assert own["ports"] == [
+        f"127.0.0.1:{serve.DEFAULT_PORT}:{serve.DEFAULT_PORT}"
+    ]  # no token in the clear on a network
     assert content["secrets"]["refinevad_token"]["file"] == "./token"
 
 
@@ -121,6 +124,8 @@ def test_the_unit_starts_the_service_and_takes_away_what_it_does_not_need() -> N
     assert arguments[0] == "serve"
     options = options_of(arguments[1:])
     assert options.token_file is not None
+    assert is_loopback(options.host) or options.tls_cert is not None  # no token in the clear on a network
+    assert all(is_loopback(proxy) for proxy in options.proxy)
     assert str(options.data) == f"/var/lib/{service['StateDirectory']}"  # the one place it may write
     assert service["User"] not in ("", "root")
     for key in ("NoNewPrivileges", "PrivateTmp", "ProtectHome", "RestrictSUIDSGID", "LockPersonality"):

@@ -194,6 +194,18 @@ def test_two_processes_end_with_the_weights_of_one(recipe: Path, tmp_path: Path)
         assert json.loads(theirs) == pytest.approx(json.loads(ours), abs=1e-5)
 
 
+def test_a_closed_form_is_the_same_however_many_processes(recipe: Path, tmp_path: Path) -> None:
+    done = torchrun(TESTS / "fakes.py", "train", recipe, "--out", tmp_path / "two", "--head", "linear", *PLAIN)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("fitted in closed form") == 1
+    with replaced():
+        assert main(["train", str(recipe), "--out", str(tmp_path / "one"), "--head", "linear", *PLAIN]) == 0
+    featurize._encoder.cache_clear()
+    one, two = (load_file(tmp_path / run / "model.safetensors") for run in ("one", "two"))
+    for name, value in one.items():
+        assert torch.equal(value, two[name]), name
+
+
 def test_the_first_fails_while_the_others_wait_for_features(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = torchrun("-m", "refinevad", "train", tmp_path / "empty", "--out", tmp_path / "run", *PLAIN)

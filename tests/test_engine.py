@@ -17,6 +17,7 @@ from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
 from refinevad.windows import WindowRule
 from servers import RtspServer, wait_until
+from videos import flat, write_video
 from watch_cases import RULE, Ear, checkpoint, write_film
 
 Rtsp = Callable[..., RtspServer]
@@ -92,6 +93,26 @@ def test_files_read_fast_give_what_detect_gives_with_clips_and_snapshots(
         assert status.latency.scored_p99 >= status.latency.scored_p50 > 0
     assert ear.told_states("a")[-1] == "ended"
     assert engine.preview("a") is not None
+
+
+@pytest.mark.filterwarnings("ignore:no pictures from")
+def test_a_watched_recording_with_a_hole_gives_what_detect_gives_and_is_told(
+    start: Callable[..., Engine], ear: Ear, tmp_path: Path
+) -> None:
+    times = [index / 25 + 600 * (index >= 250) for index in range(500)]
+    levels = np.repeat(np.random.default_rng(0).integers(0, 255, 20), 25).tolist()
+    film = write_video(tmp_path / "a.mp4", flat(levels, 64, 48), size=(64, 48), times_s=times, options={"g": "25"})
+    engine = start(film, options=fast())
+    assert engine.wait(120.0)
+    engine.stop()
+    choice = EncoderChoice("lite", MeanEncoder(), None)
+    wanted = Detector(checkpoint(), "run", choice, WindowRule(RULE.window_s, RULE.delay_s)).detect(film)
+    assert len(wanted.timeline.breaks) == 1
+    np.testing.assert_allclose(ear.scores("a"), wanted.scores, atol=1e-5)
+    ends = [event for event in ear.events if event["kind"] == "end"]
+    assert len(ends) == len(wanted.events) >= 2
+    ended = next(status for status in ear.states if status.state == "ended")
+    assert ended.reason == "no pictures from 10.0 to 610.0 s in it; nothing is scored there"
 
 
 def _assert_clip_holds(path: Path, start_s: float, end_s: float) -> None:

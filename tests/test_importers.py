@@ -17,14 +17,16 @@ from refinevad.apps.cli import main
 from refinevad.errors import InputError
 from refinevad.scores import Scores
 from refinevad.training.benchmarks import MSAD, SHANGHAITECH, UCF_CRIME, XD_VIOLENCE, Benchmark
+from refinevad.training.crop_axis import crop_axis
 from refinevad.training.dataset import FeatureIndex, Item
-from refinevad.training.evaluation import read_truth
 from refinevad.training.experiment import make_bags, make_features
 from refinevad.training.feature_lists import labels_by_name, read_feature_list, video_and_crop
 from refinevad.training.importing import Imported, ImportRequest, import_features
 from refinevad.training.npy import open_npy
+from refinevad.training.over_videos import OverVideos
 from refinevad.training.published import PublishedFeatures, audio_rows, mean_over_crops
 from refinevad.training.recipe import Recipe, read_recipe
+from refinevad.training.set_truth import read_truth
 from refinevad.training.study import figure, run_seed
 from test_truth_is_closed import TRUTH, opened
 
@@ -203,6 +205,47 @@ def test_a_list_of_another_machine_finds_files_by_the_end_of_their_paths(ucf: Pa
         imported(folder, ucf, tmp_path / "out", train_list=listed, test_list=listed)
 
 
+def test_official_lists_name_videos_and_mean_their_crops(ucf: Path, tmp_path: Path) -> None:
+    vadclip(tmp_path / "f")
+    windows = "".join(f"{name}.mp4\r\n\r\n".replace("/", "\\") for name in UCF_TRAIN)
+    (tmp_path / "train.txt").write_bytes(("\ufeff" + windows).encode())
+    lists = {"train_list": tmp_path / "train.txt", "test_list": ucf / "Anomaly_Test.txt"}
+    by_lists = imported(tmp_path / "f", ucf, tmp_path / "a", **lists).index
+    official = imported(tmp_path / "f", ucf, tmp_path / "b").index
+    assert sorted(by_lists.items, key=str) == sorted(official.items, key=str)
+    assert by_lists.published is not None
+    assert official.published is not None
+    assert dict(by_lists.published.videos) == dict(official.published.videos)
+    (ucf / "Anomaly_Train.txt").write_bytes(windows.encode())
+    assert imported(tmp_path / "f", ucf, tmp_path / "c").index.items == official.items
+    (tmp_path / "train.txt").write_text("Abuse/Abuse001_x265.mp4\n")
+    with pytest.raises(InputError, match=r"lists 1 files .*, Abuse/Abuse001_x265\.mp4 first"):
+        imported(tmp_path / "f", ucf, tmp_path / "d", **lists)
+
+
+def test_a_file_listed_twice_is_taken_once_and_told(ucf: Path, tmp_path: Path) -> None:
+    vadclip(tmp_path / "f")
+    listed = tmp_path / "train.csv"
+    listed.write_text("Abuse/Abuse001_x264__0.npy\nAbuse/Abuse001_x264__1.npy\nAbuse/Abuse001_x264__0.npy\n")
+    done = imported(tmp_path / "f", ucf, tmp_path / "out", train_list=listed)
+    assert done.index.published is not None
+    assert sorted(done.index.published.videos["train/Abuse001_x264.npy"].files) == [0, 1]
+    assert f"{listed} lists 1 files more than once; each is taken once" in done.notes
+
+
+def test_both_lists_need_no_data_folder(
+    ucf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REFINEVAD_DATA", str(tmp_path / "nowhere"))
+    monkeypatch.chdir(tmp_path / "ucf-crime")
+    vadclip(tmp_path / "f")
+    command = ["import", str(tmp_path / "f"), "--benchmark", "ucf-crime", "--out", str(tmp_path / "out")]
+    lists = ["--train-list", str(ucf / "Anomaly_Train.txt"), "--test-list", str(ucf / "Anomaly_Test.txt")]
+    assert main([*command, *lists]) == 0
+    assert "no folder of ucf-crime is at hand" in capsys.readouterr().err
+    assert main([*command, *lists[:2]]) == 2
+
+
 # --- layouts ------------------------------------------------------------------------------------------------
 
 
@@ -227,6 +270,37 @@ def test_a_file_a_crop_and_crops_on_an_axis_are_the_same_features(ucf: Path, tmp
                 assert video.timeline.frames == 16 * len(made[name])
     assert (tmp_path / "index-axis/dataset.json").exists()
     assert len(list((tmp_path / "index-axis").iterdir())) == 1  # nothing was copied
+
+
+@pytest.mark.parametrize("crops", [3, 10])
+def test_crops_on_the_first_axis(ucf: Path, tmp_path: Path, crops: int) -> None:
+    made = vadclip(tmp_path / "crops", crops=crops)  # of 6 to 10 segments
+    for name, values in made.items():
+        save(tmp_path / "axis" / f"{name}_i3d.npy", values.transpose(1, 0, 2))
+    done = imported(tmp_path / "axis", ucf, tmp_path / "out")
+    assert "crops lie on the first axis of the files: crops x segments x channels" in done.notes
+    index = FeatureIndex.open(tmp_path / "out")
+    for split in ("train", "test"):
+        for name, video in features_of(index, split).items():
+            np.testing.assert_array_equal(np.stack([crop.read() for crop in video.crops], axis=1), made[name])
+            assert video.timeline.segments == len(made[name])
+
+
+@pytest.mark.parametrize(
+    ("shapes", "axis"),
+    [
+        ([(7, 10, 4), (9, 10, 4)], 1),
+        ([(10, 7, 4), (10, 9, 4)], 0),
+        ([(32, 10, 4), (32, 10, 4)], 1),
+        ([(10, 32, 4), (10, 32, 4)], 0),
+        ([(10, 10, 4)], 1),
+        ([(7, 10, 4), (9, 5, 4)], 1),
+        ([(10, 7, 4), (5, 9, 4), (10, 10, 4)], 0),
+        ([], 1),
+    ],
+)
+def test_the_axis_of_crops(shapes: list[tuple[int, ...]], axis: int) -> None:
+    assert crop_axis(shapes) == axis
 
 
 def test_a_crop_without_a_number_is_crop_0(ucf: Path, tmp_path: Path) -> None:
@@ -501,6 +575,13 @@ def test_recipe_runs_at_full_length(
         assert isinstance(metrics[name], float)
     assert set(metrics["map_legacy"]) == set(metrics["map"]) == {"0.1", "0.2", "0.3", "0.4", "0.5"}
     assert 0.4 < metrics["auc"] < 0.6  # random features
+    again, result = run_seed(short, done.index, tmp_path / "run")
+    assert result is None  # read back
+    assert again.figures() == json.loads(json.dumps(row.figures()))
+    assert set(again.scores) == set(again.control_scores["chance"])
+    over = OverVideos.of(short, done.index)
+    over.add("ours", [again])
+    assert over.rows["ours"]["auc"].value == pytest.approx(metrics["auc"], abs=1e-9)
 
 
 def test_train_and_evaluate_take_published_features_from_another_folder(ucf: Path, tmp_path: Path) -> None:

@@ -23,6 +23,26 @@ from refinevad.errors import InputError
         "::ffff:169.254.169.254",
         "64:ff9b::a9fe:a9fe",  # RFC 6052
         "2002:a9fe:a9fe::1",  # RFC 3056
+        "64:ff9b:1:a9fe:a9:fe00::",  # RFC 6052 behind 48 bits of RFC 8215
+        "64:ff9b:1:0:a9:fea9:fe00:0",  # behind 64
+        "64:ff9b:1:a9:fe:a9fe::",  # behind 56
+        "64:ff9b:1::a9fe:a9fe",  # behind 96
+        "::169.254.169.254",  # RFC 4291, IPv4-compatible
+        "::a9fe:a9fe",
+        "0:0:0:0:0:0:a9fe:a9fe",
+        "::ffff:0:169.254.169.254",  # RFC 2765, IPv4-translated
+        "::ffff:a9fe:a9fe",
+        "2001:0:a9fe:a9fe::1",  # RFC 4380, Teredo: the server
+        "2001:0:808:808::5601:5601",  # the client, its bits turned
+        "fd00::5efe:169.254.169.254",  # RFC 5214, ISATAP
+        "fd00::200:5efe:a9fe:a9fe",
+        "::ffff:0.0.0.0",
+        "::100.100.100.200",
+        "2002:6464:64c8::",  # 100.100.100.200 by 6to4
+        "0xa9.0xfe.0xa9.0xfe",
+        "0251.254.0xa9fe",
+        "00000251.0376.0251.0376",
+        "fe80::1%lo",
         "fd00:ec2::254",
         "100.100.100.200",
         "0.0.0.0",
@@ -40,7 +60,24 @@ def test_no_spelling_leads_there(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["10.0.0.5", "192.168.1.9", "127.0.0.1", "::1", "8.8.8.8", "fd12::1", "169.253.255.255"]
+    "host",
+    [
+        "10.0.0.5",
+        "192.168.1.9",
+        "127.0.0.1",
+        "::1",
+        "8.8.8.8",
+        "fd12::1",
+        "169.253.255.255",
+        "::ffff:10.0.0.5",
+        "::10.0.0.5",
+        "64:ff9b::a00:5",
+        "64:ff9b:1::a00:5",
+        "64:ff9b:1:a00:0:500::",
+        "2002:a00:5::1",
+        "2001:0:808:808::f5ff:fffa",
+        "::7f00:1",
+    ],
 )
 def test_machines_in_a_network_are_reached(host: str) -> None:
     require_ordinary_host(host)

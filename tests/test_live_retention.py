@@ -151,3 +151,28 @@ def test_the_database_gives_room_back(tmp_path: Path) -> None:
     store.scores.delete_before(START + 1e6)
     store.database.reclaim()
     assert store.database.bytes_on_disk() < full / 4
+
+
+def test_uploads_take_no_clips_place(tmp_path: Path) -> None:
+    """However large they are, and whether or not they can be deleted yet."""
+    store = open_store(tmp_path)
+    clip = add_event(store, "unreviewed", 20.0, size=900)
+    files = {}
+    for name, state in (("running", "running"), ("done", "done"), ("fresh", "done")):
+        job = store.jobs.create(name, ".mp4")
+        store.jobs.update(job.id, state)  # type: ignore[arg-type]
+        files[name] = store.media / "uploads" / job.file
+        files[name].write_bytes(b"x" * 700)
+    incoming = store.media / "uploads" / "incoming-1"
+    incoming.write_bytes(b"x" * 5000)
+    for path, age in ((files["running"], 3000.0), (files["done"], 2000.0), (files["fresh"], 10.0), (incoming, 5.0)):
+        os.utime(path, (START - age, START - age))
+    Retention(store, replace(KEEP, uploads_gb=6500e-9)).run()  # 7,100 bytes: one of those that are analysed must go
+    assert clip.exists()
+    assert [path.exists() for path in (files["running"], files["done"], files["fresh"], incoming)] == [True, False] + [
+        True
+    ] * 2
+    os.utime(incoming, (START - 3700.0, START - 3700.0))  # left by a process that was killed
+    Retention(store, replace(KEEP, uploads_gb=1500e-9)).run()
+    assert [path.exists() for path in (files["running"], files["fresh"], incoming)] == [True, True, False]
+    assert clip.exists()

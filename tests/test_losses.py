@@ -21,7 +21,10 @@ from refinevad.training.losses import (
     gmm_loss,
     inheritance_loss,
     mil_loss,
+    naming_loss,
     posterior_loss,
+    pseudo_label_loss,
+    pseudo_labels,
     top_k_mean,
 )
 
@@ -79,7 +82,8 @@ def random_output(
     )
     results = []
     for row, length in enumerate(lengths):
-        names = ("logits", "scores", "coarse", "segment_logits", "category_scores", "shift_ratio", "evidence")
+        names = ("logits", "scores", "coarse", "segment_logits", "category_scores", "shift_ratio")
+        names += ("refined", "evidence")
         by_segment = {name: getattr(output, name)[row, :length].double().numpy() for name in names}
         names = ("category_logits", "presence", "mixture", "embedding", "video_evidence")
         by_video = {name: getattr(output, name)[row].double().numpy() for name in names}
@@ -218,3 +222,68 @@ def test_gmm_of_an_all_normal_batch_is_zero_with_zero_gradient() -> None:
     assert float(loss.detach()) == 0.0
     assert logits.grad is not None
     assert not logits.grad.any()
+
+
+def by_rank(scores: list[float], anomalous: bool, high: float, low: float) -> list[int | None]:
+    """1, 0 or nothing for each segment of one video, said plainly."""
+    if not anomalous:
+        return [0] * len(scores)
+    order = sorted(range(len(scores)), key=lambda t: -scores[t])
+    top = max(1, round(high * len(scores)))
+    bottom = min(round(low * len(scores)), len(scores) - top)
+    said: list[int | None] = [None] * len(scores)
+    for place in order[:top]:
+        said[place] = 1
+    for place in order[len(scores) - bottom :]:
+        said[place] = 0
+    return said
+
+
+@given(length_lists, seeds, st.sampled_from([(0.4, 0.35), (0.2, 0.6), (0.9, 0.5)]))
+def test_pseudo_labels_are_those_of_each_video_alone(
+    lengths: list[int], seed: int, shares: tuple[float, float]
+) -> None:
+    generator = np.random.default_rng(seed)
+    mask, labels = prefix_mask(lengths, 2), torch.from_numpy(random_labels(len(lengths), 2, seed))
+    teacher = torch.from_numpy(generator.permutation(mask.numel()).reshape(mask.shape).astype(np.float64))
+    anomalous, normal = pseudo_labels(teacher, labels, mask, *shares)
+    for row, length in enumerate(lengths):
+        expected = by_rank(teacher[row, :length].tolist(), bool(labels[row].any()), *shares)
+        found = [1 if a else 0 if n else None for a, n in zip(anomalous[row], normal[row], strict=True)]
+        assert found == expected + [None] * (mask.shape[1] - length)
+
+
+def test_the_pseudo_label_loss_is_the_mean_over_videos_of_what_the_teacher_is_sure_of() -> None:
+    """Of five segments the top two count as anomalous, the bottom two as normal; a normal video counts whole."""
+    evidence = torch.tensor([[[3.0], [1.0], [2.0], [-1.0], [0.0]], [[9.0], [0.0], [0.0], [0.0], [0.0]]])
+    refined = torch.tensor([[2.0, 5.0, -1.0, 0.5, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0]])
+    output = replace(blank(2, 5, 1), evidence=evidence, refined=refined)
+    mask, labels = torch.ones(2, 5, dtype=torch.bool), torch.tensor([[1.0], [0.0]])
+
+    def cost(logit: float, target: int) -> float:
+        return math.log1p(math.exp(-logit if target else logit))
+
+    first = (cost(2.0, 1) + cost(-1.0, 1) + cost(0.5, 0) + cost(0.0, 0)) / 4
+    second = (cost(1.0, 0) + 4 * cost(0.0, 0)) / 5
+    assert pseudo_label_loss(output, labels, mask, 0).item() == pytest.approx((first + second) / 2)
+
+
+def test_the_direct_path_takes_no_gradient_from_what_it_teaches() -> None:
+    evidence = torch.randn(1, 6, 1, requires_grad=True)
+    refined = torch.zeros(1, 6, requires_grad=True)
+    output = replace(blank(1, 6, 1), evidence=evidence, refined=refined)
+    mask, labels = torch.ones(1, 6, dtype=torch.bool), torch.ones(1, 1)
+    pseudo_label_loss(output, labels, mask, 2).backward()
+    assert evidence.grad is None
+    assert refined.grad is not None
+    assert refined.grad.abs().sum() > 0
+
+
+def test_naming_counts_the_segments_that_the_teacher_calls_anomalous() -> None:
+    evidence = torch.tensor([[[4.0, 0.0], [0.0, 0.0], [-1.0, 0.0]]])
+    shares = torch.tensor([[[2.0, 0.0], [0.0, 7.0], [0.0, 7.0]]])
+    output = replace(blank(1, 3, 2), evidence=evidence, segment_logits=shares)
+    mask = torch.ones(1, 3, dtype=torch.bool)
+    found = naming_loss(output, torch.tensor([[1.0, 0.0]]), mask, 0)
+    assert found.item() == pytest.approx(math.log1p(math.exp(-2.0)))  # one of three: round(0.4 * 3)
+    assert naming_loss(output, torch.zeros(1, 2), mask, 0).item() == 0

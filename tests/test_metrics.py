@@ -20,6 +20,7 @@ from refinevad.training.metrics import (
     category_accuracy,
     false_alarm_rate,
     overlap,
+    recall_at,
     roc_auc,
     top_mean,
     video_auc,
@@ -129,7 +130,31 @@ def test_a_million_frames_in_no_time() -> None:
 
 
 def test_imports_neither_torch_nor_scikit_learn() -> None:
-    modules = ["metrics", "localisation", "alerts", "truth", "annotation", "predictions", "protocol", "benchmarks"]
+    modules = ["metrics", "within", "resampling", "localisation", "alerts", "truth", "annotation", "predictions"]
+    modules += ["protocol", "benchmarks"]
     code = "\n".join(f"import refinevad.training.{module}" for module in modules)
     code += "\nimport sys; sys.exit(bool({'torch', 'sklearn'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@given(frames, st.sampled_from([0.0, 0.01, 0.05, 0.2, 1 / 3, 0.5, 1.0]))
+def test_recall_at_a_false_positive_rate_is_the_best_threshold_within_it(
+    rows: list[tuple[int, bool]], rate: float
+) -> None:
+    scores, truth = _arrays(rows)
+    # every threshold one could set, and the one above all scores
+    points = [((scores >= t)[~truth].mean(), (scores >= t)[truth].mean()) for t in [*scores, np.inf]]
+    expected = max(recall for false, recall in points if false <= rate + 1e-9)
+    assert recall_at(Runs.from_frames(scores, truth), rate) == pytest.approx(expected)
+
+
+@given(frames)
+def test_seconds_weigh_what_so_many_frames_would(rows: list[tuple[int, bool]]) -> None:
+    scores, truth = _arrays(rows)
+    runs = Runs.from_frames(scores, truth)
+    seconds = np.arange(1, len(rows) + 1) / 4  # each frame as long as its place, in quarters of a second
+    timed = runs.timed(seconds)
+    repeated = np.repeat(np.arange(len(rows)), np.arange(1, len(rows) + 1))
+    as_frames = Runs.from_frames(scores[repeated], truth[repeated])
+    for figure in (roc_auc, average_precision, ap_trapezoid):
+        assert figure(timed) == pytest.approx(figure(as_frames), abs=1e-12)

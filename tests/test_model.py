@@ -30,7 +30,7 @@ from refinevad.errors import InputError
 from refinevad.model import MoTAR, Output, RefineVAD, RefineVADConfig, RelativePosition, smooth
 from refinevad.training.losses import category_loss, gmm_loss, inheritance_loss, mil_loss, posterior_loss
 
-BY_SEGMENT = ("logits", "scores", "coarse", "segment_logits", "category_scores", "shift_ratio", "evidence")
+BY_SEGMENT = ("logits", "scores", "coarse", "segment_logits", "category_scores", "shift_ratio", "refined", "evidence")
 BY_VIDEO = ("category_logits", "presence", "mixture", "embedding", "video_evidence")
 
 

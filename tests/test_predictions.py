@@ -83,6 +83,11 @@ def test_pickles_and_other_files_are_refused(tmp_path: Path) -> None:
             read_predictions(tmp_path / name)
     with pytest.raises(InputError, match="not found"):
         read_predictions(tmp_path / "absent.npz")
+    (tmp_path / "twice.json").write_text('{"a": [0.1], "a": [0.9]}')
+    with pytest.raises(InputError, match="'a' stands twice; keep one"):
+        read_predictions(tmp_path / "twice.json")
+    (tmp_path / "mark.json").write_text('{"a": [0.5]}', encoding="utf-8-sig")
+    assert list(read_predictions(tmp_path / "mark.json")) == ["a"]
     (tmp_path / "e.json").write_text("{}")
     with pytest.raises(InputError, match="no video"):
         read_predictions(tmp_path / "e.json")
@@ -108,6 +113,37 @@ def test_one_length_for_all_is_stretched_but_only_where_it_does_not_fit() -> Non
     assert stretched.adjusted == (Adjustment("b", 2, 5, "stretched"),)
     assert align(predictions, _truth(a=32, b=32)).adjusted == ()
     assert align(predictions, _truth(a=32, b=75), "repeat").adjusted == (Adjustment("b", 2, 5, "padded"),)
+
+
+def test_one_score_a_frame_is_understood_and_told() -> None:
+    """Frames as they are (48, 40), or filled up to whole segments of 16 (48, 48), as repeating 16 times leaves them."""
+    for last in (40, 48):
+        scores = {"a": _scores(*np.arange(48) / 48), "b": _scores(*np.arange(last) / 48)}
+        alignment = align(scores, _truth(a=48, b=40))
+        assert [video.frame_bounds.tolist() for video in alignment.videos] == [list(range(49)), list(range(41))]
+        assert alignment.videos[1].prediction.scores.tolist() == (np.arange(40) / 48).tolist()
+        assert alignment.adjusted == (Adjustment("a", 48, 3, "one a frame"), Adjustment("b", last, 3, "one a frame"))
+    truth = _truth(a=48, b=48)
+    scores = {"a": _scores(*[0.9] * 16, *[0.1] * 32), "b": _scores(*[0.1] * 48)}
+    assert evaluate_predictions(scores, truth, "strict")["auc"] == 1.0  # the 16 anomalous frames above all others
+
+
+def test_far_more_scores_than_segments_are_not_guessed_at() -> None:
+    predictions = {"a": _scores(0.5, 0.5, 0.5), "b": _scores(*[0.5] * 30)}
+    with pytest.raises(InputError, match="'b' has 30 scores for 3 segments and 40 frames: neither one a segment nor"):
+        align(predictions, _truth(a=48, b=40))
+    assert align(predictions, _truth(a=48, b=40), "repeat").adjusted == (Adjustment("b", 30, 3, "cut"),)
+
+
+def test_names_with_points_are_whole_and_no_prediction_is_taken_twice() -> None:
+    """`cam.1` has no suffix to be left off."""
+    truth = _truth(**{"cam.1": 32, "cam.2": 32})
+    with pytest.raises(InputError, match=r"2 of 3 videos have no prediction, 'cam\.1' first \(nearest: cam\)"):
+        align({"cam": _scores(0.1), "v": _scores(0.2)}, _truth(**{"cam.1": 32, "cam.2": 32, "v": 32}))
+    with pytest.raises(InputError, match="share no video"):
+        align({"cam": _scores(0.1)}, truth)
+    with pytest.raises(InputError, match=r"'a\.mp4' and 'a\.avi' both have the prediction 'a'"):
+        align({"a": _scores(0.1)}, _truth(**{"a.mp4": 32, "a.avi": 32}))
 
 
 @given(st.integers(1, 40), st.integers(1, 200))

@@ -18,7 +18,7 @@ from refinevad.training.ablation import Variant, paired, read_variant
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.experiment import split_items, train_run
 from refinevad.training.recipe import Recipe, read_recipe
-from refinevad.training.study import SeedRow
+from refinevad.training.seed_rows import SeedRow
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 VARIANTS = sorted((RECIPES / "ablation").glob("*.toml"))

@@ -397,3 +397,42 @@ def write_levels(path: Path, ticks: list[int], size: tuple[int, int]) -> Path:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def test_evaluation_says_how_sure_it_is(tmp_path: Path) -> None:
+    gap = {"difference": 0.1, "ci95": [0.02, 0.2], "excludes_0": True}
+    bias = {"auc": 0.7, "ci95": [0.6, 0.8], "low": {"from": 76800.0, "to": 76800.0, "videos": 3}}
+    bias["high"] = {"from": 129600.0, "to": 307200.0, "videos": 4}
+    metrics = {
+        "auc": 0.8123,
+        "auc_ci95": [0.7111, 0.9222],
+        "within_auc": 0.6543,
+        "within_weight": 0.0039,
+        "recall_at_fpr": {"0.05": 0.4321},
+        "recall_at_fpr_ci95": {"0.05": [0.3333, 0.5444]},
+        "alerts_per_hour_at_80_recall": 12.34,
+        "auc_minus_video_mean": {**gap, "ci95": [-0.3, 0.4], "excludes_0": False},
+        "resampled": {"unit": "video", "units": 50, "resamples": 1000, "note": ""},
+        "scene_bias": {"resolution": bias, "brightness": None},
+    }
+    controls = {"ridge <b>": {"auc": 0.7, "model_minus_control": {"auc": gap}}}
+    write_evaluation_report(tmp_path / "e.html", Evaluation("cameras", metrics, [], None, controls))
+    outline = Outline((tmp_path / "e.html").read_text())
+    text = " ".join(outline.text)
+    for said in (
+        "0.711 to 0.922",
+        "0.333 to 0.544",
+        "0.0039",
+        "AUC within videos",
+        "+0.100 [+0.020, +0.200] yes",
+        "+0.100 [-0.300, +0.400] no",
+        "95 % intervals over 50 videos, 1,000 resamples",
+        "resolution, pixels",
+        "76,800 (3 videos)",
+        "129,600 to 307,200 (4 videos)",
+        "False alerts an hour at 80 % event recall",
+        "12.3",
+        "ridge <b>",
+    ):
+        assert said in text, said
+    assert "brightness" not in text

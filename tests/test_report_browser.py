@@ -1,10 +1,12 @@
 """The report in a real browser: the curve is drawn, clicks and keys move the video, nothing is complained of."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from refinevad.apps.report import Evaluation, VideoCurve, write_demo_report, wri
 from refinevad.detector import Detection
 from refinevad.events import Event
 from refinevad.timeline import SegmentRule, Timeline
+from refinevad.video import probe
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -177,6 +180,72 @@ def test_a_long_video_zooms_to_single_segments(browser: "sync_api.Browser", fold
     page.locator(".tool.whole").click()
     assert page.locator(".tool.whole").is_disabled()
     assert complaints == []
+
+
+def test_a_player_whose_clock_begins_with_the_sound_shows_the_events_picture(
+    browser: "sync_api.Browser", tmp_path: Path
+) -> None:
+    """Pictures begin 3 s after the sound, each greyer than the one before: that of second 6 is the sixtieth."""
+    video = tmp_path / "late.mp4"
+    with av.open(str(video), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"g": "1"})
+        stream.width, stream.height, stream.pix_fmt = 160, 90, "yuv420p"
+        sound = container.add_stream("aac", rate=16000, layout="mono")
+        for start in range(0, 13 * 16000, 1024):
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            silence.sample_rate, silence.pts = 16000, start
+            container.mux(sound.encode(silence))
+        container.mux(sound.encode(None))
+        for index in range(100):
+            frame = av.VideoFrame.from_ndarray(np.full((90, 160, 3), 2 * index, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = 30 + index, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    found = replace(detection(100, 10.0, ((5.55, 6.55),)), start_s=probe(video).start_s)
+    write_detection(found, tmp_path, video, stem="late")
+    page, complaints = open_page(browser, tmp_path / "late.html")
+    page.wait_for_selector(".stage:not([hidden])")
+    page.click(".jump button")
+    wait_for_time(page, 9.05)
+    page.wait_for_function("() => !document.querySelector('video').seeking")
+    shown = cv2.imdecode(np.frombuffer(page.locator("video").screenshot(), np.uint8), cv2.IMREAD_GRAYSCALE)
+    grey = float(np.median(shown[: len(shown) // 3]))  # the controls lie below
+    assert grey == pytest.approx(2 * 60, abs=4)
+    assert page.text_content(".readout").startswith("00:06.")
+    assert complaints == []
+
+
+@pytest.mark.parametrize(("per_stretch", "drag"), [(20, (0.0, 0.9)), (3000, (0.4, 0.62))])
+def test_nothing_is_drawn_in_a_hole(
+    per_stretch: int, drag: tuple[float, float], browser: "sync_api.Browser", tmp_path: Path
+) -> None:
+    """Two stretches of segments with ten minutes between them, drawn whole and, of many, zoomed in."""
+    starts = [*np.arange(per_stretch) * 0.5, *(600 + (per_stretch + np.arange(per_stretch)) * 0.5)]
+    line = Timeline.of(
+        range(2 * per_stretch), starts, 2 * per_stretch, starts[-1] + 0.5, {per_stretch - 1: per_stretch / 2}
+    )
+    scores = np.full(line.segments, 0.7)
+    found = detection(100, 10.0, ())
+    rows = np.stack([scores, scores], axis=1)
+    found = replace(found, timeline=line, duration_s=line.duration_s, scores=scores, category_scores=rows)
+    write_detection(found, tmp_path, None, stem="hole")
+    page, complaints = open_page(browser, tmp_path / "hole.html")
+    page.focus(".plot")
+    for _ in range(int(per_stretch / 2 // 60) + 5):
+        page.keyboard.press("PageUp")
+    assert "no pictures" in page.text_content(".readout")
+    box = page.locator(".plot .u-over").bounding_box()
+    assert box is not None
+    for share in drag:
+        page.mouse.move(box["x"] + 1 + share * (box["width"] - 2), box["y"] + 20, steps=4)
+        page.mouse.down() if share == drag[0] else page.mouse.up()
+    page.wait_for_selector(".tool.whole:not([disabled])")
+    page.wait_for_timeout(300)
+    # of what is zoomed to a quarter has pictures, or a sixtieth: a line two or three pixels high
+    assert 0 < painted(page, ".plot canvas", CURVE) < 0.3 * box["width"] * 3
+    page.mouse.move(box["x"] + 5, box["y"] + 20)
+    assert "score 0.70" in page.text_content(".readout")
+    assert [text for text in complaints if "Canvas2D" not in text] == []  # that the test reads pixels twice
 
 
 def test_a_phone_shows_it_all_without_sideways_scrolling(browser: "sync_api.Browser", folder: Path) -> None:

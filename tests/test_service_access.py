@@ -1,6 +1,7 @@
 """Who may come into the service, and what it refuses before it starts."""
 
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 from refinevad.apps.cli import main
 from refinevad.apps.live.tokens import TokenHash, read_token_file
 from refinevad.apps.service.headers import HEADERS
+from servers import Certificate
 from service_house import BEARER, OURS, TOKEN, House
 
 
@@ -125,6 +127,31 @@ def test_the_page_has_nothing_inline_and_nothing_from_elsewhere() -> None:
         assert "eval(" not in source, path.name
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_pages_of_other_sites_ask_for_nothing(shared: House, shared_locked: House, site: str) -> None:
+    """A picture's address on any page makes a browser ask, and it says from where."""
+    for house, headers in ((shared, OURS), (shared_locked, {})):
+        for path in ("/api/v1/events", "/api/v1/labels.zip", "/metrics", "/api/v1/session", "/page/app.js"):
+            answer = house.client.get(path, headers={**headers, "Sec-Fetch-Site": site})
+            assert answer.status_code in (401, 403), path
+        assert house.client.get("/", headers={"Sec-Fetch-Site": site}).status_code == 200  # a link to the page
+    answer = shared_locked.client.get("/api/v1/events", headers={**BEARER, "Sec-Fetch-Site": site})
+    assert answer.status_code == 200
+
+
+def test_without_a_token_what_costs_much_is_asked_for_on_purpose(shared: House) -> None:
+    path = "/api/v1/labels.zip"
+    del shared.client.headers["X-RefineVAD"]  # the house's client sends it by itself
+    try:
+        assert shared.client.get(path).status_code == 403
+        assert shared.client.get(path, headers={"Origin": "http://evil.example"}).status_code == 403
+        for good in ({"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, OURS):
+            assert shared.client.get(path, headers=good).status_code == 200, good
+        assert shared.client.get(path, headers={**OURS, "Origin": "http://[bad"}).status_code == 403
+    finally:
+        shared.client.headers.update(OURS)
+
+
 def call(*arguments: object) -> int:
     return main(["serve", *map(str, arguments)])
 
@@ -163,3 +190,34 @@ def test_what_cannot_work_is_said_before_the_service_starts(tmp_path: Path, caps
         ("--storage", "mysql://host/name"),
     ):
         assert call("--data", tmp_path / "data", "--port", 0, *arguments) == 2, arguments
+
+
+def test_tls_files_at_fault_are_one_sentence(
+    tmp_path: Path, certificate: Certificate, other_certificate: Certificate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encrypted, text = tmp_path / "encrypted.pem", tmp_path / "text.pem"
+    command = ["openssl", "pkey", "-in", str(certificate.key), "-aes256", "-passout", "pass:secret", "-out"]
+    subprocess.run([*command, str(encrypted)], check=True)
+    text.write_text("no key")
+    opened = tmp_path / "open.pem"
+    opened.write_text(certificate.key.read_text())
+    opened.chmod(0o644)
+    for file in (certificate.key, other_certificate.key, encrypted, text):
+        file.chmod(0o600)
+    for cert, key, said in (
+        (certificate.file, tmp_path / "absent", "not found"),
+        (certificate.file, other_certificate.key, "mismatch"),
+        (certificate.file, encrypted, "encrypted"),
+        (text, certificate.key, "not possible"),
+        (certificate.file, opened, "open to others"),
+        (tmp_path, certificate.key, "not found"),
+    ):
+        assert call("--tls-cert", cert, "--tls-key", key, "--data", tmp_path / "data") == 2
+        told = capsys.readouterr().err
+        assert said in told, told
+        assert len(told.splitlines()) == 1
+    assert call("--tls-cert", certificate.file) == 2
+    assert call("--proxy", "proxy.example") == 2
+    assert call("--proxy", "10.0.0.1/8") == 2  # bits beyond the network: a slip
+    assert call("--connections", 0) == 2
+    assert not (tmp_path / "data").exists()

@@ -1,7 +1,9 @@
 """Events and reviews through the API."""
 
+import tracemalloc
 import zipfile
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
 
 from refinevad.apps.live.clock import iso
+from refinevad.apps.service.archive import PIECE_BYTES, archive
 from service_house import NOON, House
 
 
@@ -99,9 +102,90 @@ def test_reviewed_clips_come_as_a_training_set_without_times(house: House) -> No
         if verdict:
             house.client.post(f"/api/v1/events/e{number}/reviews", json={"verdict": verdict})
     answer = house.client.get("/api/v1/labels.zip")
-    archive = zipfile.ZipFile(BytesIO(answer.content))
-    assert sorted(archive.namelist()) == ["clips/e0.mp4", "clips/e1.mp4", "videos.csv"]
-    table = archive.read("videos.csv").decode()
+    assert answer.headers["content-type"] == "application/zip"
+    whole = zipfile.ZipFile(BytesIO(answer.content))
+    assert sorted(whole.namelist()) == ["clips/e0.mp4", "clips/e1.mp4", "videos.csv"]
+    table = whole.read("videos.csv").decode()
     assert table == "path,labels,split\nclips/e0.mp4,fall,train\nclips/e1.mp4,normal,train\n"
-    assert archive.read("clips/e1.mp4") == b"clip 1"
+    assert whole.read("clips/e1.mp4") == b"clip 1"
+    assert whole.testzip() is None
     assert list(house.folder.glob("labels-*")) == []  # nothing is left behind
+    assert house.client.get("/api/v1/labels.zip").content == answer.content  # the next may begin
+    with house.app.state.context.exporting:
+        assert house.client.get("/api/v1/labels.zip").status_code == 429
+
+
+def test_an_archive_is_sent_in_pieces_while_it_is_read(tmp_path: Path) -> None:
+    large = tmp_path / "large.mp4"
+    with large.open("wb") as file:
+        file.truncate(64_000_000)
+    files = [(large, "clips/a.mp4"), (tmp_path / "gone.mp4", "clips/b.mp4"), (large, "clips/ü.mp4")]
+    tracemalloc.start()
+    pieces = archive(files, "list.txt", lambda names: ",".join(names))
+    with (tmp_path / "whole.zip").open("wb") as file:
+        for piece in pieces:
+            file.write(piece)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * PIECE_BYTES
+    whole = zipfile.ZipFile(tmp_path / "whole.zip")
+    assert whole.testzip() is None
+    assert whole.namelist() == ["clips/a.mp4", "clips/ü.mp4", "list.txt"]
+    assert whole.getinfo("clips/a.mp4").file_size == 64_000_000
+    assert whole.read("list.txt").decode() == "clips/a.mp4,clips/ü.mp4"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "skip=99999999999999999999999",
+        "skip=-1",
+        "skip=1e3",
+        "skip=NaN",
+        "limit=0",
+        "limit=99999999999999999999999",
+        "start=0001-01-01",
+        "end=9999-12-31T23:59:59-12:00",
+        "start=1e308",
+        "start=NaN",
+        "start=inf",
+        "start=-99999999999999999999999",
+        "start=2500-01-01",
+        "camera=a%00b",
+        "category=%1b%5b2J",
+        f"category={'x' * 101}",
+        "state=ope%00n",
+    ],
+)
+def test_what_no_number_time_or_name_can_be_is_refused(shared: House, query: str) -> None:
+    answer = shared.client.get(f"/api/v1/events?{query}")
+    assert answer.status_code == 422, answer.text
+    assert isinstance(answer.json()["detail"], str)
+    assert "\x1b" not in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("event", ["e1%00", "%ff%fe", "e1%0a", "x" * 5000, "%1b%5b2J", "..", "99999999999999999999"])
+@pytest.mark.parametrize("place", ["", "/clip", "/snapshot", "/reviews"])
+def test_what_no_event_can_be_called_is_not_there(shared: House, event: str, place: str) -> None:
+    assert shared.client.get(f"/api/v1/events/{event}{place}").status_code == 404
+    assert shared.client.get(f"/api/v1/jobs/{event}{place.replace('clip', 'video')}").status_code in (404, 405)
+
+
+@pytest.mark.parametrize("start", ["0001-01-01", "9999-12-31T23:59:59-12:00", "1e308", "NaN", "-1"])
+def test_scores_and_calibration_hold_times_to_the_same_bounds(shared: House, start: str) -> None:
+    for path in ("scores", "alert-rates"):
+        answer = shared.client.get(f"/api/v1/cameras/door/{path}", params={"start": start, "end": "2023-01-01"})
+        assert answer.status_code == 422, answer.text
+    body = {"quiet": [{"start": start, "end": "2023-01-01T00:00:00Z"}]}
+    assert shared.client.post("/api/v1/cameras/door/calibration", json=body).status_code == 422
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e308", "-1", "1" * 400, "1" * 5000])
+def test_numbers_in_a_document_are_bounded(shared: House, number: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    threshold = f'{{"threshold": {number}}}'
+    rate = f'{{"quiet": [{{"start": "2023-01-01", "end": "2023-01-02"}}], "alerts_per_hour": {number}}}'
+    changed = shared.client.patch("/api/v1/cameras/door", content=threshold, headers=headers)
+    assert changed.status_code in (400, 422), changed.text
+    calibrated = shared.client.post("/api/v1/cameras/door/calibration", content=rate, headers=headers)
+    assert calibrated.status_code in (400, 422), calibrated.text

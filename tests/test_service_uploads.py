@@ -1,6 +1,12 @@
 """Uploads: what is taken, what is refused, and analyses that hang or crash."""
 
+import asyncio
+import select
+import subprocess
+import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +15,14 @@ import pytest
 pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
 
+from fastapi import HTTPException
+
 from analyses import analyse_and_crash, analyse_for_ever
+from refinevad.apps.service.uploads import _in_time
+from servers import PATIENCE_S
 from service_house import House
+from service_process import until
+from test_service_network import Start
 from videos import write_sound, write_video
 
 
@@ -120,3 +132,102 @@ def test_a_service_that_was_killed_begins_its_analysis_again(tmp_path: Path, vid
     with house.client:
         assert wait_for(house, job.id, ("done",))["progress"] == 1.0
     house.store.close()
+
+
+def test_uploads_are_bounded_in_pixels_and_in_work(tmp_path: Path) -> None:
+    small = write_video(tmp_path / "small.mp4", frames=25, size=(64, 48)).read_bytes()  # 76,800 pixels in all
+    house = House(tmp_path / "pixels", upload_pixels=64 * 48 - 1)
+    with house.client as client:
+        answer = client.post("/api/v1/jobs", content=small)
+        assert answer.status_code == 415
+        assert "64 x 48" in answer.json()["detail"]
+    house.store.close()
+    for most, status in ((76_800.0, 202), (76_799.0, 422)):
+        house = House(tmp_path / str(most), upload_work=most)
+        with house.client as client:
+            answer = client.post("/api/v1/jobs", content=small)
+            assert answer.status_code == status, answer.text
+        house.store.close()
+
+
+def test_a_huge_picture_is_refused_before_it_is_decoded(house: House, tmp_path: Path) -> None:
+    huge = write_video(tmp_path / "huge.mp4", codec="mpeg4", frames=1, size=(4100, 4100)).read_bytes()
+    answer = house.client.post("/api/v1/jobs", content=huge)
+    assert answer.status_code == 415
+    assert "4100 x 4100 are larger than 9.4 megapixels" in answer.json()["detail"]
+
+
+def test_uploads_have_a_room_of_their_own(tmp_path: Path, video: bytes) -> None:
+    house = House(tmp_path, uploads_bytes=round(2.5 * len(video)))
+    with house.client as client:
+        first, second = (client.post("/api/v1/jobs", content=video).json()["id"] for _ in range(2))
+        for job in (first, second):
+            wait_for(house, job, ("done",))
+        third = client.post("/api/v1/jobs", content=video).json()["id"]
+        wait_for(house, third, ("done",))
+        assert uploads_of(house) == sorted([f"{second}.mp4", f"{third}.mp4"])  # the oldest that was analysed made room
+        assert client.get(f"/api/v1/jobs/{first}").json()["state"] == "done"
+        assert client.get(f"/api/v1/jobs/{first}/video").status_code == 404
+    house.store.close()
+    house = House(tmp_path / "busy", work=analyse_for_ever, uploads_bytes=round(1.5 * len(video)))
+    with house.client as client:
+        client.post("/api/v1/jobs", content=video)
+        for body in (video, iter([video])):  # of a stated length, and of none
+            assert client.post("/api/v1/jobs", content=body).status_code == 507
+        assert len(uploads_of(house)) == 1
+    house.store.close()
+
+
+def test_several_are_analysed_at_a_time_and_each_once(tmp_path: Path, video: bytes) -> None:
+    house = House(tmp_path, work=analyse_for_ever, analyses=2)
+    with house.client as client:
+        jobs = [client.post("/api/v1/jobs", content=video).json()["id"] for _ in range(3)]
+        for job in jobs[:2]:
+            wait_for(house, job, ("running",))
+        assert client.get(f"/api/v1/jobs/{jobs[2]}").json()["state"] == "queued"
+        client.post(f"/api/v1/jobs/{jobs[0]}/cancel")
+        wait_for(house, jobs[2], ("running",))
+    house.store.close()
+
+
+def test_an_analysis_takes_so_much_memory_and_no_more() -> None:
+    code = """
+import numpy as np
+from refinevad.apps.service.analysis import bound_memory
+bound_memory(300_000_000)
+np.empty(200_000_000, np.uint8)
+try:
+    np.empty(400_000_000, np.uint8)
+except MemoryError:
+    print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "refused\n"
+
+
+def test_so_many_are_uploaded_at_a_time(serving: Start) -> None:
+    service = serving()
+    head = "POST /api/v1/jobs?name=a HTTP/1.1\r\nHost: 127.0.0.1\r\nX-RefineVAD: 1\r\nContent-Length: 1000\r\n\r\nabc"
+    with ExitStack() as held:
+        clients = [held.enter_context(service.connect()) for _ in range(5)]
+        for client in clients:
+            client.sendall(head.encode())
+        (answered,), _, _ = select.select(clients, [], [], PATIENCE_S)  # one of the five, at once
+        assert answered.recv(100).startswith(b"HTTP/1.1 429")
+    until(lambda: list((service.data / "media" / "uploads").iterdir()) == [], "parts are left behind")
+
+
+def test_an_upload_that_stalls_is_given_up() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"a"
+        await asyncio.sleep(600)
+        yield b"b"
+
+    async def story() -> None:
+        pieces = _in_time(body(), 0.05)
+        assert await anext(pieces) == b"a"
+        with pytest.raises(HTTPException) as refused:
+            await anext(pieces)
+        assert refused.value.status_code == 408
+
+    asyncio.run(story())

@@ -8,8 +8,8 @@ from refinevad.features import Features, Provenance, save_features
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.held_features import HeldFeatures
+from refinevad.training.seed_rows import SeedRow
 from refinevad.training.standings import OURS, Standing, standings_table, wins
-from refinevad.training.study import SeedRow
 
 
 def rows(values: list[float]) -> list[SeedRow]:

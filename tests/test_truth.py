@@ -71,6 +71,9 @@ def test_labels(tmp_path: Path, label: str, labels: tuple[str, ...]) -> None:
         ({"anomalous_frames": None}, "must be a list"),
         ({"segment_labels": []}, "one name for each of the 1 segments"),
         ({"label": "normal"}, "labelled normal, yet"),
+        ({"segment_labels": ["fires"]}, "'fires', which is no column (nearest: fire)"),
+        ({"anomalous_frames": [[64, 65]]}, "frame 64 is marked, but the last of its 64 frames is 63"),
+        ({"segments": [[64, 70]]}, "frame 64 is marked"),
         ({"name": None}, '"name"'),
     ],
 )
@@ -87,7 +90,10 @@ def test_text_that_is_not_json_is_placed(tmp_path: Path) -> None:
         read_truth_json(path)
     with pytest.raises(InputError, match="cannot be read"):
         read_truth_json(tmp_path / "absent.json")
-    path.write_text('{"columns": ["a"], "videos": []}')
+    path.write_text('{"columns": [], "videos": [{"name": "a", "name": "b"}]}')
+    with pytest.raises(InputError, match="'name' stands twice"):
+        read_truth_json(path)
+    path.write_text('{"columns": ["a"], "videos": []}', encoding="utf-8-sig")
     with pytest.raises(InputError, match="at least two names"):
         read_truth_json(path)
     path.write_text(json.dumps({"columns": ["normal", "fire"], "videos": [VIDEO, VIDEO]}))

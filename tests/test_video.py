@@ -9,11 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from refinevad.apps.report.keyframes import upright_rgb
 from refinevad.errors import InputError
 from refinevad.frames import Clip, FrameNeeds
 from refinevad.timeline import SegmentRule
 from refinevad.video import ClipReader, DamagedVideoWarning, FrameReader, open_container, probe
-from videos import NTSC, cut, flat, spoil_packets, turn, write_headers_only, write_long_video, write_sound, write_video
+from videos import (
+    NTSC,
+    cut,
+    flat,
+    show_by,
+    spoil_packets,
+    turn,
+    write_headers_only,
+    write_long_video,
+    write_sound,
+    write_video,
+)
 
 RULE = SegmentRule.default()
 NEEDS = FrameNeeds(rgb_frames=1, rgb_size=(8, 8), gray_long_side=16, gray_hz=25.0)
@@ -278,6 +290,31 @@ def test_turned_pictures_come_upright(clockwise: int, tmp_path: Path) -> None:
     quarters = scaled[0].gray[0].reshape(2, 8, 2, 12).mean((1, 3))
     assert quarters[0, 0] > 190
     assert max(quarters[0, 1], quarters[1, 0], quarters[1, 1]) < 60
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [(a, b, c, d) for a, d in ((1, 1), (-1, 1), (1, -1), (-1, -1)) for b, c in ((0, 0),)]
+    + [(0, b, c, 0) for b in (1, -1) for c in (1, -1)],
+    ids=str,
+)
+def test_mirrored_pictures_are_seen_as_players_show_them(matrix: tuple[int, int, int, int], tmp_path: Path) -> None:
+    """Every mix of mirror and rotation: each quarter of the stored picture goes where the matrix sends its middle."""
+    a, b, c, d = matrix
+    levels = np.array([[40, 90], [150, 220]])
+    stored = np.repeat(np.kron(levels, np.ones((16, 24))).astype(np.uint8)[..., None], 3, axis=2)
+    wanted = np.zeros((2, 2))
+    for row in (0, 1):
+        for column in (0, 1):
+            x, y = 2 * column - 1, 2 * row - 1
+            wanted[(b * x + d * y + 1) // 2, (a * x + c * y + 1) // 2] = levels[row, column]
+    path = show_by(write_video(tmp_path / "v.mp4", [stored] * 4, size=(48, 32)), *matrix)
+    clips, _ = clips_of(path, FrameNeeds(rgb_frames=1, rgb_size=None, gray_long_side=48))
+    (frame, _), *_ = FrameReader(path)
+    for picture in (clips[0].rgb[0][..., 0], clips[0].gray[0], upright_rgb(frame)[..., 0]):
+        assert picture.shape == ((48, 32) if b else (32, 48))
+        tall, wide = picture.shape[0] // 2, picture.shape[1] // 2
+        np.testing.assert_allclose(picture.reshape(2, tall, 2, wide).mean((1, 3)), wanted, atol=3)
 
 
 @pytest.mark.parametrize("size", [(33, 17), (47, 31), (1, 1), (3, 200)])

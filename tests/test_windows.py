@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from refinevad import windows as module
 from refinevad.errors import InputError
-from refinevad.windows import WHOLE, Window, Windowing, WindowRule, windows
+from refinevad.timeline import Timeline
+from refinevad.windows import WHOLE, Window, Windowing, WindowRule, windows, windows_between_holes
 
 
 def spans(found: Sequence[Window]) -> list[tuple[int, int, int]]:
@@ -125,3 +127,15 @@ def test_impossible_rules_are_named(window_s: float, delay_s: float, words: str)
 def test_no_bound_is_the_way_of_recordings() -> None:
     assert WindowRule.of(None, None) == WHOLE
     assert WindowRule.of(30.0, None) == WindowRule(30.0)
+
+
+def test_no_window_reaches_across_a_hole() -> None:
+    """Two stretches of 30 and 20 segments of a second, a minute between them: each has the windows it has alone."""
+    starts = [*np.arange(30.0), *np.arange(90.0, 110.0)]
+    line = Timeline.of(range(50), starts, 50, 110.0, {29: 30.0})
+    rule = WindowRule(8.0, 2.0)
+    found = windows_between_holes(line, rule)
+    alone = [windows(np.arange(count + 1.0), rule) for count in (30, 20)]
+    assert found[: len(alone[0])] == alone[0]
+    shifted = [replace(one, start=one.start + 30, zone=one.zone + 30, end=one.end + 30) for one in alone[1]]
+    assert found[len(alone[0]) :] == shifted

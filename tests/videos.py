@@ -145,6 +145,16 @@ def turn(path: Path, clockwise: int) -> Path:
     return path
 
 
+def show_by(path: Path, a: int, b: int, c: int, d: int) -> Path:
+    """Set an MP4's display matrix: a stored point (x, y) is shown at (a x + c y, b x + d y)."""
+    content = bytearray(path.read_bytes())
+    at = content.index(b"tkhd") + 4 + 40
+    one = 1 << 16
+    content[at : at + 36] = struct.pack(">9i", a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    return path
+
+
 def cut(path: Path, share: float) -> Path:
     """Keep the first `share` of a file's bytes, as a broken copy does."""
     content = path.read_bytes()

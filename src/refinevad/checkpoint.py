@@ -4,22 +4,27 @@ RUN/model.safetensors   weights
 RUN/config.json         architecture, encoder, segment rule, training options, seed, versions
 RUN/calibration.json    thresholds for the target alert rate
 RUN/metrics.json        validation figures; after `refinevad evaluate` the test figures too
+RUN/ridge.safetensors   the ridge control fitted on the same videos, its configuration in the header; not with a run
+                        whose model it is, and not in runs that are older than it
 """
 
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 import refinevad
-from refinevad.contender import Contender
+from refinevad.contender import Contender, ContenderConfig
 from refinevad.errors import InputError
 from refinevad.files import atomic_write
+from refinevad.json_files import check_regular
 from refinevad.json_files import read_json as read_json  # where a RUN's other files are read, too
 from refinevad.model import RefineVAD
 from refinevad.run_folder import CALIBRATION as CALIBRATION
@@ -29,6 +34,8 @@ from refinevad.run_folder import load_model, read_calibration, read_run, window_
 from refinevad.windows import WindowRule
 
 METRICS = "metrics.json"
+RIDGE_FILE, RIDGE_FORMAT = "ridge.safetensors", "refinevad-ridge-1"
+MOST_RIDGE_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ class Checkpoint:
         encoder: how the features were asked for on the command line, such as `lite`.
         signature: encoder identity and segment rule that features must match.
         training: options, seed and data of the run, for the record.
+        ridge: the ridge control, as a model; None where it was not asked for (`with_ridge`) or is not there.
     """
 
     model: RefineVAD | Contender
@@ -70,6 +78,7 @@ class Checkpoint:
     signature: Mapping[str, Any]
     calibration: Calibration
     training: Mapping[str, Any] = field(default_factory=dict)
+    ridge: Contender | None = None
 
     @property
     def window(self) -> WindowRule:
@@ -91,9 +100,14 @@ class Checkpoint:
         }
         write_json(folder / CONFIG, config)
         write_json(folder / CALIBRATION, asdict(self.calibration))
-        weights = {name: value.detach().cpu().contiguous() for name, value in self.model.state_dict().items()}
+        if self.ridge is None:
+            (folder / RIDGE_FILE).unlink(missing_ok=True)  # of a run that lay here before
+        else:
+            header = {"format": RIDGE_FORMAT, "config": json.dumps(self.ridge.config.as_dict())}
+            with atomic_write(folder / RIDGE_FILE) as partial:
+                save_file(_weights(self.ridge), partial, metadata=header)
         with atomic_write(folder / WEIGHTS) as partial:
-            save_file(weights, partial)
+            save_file(_weights(self.model), partial)
 
     @classmethod
     def load(cls, folder: Path) -> "Checkpoint":
@@ -106,12 +120,43 @@ class Checkpoint:
         model = load_model(facts.model, folder / WEIGHTS)
         return cls(model, facts.encoder, facts.signature, Calibration(**facts.calibration), facts.training)
 
+    def with_ridge(self, folder: Path) -> "Checkpoint":
+        """The same with the ridge control of its folder, where there is one; scoring by the model needs none.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        path = folder / RIDGE_FILE
+        if not path.exists():
+            return self
+        check_regular(path, MOST_RIDGE_BYTES)
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = file.metadata() or {}
+                if header.get("format") != RIDGE_FORMAT:
+                    raise KeyError(f"format {header.get('format')}")
+                config = ContenderConfig.from_dict(json.loads(header["config"]))
+                if (config.channels, config.categories) != (self.model.config.channels, self.model.config.categories):
+                    raise KeyError("it is another model's")
+                model = Contender(config)
+                model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"the ridge control {path} is damaged or of another version ({error}); train the run again, "
+                "or delete this file to evaluate without it"
+            ) from error
+        return replace(self, ridge=model.eval())
+
     @property
     def refinevad(self) -> RefineVAD:
         """The model, where MoTAR and CORE are asked for. Raises InputError for a run of another head."""
         if isinstance(self.model, Contender):
             raise InputError(f"this run is of the head {self.model.config.head}; only RefineVAD has MoTAR and CORE")
         return self.model
+
+
+def _weights(model: RefineVAD | Contender) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

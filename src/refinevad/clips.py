@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from refinevad.frames import Clip, FrameNeeds
+from refinevad.stamps import longest_step_s
 from refinevad.timeline import Segmenter, SegmentRule
+from refinevad.upright import orientation
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -17,12 +19,16 @@ if TYPE_CHECKING:
 
 
 class Pick(NamedTuple):
-    """What a frame is for: whether it opens a segment, which began at `start_s`, and is wanted in colour, in grey."""
+    """What a frame is for: whether it opens a segment, which began at `start_s`, and is wanted in colour, in grey.
+
+    `hole_s`: behind a hole, the second at which the segment before it ends, one nominal frame after its last frame.
+    """
 
     opens: bool
     start_s: float
     rgb: bool
     gray: bool
+    hole_s: float | None = None
 
 
 class FramePicker:
@@ -36,6 +42,7 @@ class FramePicker:
         self.rgb_taken = 0
         self._segmenter = Segmenter(rule)
         self._next_gray = -math.inf
+        self._last_s, self._longest_s = math.inf, longest_step_s(rate_hz)
 
     def copy(self) -> "FramePicker":
         """One that goes on from here by itself."""
@@ -45,7 +52,11 @@ class FramePicker:
 
     def push(self, time_s: float) -> Pick:
         """Take the presentation second of the next frame."""
-        opens, start_s, phase = self._segmenter.push(time_s)
+        hole_s = None
+        if time_s - self._last_s > self._longest_s:
+            hole_s, self._next_gray = self._last_s + 1.0 / self.rate_hz, -math.inf
+        self._last_s = time_s
+        opens, start_s, phase = self._segmenter.push(time_s, hole_s is not None)
         if opens:
             self.rgb_taken = 0
         wanted = self.needs.rgb_frames
@@ -55,7 +66,7 @@ class FramePicker:
         gray = self.needs.gray_long_side is not None and time_s >= self._next_gray - 0.5 / self.rate_hz
         if gray:
             self._next_gray = time_s + 1.0 / self.needs.gray_hz
-        return Pick(opens, start_s, rgb, gray)
+        return Pick(opens, start_s, rgb, gray, hole_s)
 
 
 @dataclass
@@ -73,7 +84,8 @@ class _Gathering:
 class ClipCutter:
     """Takes frames one by one and gives a clip whenever a segment is full; holds one segment's pixels at most.
 
-    Times must rise strictly. A segment is full when the first frame of the next one comes.
+    Times must rise strictly. A segment is full when the first frame of the next one comes; it ends there, but where
+    there is a hole between them, across which no motion is seen.
 
     Args:
         rate_hz: nominal frames a second: the last frame lasts 1 / rate_hz, and grey frames are picked with half of
@@ -83,11 +95,13 @@ class ClipCutter:
     Attributes:
         frames: how many were taken.
         opened: index of the first frame of the segment that is being gathered.
+        hole_s: of the newest frame's pick.
     """
 
     def __init__(self, needs: FrameNeeds, rule: SegmentRule, rate_hz: float, picker: FramePicker | None = None) -> None:
         self.needs, self.rate_hz = needs, rate_hz
         self.frames = self.opened = 0
+        self.hole_s: float | None = None
         self._picker = picker or FramePicker(needs, rule, rate_hz)
         self._current: _Gathering | None = None
         self._last: tuple[VideoFrame | None, float] | None = None
@@ -101,9 +115,10 @@ class ClipCutter:
         """
         clip = None
         pick = self._picker.push(time_s)
+        self.hole_s = pick.hole_s
         if pick.opens:
-            clip = self._clip(pick.start_s)
-            self._current = self._open(pick.start_s)
+            clip = self._clip(pick.start_s if pick.hole_s is None else pick.hole_s)
+            self._current = self._open(pick.start_s, None if pick.hole_s is not None else self._current)
         current = self._current
         assert current is not None
         if pick.rgb and frame is not None:
@@ -122,8 +137,7 @@ class ClipCutter:
         self._current = None
         return clip
 
-    def _open(self, start_s: float) -> _Gathering:
-        before = self._current
+    def _open(self, start_s: float, before: _Gathering | None) -> _Gathering:
         self.opened = self.frames
         gathering = _Gathering(start_s)
         if before is not None and before.gray:
@@ -156,11 +170,10 @@ class ClipCutter:
 
     def _rgb(self, frame: "VideoFrame") -> UInt8[np.ndarray, "height width 3"]:
         width, height = self.needs.rgb_size or (frame.width, frame.height)
-        quarter_turns = _quarter_turns(frame)
-        if self.needs.rgb_size is not None and quarter_turns % 2:
+        shown = orientation(frame)
+        if self.needs.rgb_size is not None and shown.swapped:
             width, height = height, width
-        pixels = self._to_rgb.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
-        return np.ascontiguousarray(np.rot90(pixels, quarter_turns))
+        return shown.apply(self._to_rgb.reformat(frame, width, height, "rgb24", threads=1).to_ndarray())
 
     def _gray(self, frame: "VideoFrame") -> UInt8[np.ndarray, "height width"]:
         scale = (self.needs.gray_long_side or 0) / max(frame.width, frame.height)
@@ -171,8 +184,7 @@ class ClipCutter:
             )
         width, height = self._gray_size
         pixels = self._to_gray.reformat(frame, width, height, "gray", threads=1).to_ndarray()
-        quarter_turns = _quarter_turns(frame)
-        return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels
+        return orientation(frame).apply(pixels)
 
 
 def _scaler() -> "VideoReformatter":
@@ -180,8 +192,3 @@ def _scaler() -> "VideoReformatter":
     from av.video.reformatter import VideoReformatter
 
     return VideoReformatter()
-
-
-def _quarter_turns(frame: "VideoFrame") -> int:
-    """Counter-clockwise quarter turns that bring a frame upright (`rotation` is counter-clockwise degrees)."""
-    return round(getattr(frame, "rotation", 0) / 90) % 4

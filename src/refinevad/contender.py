@@ -19,8 +19,10 @@ from refinevad.input_ranges import InputRanges, as_ranges
 from refinevad.model import Empty, RefineVAD, RefineVADConfig, channel_statistics, smooth
 from refinevad.options import check_options
 from refinevad.peers.base import HeadOutput
-from refinevad.peers.choice import HEADS, open_head
+from refinevad.peers.choice import KNOWN, LINEAR, open_head
+from refinevad.peers.linear import Linear
 from refinevad.peers.vadclip import VadCLIP
+from refinevad.ridge import CLIP, SMOOTHING, Ridge
 
 # options about the features: of the same name and meaning in RefineVADConfig
 SHARED_OPTIONS = ("input_clip", "merge_runs", "empty", "smoothing", "relative_smoothing", "video_weight")
@@ -156,13 +158,47 @@ class Contender(nn.Module):
 
 def head_options(name: str) -> set[str]:
     """Names of a head's own options. Raises InputError for a name that is no head."""
-    if name not in HEADS:
-        raise InputError(f"unknown head '{name}'; known: {', '.join(HEADS)}")
-    return {field.name for field in fields(HEADS[name][0])}
+    if name not in KNOWN:
+        raise InputError(f"unknown head '{name}'; known: {', '.join(KNOWN)}")
+    return {field.name for field in fields(KNOWN[name][0])}
 
 
-def open_config(values: Mapping[str, Any]) -> RefineVADConfig | ContenderConfig:
-    """The configuration that a RUN holds. Raises InputError for an option that does not exist."""
+def ridge_config(config: RefineVADConfig | ContenderConfig) -> ContenderConfig:
+    """The ridge control on another model's channels, categories and tokens.
+
+    How far it clips and averages is part of what it is, whatever the other model does. A token of merged runs is not
+    averaged with the next, which may lie a minute away; what the other model does to a whole video's curve
+    (`relative_smoothing`, `video_weight`), the control does too.
+    """
+    own = config.options if isinstance(config, ContenderConfig) and config.head == LINEAR else {}
+    return ContenderConfig(
+        channels=config.channels,
+        categories=config.categories,
+        head=LINEAR,
+        options=dict(own),
+        inputs=config.inputs,
+        input_clip=CLIP,
+        merge_runs=config.merge_runs,
+        empty=config.empty,
+        smoothing=0 if config.merge_runs else SMOOTHING,
+        relative_smoothing=config.relative_smoothing,
+        video_weight=config.video_weight,
+    )
+
+
+def take_ridge(model: Contender, ridge: Ridge) -> Contender:
+    """Make a fresh model of a `ridge_config` the fitted ridge; it is of the channels the model selects."""
+    assert isinstance(model.head, Linear)
+    model.head.take(ridge)
+    model.input_mean.copy_(torch.from_numpy(ridge.mean))
+    model.input_scale.copy_(torch.from_numpy(ridge.scale))
+    return model.eval()
+
+
+def open_config(values: Any) -> RefineVADConfig | ContenderConfig:
+    """The configuration that a RUN holds. Raises InputError for what is none, or an option that does not exist."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"a run's model is a table of options, not {str(values)[:100]!r}")
     return ContenderConfig.from_dict(values) if "head" in values else RefineVADConfig.from_dict(dict(values))
 
 

@@ -15,7 +15,7 @@ from refinevad.errors import InputError
 from refinevad.events import Event, EventRule, find_events
 from refinevad.extraction import extract
 from refinevad.features import Features, Provenance, require_same_signature
-from refinevad.scores import score
+from refinevad.scores import score_timeline
 from refinevad.side_by_side import Workers
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.windows import WindowRule
@@ -23,7 +23,12 @@ from refinevad.windows import WindowRule
 
 @dataclass(frozen=True)
 class Detection:
-    """Everything found in one video. Scores in [0, 1], times in seconds from its first frame."""
+    """Everything found in one video. Scores in [0, 1], times in seconds from its first frame.
+
+    Attributes:
+        start_s: seconds by which a player's clock is ahead: its sound may begin before the picture.
+        notes: what a person should know of the video: a sentence each, none of a clean one.
+    """
 
     video: str
     duration_s: float
@@ -39,6 +44,8 @@ class Detection:
     alerts_per_hour: float
     video_score: float
     model: Mapping[str, Any]
+    start_s: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 class Detector:
@@ -92,7 +99,7 @@ class Detector:
             InputError: they are of another encoder or rule, or the model gives no score for them.
         """
         require_same_signature(self.checkpoint.signature, features.provenance, name)
-        scored = score(self.checkpoint.model, features.values, features.timeline.time_bounds, self.window)
+        scored = score_timeline(self.checkpoint.model, features.values, features.timeline, self.window)
         if not np.isfinite(scored.segments).all():  # which is above no threshold: nothing would be found
             raise InputError(f"the model gives no number for some segments of {name}; check the run's weights")
         calibration, categories = self.checkpoint.calibration, self.checkpoint.model.config.categories
@@ -114,4 +121,6 @@ class Detector:
             alerts_per_hour=calibration.alerts_per_hour,
             video_score=scored.video,
             model={"run": self.run, "encoder": self.checkpoint.encoder, "version": refinevad.__version__},
+            start_s=float(features.provenance.source.get("start_s", 0.0)),
+            notes=tuple(features.provenance.source.get("notes", ())),
         )

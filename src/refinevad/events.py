@@ -46,8 +46,22 @@ def find_runs(scores: Float[np.ndarray, "segment"], timeline: Timeline, rule: Ev
     """Half-open segment ranges of events.
 
     A run opens where the score exceeds `threshold` and reaches both ways while it stays above `low_threshold`; runs
-    closer than `merge_gap_s` become one; what is then shorter than `min_s` is dropped.
+    closer than `merge_gap_s` become one; what is then shorter than `min_s` is dropped. None reaches across a hole.
     """
+    return [
+        (first + start, first + end)
+        for first, last in timeline.stretches()
+        for start, end in _runs(scores[first:last], timeline.time_bounds[first:last], timeline.ends_s[first:last], rule)
+    ]
+
+
+def _runs(
+    scores: Float[np.ndarray, "segment"],
+    starts: Float[np.ndarray, "segment"],
+    ends: Float[np.ndarray, "segment"],
+    rule: EventRule,
+) -> list[tuple[int, int]]:
+    """`find_runs` of a stretch without a hole."""
     above = scores > min(rule.low_threshold, rule.threshold)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], above, [False]]).astype(np.int8)))
     runs = [
@@ -57,11 +71,11 @@ def find_runs(scores: Float[np.ndarray, "segment"], timeline: Timeline, rule: Ev
     ]
     merged: list[tuple[int, int]] = []
     for start, end in runs:
-        if merged and timeline.time_bounds[start] - timeline.time_bounds[merged[-1][1]] < rule.merge_gap_s:
+        if merged and starts[start] - ends[merged[-1][1] - 1] < rule.merge_gap_s:
             merged[-1] = (merged[-1][0], end)
         else:
             merged.append((start, end))
-    return [(s, e) for s, e in merged if timeline.time_bounds[e] - timeline.time_bounds[s] >= rule.min_s - 1e-9]
+    return [(s, e) for s, e in merged if ends[e - 1] - starts[s] >= rule.min_s - 1e-9]
 
 
 def find_events(
@@ -72,7 +86,7 @@ def find_events(
     rule: EventRule,
 ) -> list[Event]:
     """Events of one curve, each with the category whose score is largest over it."""
-    events = []
+    events, ends = [], timeline.ends_s
     for start, end in find_runs(scores, timeline, rule):
         peak = start + int(np.argmax(scores[start:end]))
         share = category_scores[start:end].sum(0)
@@ -80,9 +94,9 @@ def find_events(
         events.append(
             Event(
                 start_s=float(timeline.time_bounds[start]),
-                end_s=float(timeline.time_bounds[end]),
+                end_s=float(ends[end - 1]),
                 peak=float(scores[peak]),
-                peak_s=float((timeline.time_bounds[peak] + timeline.time_bounds[peak + 1]) / 2),
+                peak_s=float((timeline.time_bounds[peak] + ends[peak]) / 2),
                 category=categories[int(np.argmax(share))],
                 probabilities={name: float(p) for name, p in zip(categories, share, strict=True)},
             )
@@ -95,9 +109,9 @@ def calibrate(normal: Sequence[tuple[Float[np.ndarray, "_segment"], Timeline]], 
 
     An alarm that stays on counts once for each `RENEWED_S`. Conformal in form: with n alerts over h hours the rate is
     taken as (n + 1) / h, so a rate below 1 / h cannot be vouched for; then the threshold is the highest normal score
-    and `certified` is false. Without normal videos it is 0.5, uncertified.
+    and `certified` is false. Without normal videos it is 0.5, uncertified. Hours are those with pictures.
     """
-    hours = sum(timeline.duration_s for _, timeline in normal) / 3600
+    hours = sum(timeline.shown_s for _, timeline in normal) / 3600
     pooled = np.concatenate([scores for scores, _ in normal]) if normal else np.zeros(0)
     if not len(pooled):
         return Calibration(0.5, 0.5 * LOW_SHARE, alerts_per_hour, False, 0.0)
@@ -106,7 +120,7 @@ def calibrate(normal: Sequence[tuple[Float[np.ndarray, "_segment"], Timeline]], 
     def alerts(threshold: float) -> int:
         rule = EventRule(threshold, _low(threshold, quiet))
         lengths = [
-            timeline.time_bounds[end] - timeline.time_bounds[start]
+            timeline.ends_s[end - 1] - timeline.time_bounds[start]
             for scores, timeline in normal
             for start, end in find_runs(scores, timeline, rule)
         ]

@@ -7,10 +7,13 @@ weak features that refinement alone learns which videos, not when. A path withou
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+from refinevad.ridge import CLIP, Ridge
 
 _QUIET = -2.5  # an untrained path says: nothing here
 _NO_CATEGORY = 0.0  # the logit of "none of the categories", which d_t is measured against
@@ -44,6 +47,42 @@ class DirectEvidence(nn.Module):
     def forward(self, x: Float[Tensor, "video segment channel"]) -> Float[Tensor, "video segment category"]:
         evidence: Tensor = self.linear(self.dropout(x))
         return evidence
+
+
+class RidgeEvidence(nn.Module):
+    """The ridge control as the direct path: fitted in closed form before training (training/ridge.py), then kept.
+
+    d_c = l + log share_c, where l is the ridge's anomaly logit, so that the evidence's presence logit is l itself.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    weight: Tensor
+    bias: Tensor
+    share_weight: Tensor
+    share_bias: Tensor
+
+    def __init__(self, channels: int, categories: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("scale", torch.ones(channels))
+        self.register_buffer("weight", torch.zeros(channels))
+        self.register_buffer("bias", torch.zeros(()))
+        self.register_buffer("share_weight", torch.zeros(categories, channels))
+        self.register_buffer("share_bias", torch.zeros(categories))
+
+    @torch.no_grad()
+    def take(self, ridge: Ridge) -> None:
+        """Become this ridge, which is of the channels the model looks at."""
+        for name in ("mean", "scale", "weight", "share_weight", "share_bias"):
+            getattr(self, name).copy_(torch.from_numpy(np.ascontiguousarray(getattr(ridge, name))))
+        self.bias.fill_(ridge.bias)
+
+    def forward(self, x: Float[Tensor, "video segment channel"]) -> Float[Tensor, "video segment category"]:
+        """Evidence of segments as they come, not standardised."""
+        standard = ((x - self.mean) / self.scale).clamp(-CLIP, CLIP)
+        shares = (standard @ self.share_weight.T + self.share_bias).log_softmax(-1)
+        return (standard @ self.weight + self.bias)[..., None] + shares
 
 
 class PromptPrior(nn.Module):

@@ -1,12 +1,11 @@
 """video -> features: the one path from pixels to vectors, for training sets and for a single video alike."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 import refinevad
 from refinevad.encoders.choice import EncoderChoice
@@ -14,8 +13,8 @@ from refinevad.errors import InputError
 from refinevad.features import Features, Provenance, read_provenance
 from refinevad.files import sampled_sha256
 from refinevad.read_ahead import read_ahead
-from refinevad.side_by_side import Workers, in_chunks
-from refinevad.timeline import SegmentRule, Timeline
+from refinevad.side_by_side import Encoded, Workers, in_chunks
+from refinevad.timeline import SegmentRule
 from refinevad.video import ClipReader, probe
 
 CLIPS_AHEAD = 16  # decoded while the encoder works; with the default encoder 0.4 MB each
@@ -42,16 +41,16 @@ def extract(
     shared = None
     if workers is not None and encoder.vision is not None:
         shared = workers.encode(path, encoder.vision, rule, progress)
-    vision, timeline = shared or _in_one_go(path, encoder, rule, progress, ahead)
+    vision, timeline, notes = shared or _in_one_go(path, encoder, rule, progress, ahead)
     values = np.concatenate([vision, encoder.encode_captions(path, timeline)], axis=1)
     if not np.isfinite(values).all():
         raise InputError(f"encoder '{encoder.spec}' gave NaN or infinite values for {path}; check its weights")
-    return Features(values, timeline, provenance(path, encoder, rule))
+    return Features(values, timeline, provenance(path, encoder, rule, notes))
 
 
 def _in_one_go(
     path: Path, encoder: EncoderChoice, rule: SegmentRule, progress: Callable[[int], None] | None, ahead: int
-) -> tuple[Float[np.ndarray, "segment channel"], Timeline]:
+) -> Encoded:
     """The vision branch's vectors, by this process."""
     reader = ClipReader(path, encoder.needs, rule)
     chunks, seen = [], 0
@@ -62,11 +61,11 @@ def _in_one_go(
                 now = reader.frames  # read once: the decoder goes on
                 progress(now - seen)
                 seen = now
-    return np.concatenate(chunks).astype(np.float32), reader.timeline
+    return Encoded(np.concatenate(chunks).astype(np.float32), reader.timeline, reader.notes)
 
 
-def provenance(path: Path, encoder: EncoderChoice, rule: SegmentRule) -> Provenance:
-    """Provenance that features of this file by this encoder carry."""
+def provenance(path: Path, encoder: EncoderChoice, rule: SegmentRule, notes: Sequence[str] = ()) -> Provenance:
+    """Provenance that features of this file by this encoder carry; `notes`: what was found when it was read."""
     needs = encoder.needs
     status = path.stat()
     return Provenance(
@@ -84,6 +83,7 @@ def provenance(path: Path, encoder: EncoderChoice, rule: SegmentRule) -> Provena
             "bytes": status.st_size,
             "mtime_ns": status.st_mtime_ns,
             "sampled_sha256": sampled_sha256(path),
+            **({"notes": list(notes)} if notes else {}),
         },
         parts=encoder.parts,
         version=refinevad.__version__,

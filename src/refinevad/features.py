@@ -27,7 +27,8 @@ class Provenance:
         encoder: the encoder's identity: name, hash of the weights, preprocessing.
         rule: {"frames": n} or {"seconds": s}: what a segment is.
         sampling: which frames of a segment were looked at.
-        source: name, size in pixels, rate in Hz, duration in seconds, bytes and modification time of the source.
+        source: name, size in pixels, rate in Hz, duration in seconds, bytes and modification time of the source; where
+            there are any, `notes`: what was found amiss in it, a sentence each.
         parts: named channel ranges [first, last).
         version: refinevad's version that wrote them.
     """
@@ -73,6 +74,8 @@ def save_features(path: Path, features: Features) -> None:
         "frame_bounds": np.ascontiguousarray(features.timeline.frame_bounds, dtype=np.int64),
         "time_bounds": np.ascontiguousarray(features.timeline.time_bounds, dtype=np.float64),
     }
+    if features.timeline.early_ends is not None:
+        arrays["early_ends"] = np.ascontiguousarray(features.timeline.early_ends, dtype=np.float64)
     header = {"format": FORMAT, "provenance": json.dumps(asdict(features.provenance), sort_keys=True)}
     with atomic_write(path) as partial:
         save_file(arrays, partial, metadata=header)
@@ -163,7 +166,8 @@ def _open(path: Path) -> Any:
 
 def _timeline(path: Path, file: Any) -> Timeline:
     try:
-        return Timeline(file.get_tensor("frame_bounds"), file.get_tensor("time_bounds"))
+        ends = file.get_tensor("early_ends") if "early_ends" in set(file.keys()) else None
+        return Timeline(file.get_tensor("frame_bounds"), file.get_tensor("time_bounds"), ends)
     except SafetensorError as error:
         raise InputError(f"features {path} are not whole ({error}); extract them again") from error
 

@@ -13,7 +13,23 @@ from safetensors import SafetensorError
 from refinevad.errors import InputError
 
 _BLOCKS, _BLOCK_BYTES = 16, 65_536
+_NAME_BYTES = 255
 _PARTIAL = re.compile(r"\..*\.(?P<pid>[1-9]\d*)\.partial(\.[^.]*)?")
+
+
+def fitting(stem: str, rest: str) -> str:
+    """The stem as it is where a file system takes `stem + rest` for a name; else its beginning and a digest of it.
+
+    Names are counted in bytes, at most 255 of them, of which a letter may take four.
+    """
+    room = _NAME_BYTES - len(os.fsencode(rest))
+    if len(os.fsencode(stem)) <= room:
+        return stem
+    digest = f"~{hashlib.sha256(os.fsencode(stem)).hexdigest()[:12]}"
+    begin = stem
+    while len(os.fsencode(begin)) > room - len(digest):
+        begin = begin[:-1]
+    return f"{begin}{digest}"
 
 
 @contextmanager
@@ -26,7 +42,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Raises:
         InputError: the folder cannot be written or the disk is full.
     """
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    end = f".{os.getpid()}.partial{path.suffix}"
+    partial = path.with_name(f".{fitting(path.stem, f'.{end}')}{end}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path.parent.absolute())

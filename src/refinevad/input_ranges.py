@@ -1,10 +1,11 @@
 """Which of a segment's channels a model looks at: the same for RefineVAD and for the other heads."""
 
-from collections.abc import Iterable
+from typing import Any
 
 from refinevad.errors import InputError
 
 Ranges = tuple[tuple[int, int], ...]
+_MOST_CHANNELS = 1_000_000
 
 
 class InputRanges:
@@ -21,7 +22,9 @@ class InputRanges:
     merge_runs: bool
 
     def check_inputs(self) -> None:
-        """Raises InputError for a range outside the channels."""
+        """Raises InputError for a range outside the channels, or more of them than any encoder makes."""
+        if self.channels > _MOST_CHANNELS:
+            raise InputError(f"a model looks at {_MOST_CHANNELS} channels at most: got {self.channels}")
         if any(not 0 <= first < last <= self.channels for first, last in self.inputs):
             raise InputError(f"model inputs {self.inputs} are no ranges of {self.channels} channels")
 
@@ -36,6 +39,9 @@ class InputRanges:
         return () if self.merge_runs else self.inputs  # runs of equal segments are told by every channel
 
 
-def as_ranges(values: Iterable[Iterable[int]]) -> Ranges:
-    """Ranges as a file holds them, as a configuration does."""
-    return tuple((int(first), int(last)) for first, last in values)
+def as_ranges(values: Any) -> Ranges:
+    """Ranges as a file holds them, as a configuration does. Raises InputError where they are no pairs of numbers."""
+    try:
+        return tuple((int(first), int(last)) for first, last in values)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"model inputs are pairs of channels, [first, last]: got {str(values)[:100]!r}") from error

@@ -1,12 +1,17 @@
 """RefineVAD in one file: what a researcher reads first.
 
 A video is a bag of T segments, one vector a segment. MoTAR lets a segment borrow channels from its neighbours,
-the more the more its motion changes, and encodes the result globally. CORE asks what the video resembles,
-and writes a soft mixture of learnable category prototypes back into every segment. A light head scores it.
+the more the more its motion changes, and encodes the result. CORE asks what the video resembles, and writes a soft
+mixture of learnable category prototypes back into every segment. A light head scores it. Beside this refined path a
+direct path (ours, off in the paper's configuration) scores each segment by itself; both decide together.
 
-    x --MoTAR--> y --light Transformer--> h --CORE(prototypes)--> h' --head--> score of each segment
+    x --MoTAR--> y --light Transformer--> h --CORE(prototypes)--> h' --head--> refined logit --+
+    x --direct path: linear, of the segment alone (evidence.py)--------------> direct logit  --+--> a segment's score
+    x --written prompts, where the recipe has them---------------------------> prior         --+
 
 Notable here:
+- what decides by default: the average of the direct path, a ridge regression in closed form, and of the refined path,
+  which learns from the direct path's surest segments (`ridge`, `shift_layers`; training/losses.py: pseudo_label_loss)
 - shift by motion, the gate in three readings: the paper's floor (`hard`), one that learns (`soft`), TSM (`fixed`)
 - normal is the absence of every category, never a category of its own: C x (absent, present) logits
 - four readings of "CrossAttn(v, x, x)" behind one interface: `segments`, `broadcast`, `single`, `film`
@@ -25,7 +30,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from refinevad.errors import InputError
-from refinevad.evidence import DirectEvidence, PromptPrior, Prompts, masked_mean, presence_logit
+from refinevad.evidence import DirectEvidence, PromptPrior, Prompts, RidgeEvidence, masked_mean, presence_logit
 from refinevad.input_ranges import InputRanges, as_ranges
 from refinevad.options import check_options
 
@@ -52,6 +57,8 @@ _AT_LEAST = {
     "dropout": 0,
     "category_temperature": 1e-3,
     "smoothing": 0,
+    "shift_layers": 0,
+    "reach": 0,
 }
 
 
@@ -67,7 +74,10 @@ class RefineVADConfig(InputRanges):
         gate: how the shift ratio r_t selects channels; `none` leaves MoTAR's shift out.
         folding: K; at most D / K channels are borrowed from each side.
         gate_temperature: softness of `soft` in channels; towards 0 it becomes `hard`.
+        shift_layers: 0: the shift borrows raw channels, before the projection (the paper's). n: it borrows features
+            of n layers behind the projection, each a shift, a linear map and a residual (ours).
         layers, heads, dropout, positions: the light Transformer.
+        reach: segments to either side that its attention sees; 0: the whole video.
         topology: how the category mixture enters the segments; `none` leaves CORE's injection out.
         weights: `soft` mixture over categories, or the single most present one (`hard`).
         category_temperature: of the softmax that makes w from p.
@@ -78,6 +88,8 @@ class RefineVADConfig(InputRanges):
         smoothing: half-width in segments of the average over time of the logits, in training too; 0: none.
         direct: add the evidence a segment carries by itself (ours; evidence.py).
         direct_dropout: on the direct path's input.
+        ridge: the direct path is the ridge control, fitted before training and kept; after training both paths are
+            brought to one scale (`match_paths`), and `head_weight` is the refined path's share of their average.
         head_weight, centre_head: share of the refined head in the score (1 in training: multiple-instance learning
             leaves it too sure of itself), and whether its mean over the video is taken off, so that it says when and
             the direct path says whether.
@@ -86,7 +98,8 @@ class RefineVADConfig(InputRanges):
         input_clip: standardised inputs are clipped to +- this; 0: not.
         merge_runs: equal neighbouring segments become one, empty ones are left out; for features that are constant
             over stretches, as captions are.
-        empty: what the segments left out score as logits: 0, or the mean of the video's tokens.
+        empty: what the segments left out score as logits: 0 (with `ridge`, an average training segment's), or the
+            mean of the video's tokens.
         relative_smoothing: standard deviation of a Gaussian over the final logits, as a share of the video's length,
             held to [2, 40] segments; 0: none.
         video_weight: share in each segment's score of the whole video's evidence: the direct path's, without it the
@@ -100,7 +113,9 @@ class RefineVADConfig(InputRanges):
     gate: Gate = "soft"
     folding: int = 4
     gate_temperature: float = 4.0
+    shift_layers: int = 0
     layers: int = 1
+    reach: int = 0
     heads: int = 4
     dropout: float = 0.2
     positions: Positions = "relative"
@@ -112,6 +127,7 @@ class RefineVADConfig(InputRanges):
     smoothing: int = 0
     direct: bool = False
     direct_dropout: float = 0.2
+    ridge: bool = False
     head_weight: float = 1.0
     centre_head: bool = False
     prompt_owner: tuple[int, ...] = ()
@@ -130,6 +146,8 @@ class RefineVADConfig(InputRanges):
         if not self.dropout < 1:
             raise InputError(f"model option dropout must be below 1: got {self.dropout}")
         self.check_inputs()
+        if self.ridge and (not self.direct or not 0 <= self.head_weight <= 1):
+            raise InputError("model option ridge is a kind of direct path: set direct, and head_weight from 0 to 1")
         if self.width % self.heads:
             raise InputError(f"width {self.width} does not divide into {self.heads} heads")
 
@@ -167,6 +185,7 @@ class Output:
         segment_logits: presence logit of each category in each segment.
         shift_ratio: r_t.
         embedding: the pooled video vector.
+        refined: the refined head's own logit, before any average over time.
         evidence: d_t, what each segment says by itself (zeros without the direct path).
         video_evidence: the mean evidence's log-odds that the video holds any category (zeros without it).
     """
@@ -178,6 +197,7 @@ class Output:
     segment_logits: Float[Tensor, "video segment category"]
     shift_ratio: Float[Tensor, "video segment"]
     embedding: Float[Tensor, "video width"]
+    refined: Float[Tensor, "video segment"]
     evidence: Float[Tensor, "video segment category"]
     video_evidence: Float[Tensor, "video"]
     config: RefineVADConfig
@@ -290,6 +310,27 @@ class MoTAR(nn.Module):
         return SOFT_TAIL * self.temperature if self.gate == "soft" else 0.0
 
 
+class ShiftLayer(nn.Module):
+    """MoTAR on features (ours): segments borrow from their neighbours, then a linear map, with a residual.
+
+    The motion is that of normalised features, whose variance is of order 1 for any camera, so nothing is standardised.
+    """
+
+    def __init__(self, config: RefineVADConfig) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(config.width)
+        self.shift = MoTAR(config)
+        self.linear = nn.Linear(config.width, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, h: Float[Tensor, "video segment width"], mask: Bool[Tensor, "video segment"]
+    ) -> tuple[Float[Tensor, "video segment width"], Float[Tensor, "video segment"]]:
+        """Return (refined features, r_t)."""
+        borrowed, ratio = self.shift(self.norm(h) * mask[..., None], mask)
+        return h + self.dropout(F.gelu(self.linear(borrowed))), ratio
+
+
 class RelativePosition(nn.Module):
     """A learnt bias for each head and signed distance, by powers of two, so that any length can be scored."""
 
@@ -314,7 +355,7 @@ class EncoderBlock(nn.Module):
 
     def __init__(self, config: RefineVADConfig) -> None:
         super().__init__()
-        self.heads = config.heads
+        self.heads, self.reach = config.heads, config.reach
         self.attention_norm = nn.LayerNorm(config.width)
         self.query_key_value = nn.Linear(config.width, 3 * config.width)
         self.out = nn.Linear(config.width, config.width)
@@ -347,6 +388,8 @@ class EncoderBlock(nn.Module):
         mask: Bool[Tensor, "video segment"],
     ) -> Float[Tensor, "video head segment part"]:
         segments, visible = mask.shape[1], mask[:, None, None, :]
+        if self.reach:
+            return self._attend_near(query, key, value, mask)
         if self.position is None:
             return F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
         if segments < LONG or torch.is_grad_enabled() or query.device.type != "cpu" or not mask.all():
@@ -355,6 +398,24 @@ class EncoderBlock(nn.Module):
         # the same numbers without the table, which for a window of 4,096 is 268 MB and slower to write than to use
         bias = self.position.backwards(segments)[None]
         return F.scaled_dot_product_attention(query.flip(2), key, value, attn_mask=bias).flip(2)
+
+    def _attend_near(
+        self,
+        query: Float[Tensor, "video head segment part"],
+        key: Float[Tensor, "video head segment part"],
+        value: Float[Tensor, "video head segment part"],
+        mask: Bool[Tensor, "video segment"],
+    ) -> Float[Tensor, "video head segment part"]:
+        """Attention to at most `reach` segments either side, in time and memory linear in the video's length."""
+        reach, span = self.reach, 2 * self.reach + 1
+        keys, values = (F.pad(part, (0, 0, reach, reach)).unfold(2, span, 1) for part in (key, value))
+        weights = (query[..., None] * keys).sum(-2) / math.sqrt(query.shape[-1])
+        if self.position is not None:
+            weights = weights + self.position(span)[:, reach][None, :, None, :]
+        visible = F.pad(mask, (reach, reach)).unfold(1, span, 1)
+        own = torch.arange(span, device=mask.device) == reach  # a padded segment sees itself: no row is empty
+        weights = weights.masked_fill(~(visible | own)[:, None], float("-inf")).softmax(-1)
+        return (weights[..., None, :] * values).sum(-1)
 
 
 class Injection(nn.Module):
@@ -464,6 +525,8 @@ class RefineVAD(nn.Module):
     selected: Tensor
     input_mean: Tensor
     input_scale: Tensor
+    path_mean: Tensor
+    path_scale: Tensor
 
     def __init__(self, config: RefineVADConfig) -> None:
         super().__init__()
@@ -471,8 +534,12 @@ class RefineVAD(nn.Module):
         self.register_buffer("selected", torch.tensor(config.selected), persistent=False)
         self.register_buffer("input_mean", torch.zeros(len(config.selected)))
         self.register_buffer("input_scale", torch.ones(len(config.selected)))
-        self.motar = MoTAR(config)
+        # of the direct and of the refined path's logits over the training set (`match_paths`)
+        self.register_buffer("path_mean", torch.zeros(2), persistent=config.ridge)
+        self.register_buffer("path_scale", torch.ones(2), persistent=config.ridge)
+        self.motar = None if config.shift_layers else MoTAR(config)
         self.project = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(len(config.selected), config.width))
+        self.shifts = nn.ModuleList(ShiftLayer(config) for _ in range(config.shift_layers))
         self.encoder = nn.ModuleList(EncoderBlock(config) for _ in range(config.layers))
         self.core = CORE(config)
         self.norm = nn.LayerNorm(config.width)
@@ -484,8 +551,10 @@ class RefineVAD(nn.Module):
         )
         self.segment_categories = nn.Linear(config.width, len(config.categories))
         categories = len(config.categories)
-        self.evidence = None
-        if config.direct:
+        self.evidence: DirectEvidence | RidgeEvidence | None = None
+        if config.ridge:
+            self.evidence = RidgeEvidence(len(config.selected), categories)
+        elif config.direct:
             self.evidence = DirectEvidence(len(config.selected), categories, config.direct_dropout)
             # the refined head starts silent, and adds to the direct path what context tells
             nn.init.zeros_(last.weight)
@@ -507,10 +576,39 @@ class RefineVAD(nn.Module):
         mean, scale = channel_statistics(x, mask, self.selected)
         self.input_mean.copy_(mean)
         self.input_scale.copy_(scale)
+        if self.motar is None:
+            return
         videos = zip(torch.split(x, _VIDEOS_AT_ONCE), torch.split(mask, _VIDEOS_AT_ONCE), strict=True)
         motion = torch.cat([MoTAR.log_variance(self.standardise(v, real), real)[real] for v, real in videos])
         self.motar.motion_mean.copy_(motion.mean())
         self.motar.motion_scale.copy_(motion.std(unbiased=False).clamp_min(1e-3))
+
+    @torch.no_grad()
+    def match_paths(self, direct: Float[Tensor, "segment"], refined: Float[Tensor, "segment"]) -> None:
+        """Bring both paths to one scale, by their logits of training segments.
+
+        Before it the refined path counts alone.
+        """
+        for place, logits in enumerate((direct, refined)):
+            self.path_mean[place] = logits.mean()
+            self.path_scale[place] = logits.std(unbiased=False).clamp_min(1e-6)
+
+    @property
+    def gate(self) -> MoTAR:
+        """MoTAR, the first of several: whose shift ratio answers to motion."""
+        found = self.motar if self.motar is not None else self.shifts[0].shift
+        assert isinstance(found, MoTAR)
+        return found
+
+    @property
+    def undecided(self) -> float:
+        """The logit of a segment of which nothing is known: 0, or what an average training segment has."""
+        return float(self.path_mean[1])
+
+    @property
+    def matched(self) -> bool:
+        """Whether `match_paths` was called."""
+        return bool((self.path_scale != 1).any())
 
     def look(self, x: Float[Tensor, "video segment channel"]) -> Float[Tensor, "video segment selected"]:
         """The channels the model looks at; where these are all, no copy."""
@@ -535,15 +633,14 @@ class RefineVAD(nn.Module):
         standard = self.standardise(x, mask)
         evidence = standard.new_zeros(*mask.shape, len(self.config.categories))
         if self.evidence is not None:
-            evidence = self.evidence(standard) * mask[..., None]
-        y, ratio = self.motar(standard, mask)
-        h = self.project(y)
-        for block in self.encoder:
-            h = block(h, mask)
+            own = self.look(x) if self.config.ridge else standard
+            evidence = self.evidence(own) * mask[..., None]
+        h, ratio = self._refine(standard, mask)
         said = masked_mean(evidence, mask)[:, 0]
-        refined, coarse, z, w, video = self.core(h, mask, labels, said)
-        content = self.norm(refined)
-        logits, segment_logits = self._combine(x, mask, content, evidence)
+        injected, coarse, z, w, video = self.core(h, mask, labels, said)
+        content = self.norm(injected)
+        refined = self.head(content).squeeze(-1)
+        logits, segment_logits = self._combine(x, mask, content, refined, evidence)
         return Output(
             smooth(logits[..., None], mask, self.config.smoothing).squeeze(-1),
             coarse,
@@ -552,25 +649,47 @@ class RefineVAD(nn.Module):
             smooth(segment_logits, mask, self.config.smoothing),
             ratio,
             video,
+            refined * mask,
             evidence,
             presence_logit(said) if self.evidence is not None else torch.zeros_like(said[:, 0]),
             self.config,
         )
+
+    def _refine(
+        self, standard: Float[Tensor, "video segment selected"], mask: Bool[Tensor, "video segment"]
+    ) -> tuple[Float[Tensor, "video segment width"], Float[Tensor, "video segment"]]:
+        """MoTAR and the light Transformer: (h, r_t), of several shift layers the mean."""
+        ratios = []
+        if self.motar is not None:
+            standard, ratio = self.motar(standard, mask)
+            ratios.append(ratio)
+        h = self.project(standard)
+        if self.shifts:
+            h = F.gelu(h)
+        for layer in self.shifts:
+            h, ratio = layer(h, mask)
+            ratios.append(ratio)
+        for block in self.encoder:
+            h = block(h, mask)
+        return h, torch.stack(ratios).mean(0)
 
     def _combine(
         self,
         x: Float[Tensor, "video segment channel"],
         mask: Bool[Tensor, "video segment"],
         content: Float[Tensor, "video segment width"],
+        refined: Float[Tensor, "video segment"],
         evidence: Float[Tensor, "video segment category"],
     ) -> tuple[Float[Tensor, "video segment"], Float[Tensor, "video segment category"]]:
         """The segment's logit and its category logits: refined head, direct evidence, prompts."""
-        refined = self.head(content).squeeze(-1)
         if self.config.centre_head:
             refined = refined - masked_mean(refined, mask)
         logits = refined if self.training else self.config.head_weight * refined
         if self.evidence is None:
             categories = self.segment_categories(content)
+        elif self.config.ridge:
+            logits = self._average(presence_logit(evidence), refined)
+            categories = evidence.log_softmax(-1) + self.segment_categories(content)
         else:
             logits, categories = logits + presence_logit(evidence), evidence
         if self.prompts is not None:
@@ -578,6 +697,20 @@ class RefineVAD(nn.Module):
             logits = logits + self.config.prompt_weight * prior
             categories = categories + 0.5 * self.config.prompt_weight * likeness
         return logits, categories
+
+    def _average(
+        self, direct: Float[Tensor, "video segment"], refined: Float[Tensor, "video segment"]
+    ) -> Float[Tensor, "video segment"]:
+        """Both paths' logits on the refined one's scale, averaged; the refined one alone while nothing is matched."""
+        if not self.matched:
+            return refined
+        of_direct, of_refined = (
+            (logits - mean) / scale
+            for logits, mean, scale in zip((direct, refined), self.path_mean, self.path_scale, strict=True)
+        )
+        share = self.config.head_weight
+        averaged: Tensor = (1 - share) * of_direct + share * of_refined
+        return self.path_mean[1] + self.path_scale[1] * averaged
 
 
 def channel_statistics(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinevad.clips import FramePicker
 from refinevad.presentation import PlanError, Presentation
+from refinevad.stamps import StampCounts
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -56,12 +57,17 @@ class NeededFrames:
         self._container, self._stream, self._picker = container, stream, picker
         self._first = first
         self._spares = stream.codec_context.name in SPARING_CODECS
-        self._order = Presentation(stream, origin)
+        self._order = Presentation(stream, picker.rate_hz, origin)
         self._waiting: deque[Packet[Any]] = deque()  # for the decoder, in its order
         self._plan: deque[_Planned] = deque()  # in the order of presentation, not given yet
         self._wanted: dict[int, bool] = {}  # of frames that are decided about and not sent
         self._held: _Planned | None = None  # planned last: it may have to stand in for its segment
         self._begun = origin is not None  # else the first frame decoded must be the first planned: second 0 is there
+
+    @property
+    def counts(self) -> StampCounts:
+        """What was found in the stamps so far."""
+        return self._order.counts
 
     def __iter__(self) -> Iterator[tuple["VideoFrame | None", float]]:
         import av

@@ -228,11 +228,11 @@ def _expected_arrays(config: Config, path: Path) -> Arrays:
 def _check_sizes(config: Config, stored: Arrays, path: Path) -> None:
     """What would take long to lay out even without memory: layers, and the channels looked at."""
     options = vars(config) | (dict(config.options) if isinstance(config, ContenderConfig) else {})
-    layers = options.get("layers", 0)
-    if not isinstance(layers, int) or layers > len(stored):
-        raise InputError(
-            f"{path} holds {len(stored)} arrays, which cannot be {_short(layers)} layers, as {CONFIG} says"
-        )
+    for layers in (options.get("layers", 0), options.get("shift_layers", 0)):
+        if not isinstance(layers, int) or layers > len(stored):
+            raise InputError(
+                f"{path} holds {len(stored)} arrays, which cannot be {_short(layers)} layers, as {CONFIG} says"
+            )
     channels = sum(last - first for first, last in config.inputs) if config.inputs else config.channels
     found = stored.get("input_mean")
     if found is None or found[1] != (channels,):

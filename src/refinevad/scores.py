@@ -11,6 +11,7 @@ from jaxtyping import Float
 from refinevad.contender import Contender
 from refinevad.devices import pinned, sent
 from refinevad.model import Output, RefineVAD
+from refinevad.timeline import Timeline
 from refinevad.tokens import merge_runs, opens_run
 from refinevad.windows import MOST_SEGMENTS, WHOLE, Window, Windowing, WindowRule, windows
 
@@ -74,6 +75,27 @@ def score(
     return Scores(segments, categories, presence, whole[:, 1])
 
 
+def score_timeline(
+    model: RefineVAD | Contender,
+    values: Float[np.ndarray, "segment channel"],
+    timeline: Timeline,
+    rule: WindowRule = WHOLE,
+) -> Scores:
+    """`score` of segments that lie so: no window in seconds reaches across a hole, as in a stream."""
+    if not rule.bounded or timeline.early_ends is None:
+        return score(model, values, timeline.time_bounds, rule)
+    parts = []
+    for first, last in timeline.stretches():
+        bounds = np.append(timeline.time_bounds[first:last], timeline.ends_s[last - 1])
+        parts.append(score(model, values[first:last], bounds, rule))
+    return Scores(
+        np.concatenate([part.segments for part in parts]),
+        np.concatenate([part.categories for part in parts]),
+        np.max([part.presence for part in parts], axis=0),
+        np.concatenate([part.shift_ratio for part in parts]),
+    )
+
+
 def _groups(found: Sequence[Window]) -> Iterator[list[Window]]:
     """Windows that go through the model together: no more segments than one window may hold."""
     group: list[Window] = []
@@ -116,7 +138,8 @@ def score_windows(
 
 def _of_empty(model: RefineVAD | Contender, rows: Float[np.ndarray, "token row"]) -> Float[np.ndarray, "row"]:
     """What segments without a token get."""
-    logit = 0.0 if model.config.empty == "zero" else rows[:, 0].mean()
+    undecided = model.undecided if isinstance(model, RefineVAD) else 0.0
+    logit = undecided if model.config.empty == "zero" else rows[:, 0].mean()
     return np.concatenate([[logit, 0.0], rows[:, 2:].mean(0)])
 
 

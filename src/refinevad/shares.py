@@ -14,8 +14,9 @@ from refinevad.clips import ClipCutter, FramePicker
 from refinevad.frames import Clip, FrameNeeds
 from refinevad.needed_frames import NeededFrames
 from refinevad.presentation import PlanError, Presentation
+from refinevad.stamps import StampCounts
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.video import open_container, probe
+from refinevad.video import open_container, probe, tell, video_of
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -81,6 +82,7 @@ class SharePlan:
         self._picker = FramePicker(needs, rule, self.info.rate_hz)
         self._bounds: list[int] = []
         self._times: list[float] = []
+        self._early_ends: dict[int, float] = {}
         self._frames = 0
         self._last_s = 0.0
         self._keys: set[int] = set()  # stamps of key frames whose turn to be shown has not come
@@ -89,10 +91,16 @@ class SharePlan:
         self._begin: _Opened | None = None  # the share that is being read begins decoding here
         self._first_segment = 0
         self._origin: int | None = None
+        self.counts = StampCounts()
+
+    def tell(self) -> tuple[str, ...]:
+        """Warn of what was found, once all shares were given."""
+        return tell(self.info, self.timeline, self.counts)
 
     @property
     def timeline(self) -> Timeline:
-        return Timeline.of(self._bounds, self._times, self._frames, self._last_s + 1.0 / self.info.rate_hz)
+        end_s = self._last_s + 1.0 / self.info.rate_hz
+        return Timeline.of(self._bounds, self._times, self._frames, end_s, self._early_ends)
 
     def __iter__(self) -> Iterator[Share]:
         import av
@@ -101,8 +109,9 @@ class SharePlan:
             raise PlanError
         try:
             with open_container(self.path) as container:
-                stream = container.streams.video[0]
-                order = Presentation(stream)
+                stream = video_of(container)
+                order = Presentation(stream, self.info.rate_hz)
+                self.counts = order.counts
                 for packet in container.demux(stream):
                     if packet.size == 0:
                         break
@@ -139,6 +148,8 @@ class SharePlan:
             if last is not None and self._may_begin(last, since_s):
                 share = self._share(len(self._bounds))
                 self._begin, self._first_segment = last, len(self._bounds)
+            if pick.hole_s is not None:
+                self._early_ends[len(self._bounds) - 1] = pick.hole_s
             self._opened = _Opened(self._frames, stamp, time_s, self._key, self._key_s, before)
             self._bounds.append(self._frames)
             self._times.append(time_s)
@@ -176,7 +187,7 @@ def clips_of(path: Path, share: Share) -> Iterator[Clip]:
     """
     planned, taken = share.picker.copy(), share.picker.copy()
     with open_container(path) as container:
-        stream = container.streams.video[0]
+        stream = video_of(container)
         stream.codec_context.thread_count = 1
         if share.key is not None:
             container.seek(share.key, stream=stream)

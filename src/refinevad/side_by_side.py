@@ -20,7 +20,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -31,13 +31,20 @@ from refinevad.interrupts import interrupts_wait
 from refinevad.presentation import PlanError
 from refinevad.shares import Share, SharePlan, clips_of
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.video import warn_of_missing_end
 
 CLIPS_AT_ONCE = 16  # bounds memory, and gives the encoder batches that pay
 _SHARE_S = (6.0, 120.0)  # shorter ones decode too much twice, longer ones come too late to be shared out evenly
 _UNKNOWN_S = 60.0  # of a file that does not say how long it is
 _AHEAD = 2  # shares that wait for each worker
 _Item = TypeVar("_Item")
+
+
+class Encoded(NamedTuple):
+    """A file's vectors, where its segments lie, and what a person should know of it."""
+
+    vectors: Float[np.ndarray, "segment channel"]
+    timeline: Timeline
+    notes: tuple[str, ...] = ()
 
 
 class Workers:
@@ -65,7 +72,7 @@ class Workers:
 
     def encode(
         self, path: Path, encoder: Encoder, rule: SegmentRule, progress: Callable[[int], None] | None = None
-    ) -> tuple[Float[np.ndarray, "segment channel"], Timeline] | None:
+    ) -> "Encoded | None":
         """The vectors of a file's segments; None where it must be read in one go.
 
         So it must when it is short, has too few key frames or is damaged, and with an encoder that is not portable.
@@ -98,8 +105,7 @@ class Workers:
                 future.cancel()
         if not chunks:
             return None
-        warn_of_missing_end(plan.info, plan.timeline)
-        return np.concatenate(chunks), plan.timeline
+        return Encoded(np.concatenate(chunks), plan.timeline, plan.tell())
 
     def _submitted(
         self, plan: SharePlan, encoder: bytes, running: "deque[tuple[Share, Future[np.ndarray]]]"

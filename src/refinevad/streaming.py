@@ -6,6 +6,7 @@ not as it should be:
 - a frame that is not later than the one before it (late, twice) is dropped and counted in `counts.late`;
 - one that lies more than `RESTART_S` before it is a source that began again: counted in `counts.restarts`, then a gap;
 - a source that pauses makes no empty segment: the segment before lasts until the next frame, as in a recording of it;
+- one without pictures for longer than `longest_step_s` (stamps.py) has a hole, which is a gap untold;
 - `gap()`, for a caller who knows that pictures are missing: the open segment ends one nominal frame after its last one,
   what waits is scored as it stands, open events end, and nothing before is in any window after.
 
@@ -30,6 +31,7 @@ from refinevad.events import EventRule
 from refinevad.features import Provenance, require_same_signature
 from refinevad.frames import Clip
 from refinevad.scores import SegmentScores, StreamScorer
+from refinevad.stamps import HOLE_S, longest_step_s
 from refinevad.timeline import SegmentRule
 from refinevad.tracking import EventTracker, EventUpdate
 from refinevad.windows import WindowRule
@@ -63,7 +65,7 @@ class StreamCounts:
 
     Attributes:
         frames: used; segments: made or pushed; late: frames or segments dropped because they do not advance;
-        gaps: told by the caller; restarts: found by a time stamp that jumped back.
+        gaps: told by the caller, or holes; restarts: found by a time stamp that jumped back.
     """
 
     frames: int = 0
@@ -141,6 +143,8 @@ class StreamingDetector:
                 return output
             self.counts.restarts += 1
             output = self.flush()
+        elif time_s - self._last_s > longest_step_s(self.rate_hz) and self._cutter is not None:
+            output = self.gap()
         clip = self._open_cutter().push(_as_frame(image), time_s)
         if clip is not None:
             output = _joined(output, self._clip(clip))
@@ -164,6 +168,8 @@ class StreamingDetector:
         elif end_s <= self._last_s:
             self.counts.late += 1
             return output
+        elif math.isfinite(self._last_s) and start_s - self._last_s > HOLE_S:
+            output = self.gap()
         self._last_arrival = self._clock()
         return _joined(output, self._segment(features, max(start_s, self._last_s), end_s))
 

@@ -6,8 +6,9 @@ second), so that a model sees the same stretch of time on every camera; `Segment
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -48,8 +49,8 @@ class Segmenter:
     """Assigns frames to segments as they come; knows nothing of the future.
 
     A segment starts with its first frame, so that frames keep their own times at 29.97 and at variable rates.
-    Under a rule in seconds a gap in the source (a stalled stream) makes no empty segment: the segment before it
-    lasts until the next frame.
+    Under a rule in seconds a short gap in the source (a stalled stream) makes no empty segment: the segment before it
+    lasts until the next frame. Behind a hole (stamps.py) segments are counted anew.
     """
 
     def __init__(self, rule: SegmentRule) -> None:
@@ -59,13 +60,13 @@ class Segmenter:
         self._cell = -1
         self._in_segment = 0
 
-    def push(self, time_s: float) -> tuple[bool, float, float]:
+    def push(self, time_s: float, after_hole: bool = False) -> tuple[bool, float, float]:
         """Take a frame's presentation second; return (opens a new segment, segment's start second, phase).
 
         Phase is the frame's place inside its segment, in [0, 1).
         """
-        if self._origin is None:
-            self._origin = time_s
+        if self._origin is None or after_hole:
+            self._origin, self._cell, self._in_segment = time_s, -1, 0
         if self.rule.frames is not None:
             opens = self._in_segment in (0, self.rule.frames)
             self._in_segment = 1 if opens else self._in_segment + 1
@@ -84,21 +85,47 @@ class Segmenter:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The borders of T segments, counted in frames and in seconds: T + 1 of each, never decreasing."""
+    """The borders of T segments, counted in frames and in seconds: T + 1 of each, never decreasing.
+
+    Attributes:
+        time_bounds: where segments begin, and where the last one ends.
+        early_ends: where each of the T segments ends, if any ends before the next one begins (a hole: no pictures);
+            else None.
+    """
 
     frame_bounds: Int[np.ndarray, "bound"]
     time_bounds: Float[np.ndarray, "bound"]
+    early_ends: Float[np.ndarray, "segment"] | None = None
 
     def __post_init__(self) -> None:
         if len(self.frame_bounds) != len(self.time_bounds) or len(self.frame_bounds) == 0:
             raise InputError("a timeline needs as many frame bounds as time bounds, and at least one")
         if (np.diff(self.frame_bounds) < 0).any() or (np.diff(self.time_bounds) < 0).any():
             raise InputError("a timeline's bounds must not decrease")
+        ends = self.early_ends
+        if ends is not None and (
+            len(ends) != self.segments or (ends < self.time_bounds[:-1]).any() or (ends > self.time_bounds[1:]).any()
+        ):
+            raise InputError("a timeline's segments must end after they begin, and before the next one begins")
 
     @classmethod
-    def of(cls, frame_starts: Sequence[int], starts_s: Sequence[float], frames: int, end_s: float) -> "Timeline":
-        """Timeline of segments by their first frames, and of where the last one ends."""
-        return cls(np.array([*frame_starts, frames], dtype=np.int64), np.array([*starts_s, end_s], dtype=np.float64))
+    def of(
+        cls,
+        frame_starts: Sequence[int],
+        starts_s: Sequence[float],
+        frames: int,
+        end_s: float,
+        early_ends: Mapping[int, float] | None = None,
+    ) -> "Timeline":
+        """Timeline of segments by their first frames, and of where the last one ends.
+
+        `early_ends`: where segments end behind which there is a hole, by their places.
+        """
+        bounds = np.array([*starts_s, end_s], dtype=np.float64)
+        ends = bounds[1:].copy() if early_ends else None
+        if ends is not None and early_ends:
+            ends[list(early_ends)] = list(early_ends.values())
+        return cls(np.array([*frame_starts, frames], dtype=np.int64), bounds, ends)
 
     @classmethod
     def uniform(cls, frames: int, rate_hz: float, rule: SegmentRule) -> "Timeline":
@@ -125,10 +152,32 @@ class Timeline:
     def duration_s(self) -> float:
         return float(self.time_bounds[-1])
 
+    @property
+    def ends_s(self) -> Float[np.ndarray, "segment"]:
+        """Where each segment ends."""
+        return self.time_bounds[1:] if self.early_ends is None else self.early_ends
+
+    @property
+    def shown_s(self) -> float:
+        """Seconds for which there are pictures: the duration without its holes."""
+        return self.duration_s if self.early_ends is None else float((self.early_ends - self.time_bounds[:-1]).sum())
+
+    @property
+    def breaks(self) -> Int[np.ndarray, "break"]:
+        """Places of segments before which there is a hole."""
+        if self.early_ends is None:
+            return np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(self.early_ends[:-1] < self.time_bounds[1:-1]) + 1
+
+    def stretches(self) -> list[tuple[int, int]]:
+        """Half-open segment ranges without a hole in them."""
+        borders = [0, *self.breaks.tolist(), self.segments]
+        return list(pairwise(borders)) if self.segments else []
+
     def frame_times(self) -> Float[np.ndarray, "frame"]:
         """Presentation second of each frame, spaced evenly inside its segment."""
         segment = self.segment_of_frame()
-        start, end = self.time_bounds[segment], self.time_bounds[segment + 1]
+        start, end = self.time_bounds[segment], self.ends_s[segment]
         within = np.arange(self.frames) - self.frame_bounds[segment]
         return np.asarray(start + (end - start) * within / np.maximum(np.diff(self.frame_bounds)[segment], 1))
 
@@ -154,14 +203,33 @@ class Timeline:
         return int(np.clip(np.searchsorted(self.time_bounds, second, side="right") - 1, 0, max(self.segments - 1, 0)))
 
     def per_second(self, values: Float[np.ndarray, "segment"]) -> Float[np.ndarray, "second"]:
-        """Mean of a segment curve over each whole second, weighted by overlap; the last second may be short."""
+        """Mean of a segment curve over each of `shown_seconds`, weighted by overlap; the last second may be short."""
         if not self.segments:
             return np.zeros(0)
-        edges = np.append(np.arange(0.0, self.duration_s, 1.0), self.duration_s)
-        area = np.concatenate([[0.0], np.cumsum(values * np.diff(self.time_bounds))])
-        width = np.diff(edges)
-        return np.asarray(np.diff(np.interp(edges, self.time_bounds, area))[width > 0] / width[width > 0])
+        if self.early_ends is None:
+            edges = np.append(np.arange(0.0, self.duration_s, 1.0), self.duration_s)
+            area = np.concatenate([[0.0], np.cumsum(values * np.diff(self.time_bounds))])
+            width = np.diff(edges)
+            return np.asarray(np.diff(np.interp(edges, self.time_bounds, area))[width > 0] / width[width > 0])
+        corners = np.stack([self.time_bounds[:-1], self.early_ends], axis=1).ravel()
+        length = self.early_ends - self.time_bounds[:-1]
+        sums = []
+        for part in (length, values * length):
+            until = np.append(0.0, np.cumsum(part))
+            at_corners = np.stack([until[:-1], until[1:]], axis=1).ravel()
+            before, after = (np.interp(self.shown_seconds() + later, corners, at_corners) for later in (0, 1))
+            sums.append(after - before)
+        return np.asarray(sums[1] / sums[0])
+
+    def shown_seconds(self) -> Int[np.ndarray, "second"]:
+        """The whole seconds in which there are pictures; without holes 0, 1, 2 and on."""
+        ends = self.ends_s
+        parts = [
+            np.arange(math.floor(self.time_bounds[first]), math.ceil(ends[end - 1])) for first, end in self.stretches()
+        ]
+        return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *parts]))
 
     def head(self, segments: int) -> "Timeline":
         """The first `segments` segments."""
-        return Timeline(self.frame_bounds[: segments + 1], self.time_bounds[: segments + 1])
+        ends = None if self.early_ends is None else self.early_ends[:segments]
+        return Timeline(self.frame_bounds[: segments + 1], self.time_bounds[: segments + 1], ends)

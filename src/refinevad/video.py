@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,8 @@ from refinevad.errors import InputError
 from refinevad.frames import Clip, FrameNeeds
 from refinevad.needed_frames import SPARING_CODECS, NeededFrames
 from refinevad.presentation import PlanError
+from refinevad.stamps import FilmTimes, StampCounts, wrap_s
+from refinevad.streams import nominal_rate_hz, picture_stream, start_after_sound_s
 from refinevad.timeline import SegmentRule, Timeline
 
 if TYPE_CHECKING:
@@ -26,19 +27,28 @@ VIDEO_SUFFIXES = frozenset(
     f".{name}"
     for name in (
         *("mp4", "m4v", "mov", "mkv", "webm", "avi", "ts", "mts", "m2ts", "mpg", "mpeg", "wmv", "flv", "3gp", "ogv"),
-        *("mjpeg", "mjpg", "h264", "h265", "hevc"),
+        *("mjpeg", "mjpg", "h264", "h265", "hevc", "264", "265", "avc", "h261", "h263", "ivf", "obu", "y4m", "dv"),
+        *("m1v", "m2v", "mpv", "mpe", "m2t", "tp", "trp", "vob", "vro", "evo", "mod", "tod", "mj2", "mxf", "gxf"),
+        *("asf", "wm", "wtv", "dvr-ms", "f4v", "3g2", "qt", "ogm", "divx", "xvid", "rm", "rmvb", "nut", "amv", "mk3d"),
+        *("dav", "insv"),
     )
 )
-_FALLBACK_RATE_HZ = 25.0  # for raw streams that state no rate
 _MOST_STUMBLES = 100
 _SMALL_PICTURE = 640 * 480
 _THREADS_A_CORE, _MOST_THREADS = 3, 16
+_LATE_S = 0.5  # sound leads by less in most files: encoders' priming
 _MISSING_S, _MISSING_SHARE = 1.0, 0.05  # containers round; what is missing beyond both was cut off
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a container says of its first video stream; `rate_hz` is the average rate."""
+    """What a container says of its video stream.
+
+    Attributes:
+        rate_hz: frames a second, on average but for pauses.
+        start_s: seconds from the container's beginning, where its sound begins, to the first picture.
+        frames: how many there are; 0: it does not say.
+    """
 
     path: str
     width: int
@@ -46,19 +56,28 @@ class VideoInfo:
     rate_hz: float
     duration_s: float
     codec: str
+    start_s: float = 0.0
+    frames: int = 0
+
+    @property
+    def expected_frames(self) -> int:
+        """About how many frames there are, to tell progress by."""
+        return self.frames or max(round(self.duration_s * self.rate_hz), 1)
 
     def as_dict(self) -> dict[str, float | int | str]:
+        late = {"start_s": round(self.start_s, 6)} if self.start_s else {}
         return {
             "width": self.width,
             "height": self.height,
             "rate_hz": round(self.rate_hz, 6),
             "duration_s": round(self.duration_s, 6),
             "codec": self.codec,
+            **late,
         }
 
 
 class DamagedVideoWarning(UserWarning):
-    """Part of a video could not be decoded; what could be is used."""
+    """A video is not as it should be: parts that cannot be decoded, time stamps that cannot be; the rest is used."""
 
 
 def open_container(path: Path) -> "InputContainer":
@@ -76,17 +95,26 @@ def open_container(path: Path) -> "InputContainer":
             raise InputError(f"{path} is a folder, not a video; name the files or use extract on the folder")
         if path.stat().st_size == 0:
             raise InputError(f"video is empty (0 bytes): {path}; copy it again")
-        container = av.open(str(path), metadata_errors="ignore")
+        container = av.open(str(path.absolute()), metadata_errors="ignore")  # a bare name may look like a protocol
     except PermissionError as error:
         raise InputError(f"video cannot be read: {path}; check its permissions") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise InputError(
             f"not a video that FFmpeg can read, or cut short: {path} ({_reason(error)}); copy or convert it again"
         ) from error
-    if not container.streams.video:
+    if picture_stream(container) is None:
+        still = bool(container.streams.video)
         container.close()
-        raise InputError(f"no video stream in {path} (audio only?); choose a file with pictures")
+        what = "a still picture or a cover" if still else "audio only?"
+        raise InputError(f"no video stream in {path} ({what}); choose a file with moving pictures")
     return container
+
+
+def video_of(container: "InputContainer") -> "VideoStream":
+    """The video stream of a container that `open_container` opened."""
+    stream = picture_stream(container)
+    assert stream is not None
+    return stream
 
 
 def probe(path: Path) -> VideoInfo:
@@ -96,8 +124,8 @@ def probe(path: Path) -> VideoInfo:
 
 
 def _threaded(container: "InputContainer") -> "VideoStream":
-    """The first video stream, ready to be decoded by as many threads as pay."""
-    stream = container.streams.video[0]
+    """The video stream, ready to be decoded by as many threads as pay."""
+    stream = video_of(container)
     stream.thread_type = "AUTO"
     context, cores = stream.codec_context, usable_cores()
     # threads that wait for each other over small pictures take a third more than one alone; over large ones, as many as
@@ -108,14 +136,14 @@ def _threaded(container: "InputContainer") -> "VideoStream":
 
 
 def _info(path: Path, container: "InputContainer") -> VideoInfo:
-    stream = container.streams.video[0]
-    rate = stream.average_rate or stream.guessed_rate or Fraction(0)
+    stream = video_of(container)
     if stream.duration is not None and stream.time_base is not None:
         duration = float(stream.duration * stream.time_base)
     else:
         duration = container.duration / 1e6 if container.duration else 0.0
     context = stream.codec_context
-    return VideoInfo(str(path), context.width, context.height, float(rate) or _FALLBACK_RATE_HZ, duration, context.name)
+    start_s, rate_hz = start_after_sound_s(container, stream), nominal_rate_hz(container, stream)
+    return VideoInfo(str(path), context.width, context.height, rate_hz, duration, context.name, start_s, stream.frames)
 
 
 def _reason(error: Exception) -> str:
@@ -126,47 +154,41 @@ def _reason(error: Exception) -> str:
 class FrameReader:
     """Iterates over (frame, presentation second) of one file, first frame at 0 s, times strictly rising.
 
-    A damaged stretch is skipped and counted in `damaged`; a frame without a time stamp, or with one that does
-    not rise, is placed one nominal frame after the one before it.
+    A damaged stretch is skipped and counted in `damaged`; what was found in the time stamps is in `counts` (stamps.py).
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.damaged = 0
+        self.counts = StampCounts()
         with open_container(path) as container:
             self.info = _info(path, container)
 
     def __iter__(self) -> Iterator[tuple["VideoFrame", float]]:
-        step = 1.0 / self.info.rate_hz
-        origin: float | None = None
-        previous = -step
-        for frame in self._decoded():
-            stamp = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
-            if origin is None:
-                origin = stamp if stamp is not None else 0.0
-            time_s = stamp - origin if stamp is not None else previous + step
-            if time_s <= previous:
-                time_s = previous + step
-            previous = time_s
-            yield frame, time_s
+        with open_container(self.path) as container:
+            times: FilmTimes[VideoFrame] = FilmTimes(self.info.rate_hz, wrap_s(container.format.name))
+            self.counts = times.counts
+            for frame in self._decoded(container):
+                stamp = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
+                yield from times.push(stamp, frame)
+            yield from times.flush()
 
-    def _decoded(self) -> Iterator["VideoFrame"]:
+    def _decoded(self, container: "InputContainer") -> Iterator["VideoFrame"]:
         import av
 
-        with open_container(self.path) as container:
-            stream = _threaded(container)
-            stumbles = 0  # reads in a row that failed before any packet came
-            while stumbles < _MOST_STUMBLES:
-                try:
-                    for packet in container.demux(stream):
-                        stumbles = 0
-                        yield from self._pictures(packet)
-                    return
-                except av.error.EOFError:
-                    return
-                except av.error.FFmpegError:  # the container is damaged here; reading goes on behind it
-                    self.damaged += 1
-                    stumbles += 1
+        stream = _threaded(container)
+        stumbles = 0  # reads in a row that failed before any packet came
+        while stumbles < _MOST_STUMBLES:
+            try:
+                for packet in container.demux(stream):
+                    stumbles = 0
+                    yield from self._pictures(packet)
+                return
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError:  # the container is damaged here; reading goes on behind it
+                self.damaged += 1
+                stumbles += 1
 
     def _pictures(self, packet: "Packet[Any]") -> list["VideoFrame"]:
         import av
@@ -181,7 +203,7 @@ class FrameReader:
 
 
 class ClipReader:
-    """Iterates over a video's clips; afterwards `timeline` tells where each lies, `damaged` what was skipped.
+    """Iterates over a video's clips; afterwards `timeline` tells where each lies, `notes` what a person should know.
 
     Args:
         every_frame: decode frames that no clip needs too; the clips are the same (`needed_frames.py`).
@@ -195,7 +217,10 @@ class ClipReader:
         self._sparing = not every_frame and self.info.codec in SPARING_CODECS
         self._bounds: list[int] = []
         self._times: list[float] = []
+        self._early_ends: dict[int, float] = {}
         self._last_time_s = 0.0
+        self._counts = StampCounts()
+        self.notes: tuple[str, ...] = ()
 
     @property
     def damaged(self) -> int:
@@ -204,7 +229,7 @@ class ClipReader:
     @property
     def timeline(self) -> Timeline:
         end_s = self._last_time_s + 1.0 / self.info.rate_hz
-        return Timeline.of(self._bounds, self._times, self.frames, end_s)
+        return Timeline.of(self._bounds, self._times, self.frames, end_s, self._early_ends)
 
     def __iter__(self) -> Iterator[Clip]:
         given = 0
@@ -213,15 +238,20 @@ class ClipReader:
                 for clip in self._clips(self._needed()):
                     given += 1
                     yield clip
-                return
             except PlanError:
-                self._bounds, self._times = [], []
+                self._bounds, self._times, self._early_ends = [], [], {}
+            else:
+                self.notes = tell(self.info, self.timeline, self._counts)
+                return
         yield from islice(self._clips(self.reader), given, None)
+        self.notes = tell(self.info, self.timeline, self.reader.counts, self.damaged)
 
     def _needed(self) -> Iterator[tuple["VideoFrame | None", float]]:
         with open_container(self.reader.path) as container:
             stream = _threaded(container)
-            yield from NeededFrames(container, stream, FramePicker(self.needs, self.rule, self.info.rate_hz))
+            needed = NeededFrames(container, stream, FramePicker(self.needs, self.rule, self.info.rate_hz))
+            self._counts = needed.counts
+            yield from needed
 
     def _clips(self, frames: Iterable[tuple["VideoFrame | None", float]]) -> Iterator[Clip]:
         cutter = ClipCutter(self.needs, self.rule, self.info.rate_hz)
@@ -230,6 +260,8 @@ class ClipReader:
             clip = cutter.push(frame, time_s)
             if clip is not None:
                 yield clip
+            if cutter.hole_s is not None:
+                self._early_ends[len(self._bounds) - 1] = cutter.hole_s
             if cutter.opened == cutter.frames - 1:
                 self._bounds.append(cutter.opened)
                 self._times.append(time_s)
@@ -240,21 +272,25 @@ class ClipReader:
         if last is None:
             raise InputError(f"no frame could be decoded: {self.info.path}; copy or convert it again")
         yield last
-        self._warn()
-
-    def _warn(self) -> None:
-        """Tell of skipped packets, and of an end that is missing."""
-        if self.damaged:
-            sentence = (
-                f"{self.damaged} damaged packets were skipped in {self.info.path}; scores there rest on what is left"
-            )
-            warnings.warn(sentence, DamagedVideoWarning, stacklevel=3)
-        warn_of_missing_end(self.info, self.timeline)
 
 
-def warn_of_missing_end(info: VideoInfo, timeline: Timeline) -> None:
-    """Tell of pictures that end well before the container says."""
+def tell(info: VideoInfo, timeline: Timeline, counts: StampCounts, damaged: int = 0) -> tuple[str, ...]:
+    """Warn of what was found in a video that was read: skipped packets, odd time stamps, an end that is missing.
+
+    Returns the sentences; nothing is told of a clean file.
+    """
+    told = counts.sentences(info.path)
+    if damaged:
+        told.append(f"{damaged} damaged packets were skipped in {info.path}; scores there rest on what is left")
     end_s, stated_s = timeline.duration_s, info.duration_s
-    if stated_s - end_s > max(_MISSING_S, _MISSING_SHARE * stated_s):
-        sentence = f"pictures end at {end_s:.1f} s of the {stated_s:.1f} s that {info.path} states; was it cut short?"
-        warnings.warn(sentence, DamagedVideoWarning, stacklevel=4)
+    missing_s = stated_s - end_s - info.start_s  # some containers count from where the sound begins
+    if missing_s > max(_MISSING_S, _MISSING_SHARE * stated_s) and counts.in_order:  # else so is what is stated
+        told.append(f"pictures end at {end_s:.1f} s of the {stated_s:.1f} s that {info.path} states; was it cut short?")
+    if info.start_s >= _LATE_S:
+        told.append(
+            f"the first picture of {info.path} comes {info.start_s:.1f} s after its sound begins; "
+            "seconds are counted from that picture"
+        )
+    for sentence in told:
+        warnings.warn(sentence, DamagedVideoWarning, stacklevel=3)
+    return tuple(told)

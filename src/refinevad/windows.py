@@ -14,12 +14,13 @@ eighth of its zone is scored by the next window too, and the two are blended lin
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from refinevad.errors import InputError
+from refinevad.timeline import Timeline
 
 MOST_SEGMENTS = 4096  # a window never holds more (44 minutes of 0.64 s segments): attention costs their square
 _OVERLAP = 8  # two windows share an eighth of a zone
@@ -153,6 +154,19 @@ class Windowing:
                 return
             self._kept.popleft()
             self.first += 1
+
+
+def windows_between_holes(
+    timeline: Timeline, rule: WindowRule, tokens: Bool[np.ndarray, "segment"] | None = None
+) -> list[Window]:
+    """`windows` of a recording, none of which reaches across a hole."""
+    found = []
+    for first, last in timeline.stretches():
+        bounds = np.append(timeline.time_bounds[first:last], timeline.ends_s[last - 1])
+        for one in windows(bounds, rule, None if tokens is None else tokens[first:last]):
+            start, zone, end = one.start + first, one.zone + first, one.end + first
+            found.append(replace(one, start=start, zone=zone, end=end))
+    return found
 
 
 def windows(

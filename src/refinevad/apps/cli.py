@@ -6,9 +6,11 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 import refinevad
 from refinevad.errors import InputError, RefineVADError
+from refinevad.shown import shown
 
 COMMANDS = ("demo", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve", "metrics", "bench")
 _MODULES = {"import": "import_features"}  # a keyword can name no module
@@ -22,9 +24,16 @@ exit codes: 0 done, 1 something failed, 2 the input or an option is at fault
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what it did not understand without acting on it; the commands' parsers are of this kind too."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shown(message))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line. Command modules are light; what they need is imported when they run."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="refinevad",
         description="Find the moment something went wrong in hours of video, trained on video-level labels alone.",
         epilog=EPILOG,
@@ -42,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
-    warnings.showwarning = lambda message, *_args, **_kwargs: print(f"refinevad: note: {message}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_args, **_kwargs: _note(f"note: {shown(str(message))}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     args = build_parser().parse_args(arguments)
     try:
@@ -65,11 +74,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _stop(f"error: {error.filename or args.command}: {error.strerror or error}", 2)
 
 
+def _note(sentence: str) -> None:
+    """A line on stderr, above progress bars where there are any."""
+    if terminal := sys.modules.get("refinevad.apps.terminal"):
+        terminal.note(sentence)
+    else:
+        print(f"refinevad: {sentence}", file=sys.stderr)
+
+
 def _stop(sentence: str, code: int) -> int:
     """Print the last line of a command that stops early, below its progress bars."""
     if terminal := sys.modules.get("refinevad.apps.terminal"):
         terminal.close_bars()
-    print(f"refinevad: {sentence}", file=sys.stderr)
+    print(f"refinevad: {shown(sentence)}", file=sys.stderr)
     return code
 
 

@@ -9,12 +9,13 @@ from typing import Any
 from tqdm import tqdm
 
 from refinevad.checkpoint import finite, write_json
+from refinevad.shown import shown
 
 
 def progress_bar(total: int | None, what: str, unit: str = "it") -> "tqdm[Any]":
     """A bar on stderr that appears after a moment and stays quiet in pipes longer than in terminals."""
     interval = 0.2 if sys.stderr.isatty() else 5.0
-    return tqdm(total=total, desc=what, unit=unit, file=sys.stderr, mininterval=interval, dynamic_ncols=True)
+    return tqdm(total=total, desc=shown(what), unit=unit, file=sys.stderr, mininterval=interval, dynamic_ncols=True)
 
 
 _open_bars: "list[tqdm[Any]]" = []
@@ -45,7 +46,7 @@ def stepping(what: str, unit: str = "it") -> Callable[[int], Callable[[], None]]
 
 def note(sentence: str) -> None:
     """One line on stderr."""
-    tqdm.write(f"refinevad: {sentence}", file=sys.stderr)
+    tqdm.write(f"refinevad: {shown(sentence)}", file=sys.stderr)
 
 
 def notes(sentences: Sequence[str], most: int = 20) -> None:
@@ -68,6 +69,7 @@ def give_json(content: Mapping[str, Any], target: str | None) -> bool:
 
 def table(rows: list[tuple[str, ...]]) -> str:
     """Columns aligned: the first to the left, the others to the right."""
+    rows = [tuple(map(shown, row)) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:

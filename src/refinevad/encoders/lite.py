@@ -34,7 +34,7 @@ GRAY_LONG_SIDE = 160
 GRAY_HZ = 12.5  # sources of 25 and 30 frames a second both give every second frame
 CHANGE_CELLS = 10  # of 14 x 14: a person in a corner counts as much as one in front
 _MOTION = frozenset({"motion_mean", "motion_deviation", "motion_peak"})  # made together
-_VERSION = 1  # raise it when a segment's vector changes: older features are then refused
+_VERSION = 1  # raise it when a segment's vector changes: older features are then refused (tests/lite_golden.py)
 
 
 class LiteEncoder(Encoder):

@@ -27,6 +27,7 @@ _AT_LEAST = {
     "prompts": 0,
     "text_channels": 0,
     "margin": 0,
+    "inverse_penalty": 0,
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from refinevad.errors import InputError
 from refinevad.peers.base import Head, HeadConfig
 from refinevad.peers.bn_wvad import BNWVAD, BNWVADConfig
+from refinevad.peers.linear import Linear, LinearConfig
 from refinevad.peers.rtfm import RTFM, RTFMConfig
 from refinevad.peers.sultani import Sultani, SultaniConfig
 from refinevad.peers.transformer_mil import TransformerMIL, TransformerMILConfig
@@ -21,6 +22,9 @@ HEADS: Mapping[str, tuple[type[HeadConfig], type[Head[Any]]]] = {
     "transformer_mil": (TransformerMILConfig, TransformerMIL),
 }
 
+LINEAR = "linear"  # no published head: the ridge control, which is fitted and not trained
+KNOWN: Mapping[str, tuple[type[HeadConfig], type[Head[Any]]]] = {**HEADS, LINEAR: (LinearConfig, Linear)}
+
 
 def open_head(name: str, channels: int, categories: tuple[str, ...], **options: object) -> Head[Any]:
     """A fresh head with its paper's defaults, and `options` of its config instead where given.
@@ -28,7 +32,7 @@ def open_head(name: str, channels: int, categories: tuple[str, ...], **options: 
     Raises:
         InputError: a name that is no head, or an option that the head does not have.
     """
-    if name not in HEADS:
-        raise InputError(f"unknown head '{name}'; known: {', '.join(HEADS)}")
-    config, head = HEADS[name]
+    if name not in KNOWN:
+        raise InputError(f"unknown head '{name}'; known: {', '.join(KNOWN)}")
+    config, head = KNOWN[name]
     return head(config.from_dict({"channels": channels, "categories": categories, **options}))

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from refinevad.errors import InputError
+from refinevad.training.over_videos import OverVideos
 from refinevad.training.recipe import Recipe
-from refinevad.training.study import SeedRow
+from refinevad.training.seed_rows import SeedRow
+from refinevad.training.study import with_table
 
 WHOLE = "all"
 # two-sided 95 % quantiles of Student's t by degrees of freedom
@@ -43,7 +45,7 @@ def read_variant(path: Path) -> Variant:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # not TOML, not UTF-8, or too long a number
         raise InputError(f"variant {path} cannot be read: {error}") from error
     unknown = sorted(set(content) - {"model", "head", "train", "prompts"})
     if unknown:
@@ -70,26 +72,32 @@ def paired(ours: Sequence[SeedRow], whole: Sequence[SeedRow], figure: str) -> tu
     return float(gaps.mean()), _T95.get(len(gaps) - 1, 1.96) * spread
 
 
-def ablation_table(rows: Mapping[str, Sequence[SeedRow]], figures: Sequence[str], whole: str = WHOLE) -> str:
-    """One row a variant: mean and deviation, and in brackets the paired difference to `whole` with its 95 % interval.
+def ablation_table(
+    rows: Mapping[str, Sequence[SeedRow]], figures: Sequence[str], whole: str = WHOLE, over: OverVideos | None = None
+) -> str:
+    """One row a variant: mean and deviation over seeds, and in brackets the paired difference to `whole` with its 95 %
+    interval. With `over`, intervals over videos stand behind the figures, and differences over videos in a table below.
 
     The column after the seeds is what a choice may rest on: video-level AUC on validation videos.
     """
     lines = ["| variant | seeds | validation | " + " | ".join(figures) + " |", "|---" * (len(figures) + 3) + "|"]
     for name, seeds in rows.items():
+        if over is not None:
+            over.add(name, seeds)
         validation = float(np.mean([row.validation for row in seeds]))
-        cells = [_cell(seeds, () if name == whole else rows.get(whole, ()), figure) for figure in figures]
+        other = () if name == whole else rows.get(whole, ())
+        cells = [_cell(seeds, other, figure, over.bounds(name, figure) if over else "") for figure in figures]
         lines.append(f"| {name} | {len(seeds)} | {validation:.4f} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return "\n".join(lines) + with_table(over, whole)
 
 
-def _cell(seeds: Sequence[SeedRow], whole: Sequence[SeedRow], figure: str) -> str:
+def _cell(seeds: Sequence[SeedRow], whole: Sequence[SeedRow], figure: str, bounds: str) -> str:
     values = [float(value) for row in seeds if (value := row.metrics.get(figure)) is not None]
     if len(values) < len(seeds):
         return "-"
     digits = 4 if max(abs(value) for value in values) < 2 else 1
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    text = f"{np.mean(values):.{digits}f} ± {deviation:.{digits}f}"
+    text = f"{np.mean(values):.{digits}f} ± {deviation:.{digits}f}{bounds}"
     difference = paired(seeds, whole, figure)
     if difference is None:
         return text

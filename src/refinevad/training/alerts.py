@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from refinevad.errors import InputError
+from refinevad.timeline import Timeline
 
 ScoredEvent = tuple[float, float, float]
 Interval = tuple[float, float]
@@ -32,18 +33,32 @@ SWEEP_THRESHOLDS = 512
 
 @dataclass(frozen=True)
 class Curve:
-    """One video's segment scores with the T + 1 borders of its T segments in seconds."""
+    """One video's segment scores with the T + 1 borders of its T segments in seconds.
+
+    `early_ends`: where each ends, if any ends before the next one begins.
+    """
 
     scores: Float[np.ndarray, "segment"]
     time_bounds: Float[np.ndarray, "bound"]
+    early_ends: Float[np.ndarray, "segment"] | None = None
+
+    @classmethod
+    def of(cls, scores: Float[np.ndarray, "segment"], timeline: Timeline) -> "Curve":
+        return cls(scores, timeline.time_bounds, timeline.early_ends)
+
+    @property
+    def ends(self) -> Float[np.ndarray, "segment"]:
+        """Where each segment ends, in seconds."""
+        return self.time_bounds[1:] if self.early_ends is None else self.early_ends
 
 
 def extract_events(curve: Curve, threshold: float, gap_s: float = GAP_S) -> list[ScoredEvent]:
     """Runs of segments at or above `threshold`, joined across gaps shorter than `gap_s`; a run's peak is its score."""
-    bounds, touching = curve.time_bounds, np.zeros(0, dtype=np.int64)
-    opens, closes = _joined_runs(curve.scores >= threshold, bounds[:-1], bounds[1:], gap_s, touching)
+    starts, ends = curve.time_bounds[:-1], curve.ends
+    breaks = np.flatnonzero(_apart(starts[1:] - ends[:-1], gap_s))
+    opens, closes = _joined_runs(curve.scores >= threshold, starts, ends, gap_s, breaks)
     return [
-        (float(bounds[i]), float(bounds[j + 1]), float(curve.scores[i : j + 1].max()))
+        (float(starts[i]), float(ends[j]), float(curve.scores[i : j + 1].max()))
         for i, j in zip(opens, closes, strict=True)
     ]
 
@@ -230,7 +245,7 @@ def _one_line(curves: Mapping[str, Curve], truths: Mapping[str, Sequence[Interva
         shift = offset - float(curve.time_bounds[0])
         scores.append(curve.scores.astype(np.float64))
         starts.append(curve.time_bounds[:-1] + shift)
-        ends.append(curve.time_bounds[1:] + shift)
+        ends.append(curve.ends + shift)
         true += [(start + shift, end + shift) for start, end in own]
         offset += max([float(curve.time_bounds[-1])] + [end for _, end in own]) - float(curve.time_bounds[0]) + margin_s
     events = np.array(true, dtype=np.float64).reshape(-1, 2)

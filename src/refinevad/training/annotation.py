@@ -1,10 +1,13 @@
 """The benchmarks' official annotation text, read as published. It is temporal truth: training never imports this."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from refinevad.errors import InputError
+from refinevad.training.table import read_table
+
+_T = TypeVar("_T")
 
 
 def read_ucf_annotation(path: Path) -> dict[str, tuple[str, tuple[tuple[int, int], ...]]]:
@@ -13,13 +16,13 @@ def read_ucf_annotation(path: Path) -> dict[str, tuple[str, tuple[tuple[int, int
     Raises:
         InputError: a line that does not hold name, class and four frame numbers; the text names it.
     """
-    annotation = {}
+    annotation: dict[str, tuple[str, tuple[tuple[int, int], ...]]] = {}
     for number, line in _lines(path):
         fields = line.split()
         if len(fields) != 6:
             raise InputError(f"{path}, line {number}: expected name, class and four frame numbers, got {line!r}")
         pairs = _frame_pairs(fields[2:], f"{path}, line {number}")
-        annotation[fields[0].removesuffix(".mp4")] = (fields[1], pairs)
+        _add(annotation, fields[0], (fields[1], pairs), f"{path}, line {number}")
     return annotation
 
 
@@ -29,18 +32,26 @@ def read_xd_annotation(path: Path) -> dict[str, tuple[tuple[int, int], ...]]:
     Raises:
         InputError: a line without pairs of frame numbers; the text names it.
     """
-    annotation = {}
+    annotation: dict[str, tuple[tuple[int, int], ...]] = {}
     for number, line in _lines(path):
         fields = line.split()
         if len(fields) < 3 or len(fields) % 2 == 0:
             raise InputError(f"{path}, line {number}: expected a name and pairs of frame numbers, got {line!r}")
-        annotation[fields[0].removesuffix(".mp4")] = _frame_pairs(fields[1:], f"{path}, line {number}")
+        where = f"{path}, line {number}"
+        _add(annotation, fields[0], _frame_pairs(fields[1:], where), where)
     return annotation
+
+
+def _add(annotation: dict[str, _T], file: str, value: _T, where: str) -> None:
+    name = file.removesuffix(".mp4")
+    if name in annotation:
+        raise InputError(f"{where}: {name!r} stands twice; keep one line")
+    annotation[name] = value
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     try:
-        lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        lines = enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1)
         return [(number, line) for number, line in lines if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"annotation cannot be read: {path} ({error})") from error
@@ -51,7 +62,11 @@ def _frame_pairs(fields: Sequence[str], where: str) -> tuple[tuple[int, int], ..
         numbers = [int(field) for field in fields]
     except ValueError:
         raise InputError(f"{where}: {' '.join(fields)!r} are not all whole frame numbers") from None
-    return tuple((start, end) for start, end in zip(numbers[::2], numbers[1::2], strict=True) if start >= 0)
+    pairs = [(start, end) for start, end in zip(numbers[::2], numbers[1::2], strict=True) if (start, end) != (-1, -1)]
+    for start, end in pairs:
+        if not 0 <= start <= end:
+            raise InputError(f"{where}: {start} to {end} are no frames from a first to a last one")
+    return tuple(pairs)
 
 
 def read_msad_annotation(path: Path) -> dict[str, tuple[tuple[int, int], ...]]:
@@ -64,21 +79,22 @@ def read_msad_annotation(path: Path) -> dict[str, tuple[tuple[int, int], ...]]:
     """
     first, last = "starting frame of anomaly", "ending frame of anomaly"
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            absent = [name for name in ("name", first, last) if name not in (rows.fieldnames or [])]
-            if absent:
-                raise InputError(f"{path}, line 1: no column {absent[0]!r}")
-            annotation: dict[str, tuple[tuple[int, int], ...]] = {}
-            for row in rows:
-                where = f"{path}, line {rows.line_num}, column {first} or {last}"
-                fields = [field for field in (row[first], row[last]) if field]
-                for start, end in _frame_pairs(fields, where) if len(fields) == 2 else ():
-                    name = row["name"].removesuffix(".mp4")
-                    annotation[name] = (*annotation.get(name, ()), (max(start - 1, 0), end))
-            return annotation
+        table = read_table(path)
     except OSError as error:
         raise InputError(f"annotation cannot be read: {path} ({error.strerror})") from error
+    absent = [name for name in ("name", first, last) if name not in table.columns]
+    if absent:
+        raise InputError(f"{path}, line 1: no column {absent[0]!r}")
+    annotation: dict[str, tuple[tuple[int, int], ...]] = {}
+    for row in table.rows:
+        where = f"{path}, line {row.line}, column {first} or {last}"
+        fields = [field for field in (row[first], row[last]) if field]
+        if len(fields) == 1:
+            raise InputError(f"{where}: one of the two is empty; fill in both, or none for a normal video")
+        for start, end in _frame_pairs(fields, where):
+            name = row["name"].removesuffix(".mp4")
+            annotation[name] = (*annotation.get(name, ()), (max(start - 1, 0), end))
+    return annotation
 
 
 def read_ped2_annotation(path: Path) -> dict[str, tuple[tuple[int, int], ...]]:

@@ -26,6 +26,11 @@ class Bag:
     def anomalous(self) -> bool:
         return bool(self.labels.any())
 
+    @property
+    def segments(self) -> int:
+        """How many there are."""
+        return len(self.values)
+
     def shortened(self, limit: int, how: Shortening) -> Float[np.ndarray, "kept channel"]:
         """At most `limit` segments (see `shorten`), of any float type."""
         return shorten(self.values, limit, how)

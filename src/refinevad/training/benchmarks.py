@@ -21,7 +21,8 @@ from refinevad.training.annotation import (
     read_xd_annotation,
 )
 from refinevad.training.localisation import TrueSpan
-from refinevad.training.truth import FIELD_RULE, Truth, VideoTruth, labels_of, merged, ranges_of
+from refinevad.training.names import hint, some
+from refinevad.training.truth import FIELD_RULE, Ranges, Truth, VideoTruth, labels_of, merged, ranges_of
 
 
 @dataclass(frozen=True)
@@ -236,10 +237,11 @@ def read_shanghaitech_split(path: Path) -> tuple[SplitEntry, ...]:
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"split cannot be read: {path} ({error})") from error
-    return [(i, line.strip()) for i, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    lines = enumerate(text.replace("\\", "/").splitlines(), start=1)
+    return [(i, line.strip()) for i, line in lines if line.strip()]
 
 
 # --- ground truth ------------------------------------------------------------------------------------------
@@ -251,11 +253,12 @@ def ucf_crime_truth(annotation: Path, frames: Mapping[str, int], rule: SegmentRu
     videos = []
     for name, count in frames.items():
         if name not in known:
-            raise InputError(f"{annotation} has no line for {name!r}; use the benchmark's own names")
+            raise InputError(f"{annotation} has no line for {name!r}{hint(name, known)}; use the benchmark's own names")
         label, ranges = known[name]
         labels = labels_of(label, UCF_CRIME.columns, f"{annotation}: {name}")
         videos.append(_video(UCF_CRIME, name, labels, count, ranges, rule))
-    return Truth(UCF_CRIME.columns, tuple(videos))
+    ranges_of_all = {name: ranges for name, (_, ranges) in known.items()}
+    return Truth(UCF_CRIME.columns, tuple(videos), _notes(annotation, ranges_of_all, frames))
 
 
 def xd_violence_truth(annotation: Path, frames: Mapping[str, int], rule: SegmentRule = FIELD_RULE) -> Truth:
@@ -272,9 +275,11 @@ def xd_violence_truth(annotation: Path, frames: Mapping[str, int], rule: Segment
     for name, count in frames.items():
         labels = xd_labels(name)
         if labels and name not in known:
-            raise InputError(f"{annotation} has no line for {name!r}, which its name says is anomalous")
+            raise InputError(
+                f"{annotation} has no line for {name!r}, which its name says is anomalous{hint(name, known)}"
+            )
         videos.append(_video(XD_VIOLENCE, name, labels, count, known.get(name, ()), rule))
-    return Truth(XD_VIOLENCE.columns, tuple(videos))
+    return Truth(XD_VIOLENCE.columns, tuple(videos), _notes(annotation, known, frames))
 
 
 def msad_truth(annotation: Path, frames: Mapping[str, int], rule: SegmentRule = FIELD_RULE) -> Truth:
@@ -287,7 +292,7 @@ def msad_truth(annotation: Path, frames: Mapping[str, int], rule: SegmentRule = 
             raise InputError(f"{annotation}: {name!r} does not begin with a category of MSAD")
         labels = (category,) if name in known else ()
         videos.append(_video(MSAD, name, labels, count, known.get(name, ()), rule))
-    return Truth(MSAD.columns, tuple(videos))
+    return Truth(MSAD.columns, tuple(videos), _notes(annotation, known, frames))
 
 
 def ucsd_ped2_truth(annotation: Path, frames: Mapping[str, int], rule: SegmentRule = FIELD_RULE) -> Truth:
@@ -297,7 +302,7 @@ def ucsd_ped2_truth(annotation: Path, frames: Mapping[str, int], rule: SegmentRu
         _video(UCSD_PED2, name, UCSD_PED2.categories if name in known else (), count, known.get(name, ()), rule)
         for name, count in frames.items()
     ]
-    return Truth(UCSD_PED2.columns, tuple(videos))
+    return Truth(UCSD_PED2.columns, tuple(videos), _notes(annotation, known, frames))
 
 
 def shanghaitech_truth(annotation: Path, frames: Mapping[str, int], rule: SegmentRule = FIELD_RULE) -> Truth:
@@ -343,6 +348,23 @@ def _video(
     spans = tuple(TrueSpan(start, end, labels[0]) for start, end in ranges) if len(labels) == 1 else ()
     timeline = Timeline.uniform(frames, benchmark.rate_hz, rule)
     return VideoTruth(name, labels, timeline, spans, merged(ranges, frames))
+
+
+def _notes(annotation: Path, known: Mapping[str, Ranges], frames: Mapping[str, int]) -> tuple[str, ...]:
+    """What the annotation says of videos that are not here, and of frames past the end of those that are."""
+    absent = [name for name in known if name not in frames]
+    beyond = [name for name in frames if any(start >= frames[name] for start, _ in known.get(name, ()))]
+    notes = []
+    if absent:
+        notes.append(f"{annotation}: {len(absent)} of its videos are not here and not judged: {some(absent)}")
+    if beyond:
+        notes.append(f"{annotation}: {len(beyond)} videos have events after their last frame: {some(beyond)}")
+    return tuple(notes)
+
+
+def has_annotation(folder: Path) -> bool:
+    """Whether a benchmark's official annotation lies in a folder."""
+    return any((folder / benchmark.annotation).exists() for benchmark in BENCHMARKS)
 
 
 def official_truth(folder: Path, frames: Mapping[str, int]) -> Truth | None:

@@ -9,6 +9,7 @@ from refinevad.features import Features
 
 MOTION_PART, CAPTION_PART = "frame_difference", "captions"
 SMOOTHING_S = 3.0
+REFERENCE_VIDEOS = 200  # training videos whose mean the caption control takes
 
 
 def chance(features: Sequence[Features], seed: int = 0) -> list[Float[np.ndarray, "_segment"]]:
@@ -38,7 +39,7 @@ def trivial(
 def _smooth(video: Features, values: Float[np.ndarray, "segment"]) -> Float[np.ndarray, "segment"]:
     """Average over about 3 s; scaled below 1 so that it is a score."""
     segments = max(len(values), 1)
-    width = min(max(1, round(SMOOTHING_S * segments / max(video.timeline.duration_s, 1e-9))), segments)
+    width = min(max(1, round(SMOOTHING_S * segments / max(video.timeline.shown_s, 1e-9))), segments)
     kernel = np.ones(width)
     values = np.maximum(values.astype(np.float64), 0.0)
     mean = np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")

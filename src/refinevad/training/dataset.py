@@ -5,24 +5,26 @@ Two forms: `<split>/<category>/*.mp4` folders (category `normal` for normal vide
 this module does not know.
 """
 
-import csv
 import json
 import random
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from refinevad.errors import InputError
 from refinevad.features import Features, StoredFeatures, load_features, read_provenance, require_same_signature
-from refinevad.files import atomic_write
+from refinevad.files import atomic_write, fitting
+from refinevad.training.folders import SPLITS, files_below, split_named, unreadable_words, videos_in_folders
+from refinevad.training.names import hint, some
 from refinevad.training.published import PublishedSet
+from refinevad.training.table import Row, read_table
 from refinevad.video import VIDEO_SUFFIXES
 
 NORMAL = "normal"
-SPLITS = ("train", "val", "test")
 INDEX = "dataset.json"
+_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -43,68 +45,93 @@ class Item:
         return bool(self.labels)
 
 
+@dataclass(frozen=True)
+class DataSet:
+    """A data set's videos, and a sentence for each kind of file in its folder that is not taken."""
+
+    items: list[Item]
+    notes: tuple[str, ...] = ()
+
+
 def read_dataset(root: Path) -> list[Item]:
     """List a data set's videos.
 
     Raises:
         InputError: not a data set; the sentence says what was looked for.
     """
+    return survey(root).items
+
+
+def survey(root: Path) -> DataSet:
+    """`read_dataset`, with what else lies in the folder. Raises InputError alike."""
     try:
         if not root.is_dir():
             raise InputError(f"data set not found: {root} is not a folder")
-        items = _from_csv(root / "videos.csv") if (root / "videos.csv").exists() else _from_folders(root)
-        _check_names(root, items)
+        found = _from_csv(root / "videos.csv") if (root / "videos.csv").exists() else _from_folders(root)
+        _check_names(root, found.items)
     except PermissionError as error:
         raise InputError(f"{error.filename} cannot be read; check its permissions") from error
-    if not items:
+    if not found.items:
         raise InputError(
             f"no videos found in {root}: expected <split>/<category>/*.mp4, splits {', '.join(SPLITS)}, or videos.csv"
+            + "".join(f"; {sentence}" for sentence in found.notes)
         )
-    return items
+    return found
 
 
-def _from_folders(root: Path) -> list[Item]:
-    items = []
-    for split in (root / name for name in SPLITS if (root / name).is_dir()):
-        for category in sorted(path for path in split.iterdir() if path.is_dir()):
-            labels = () if category.name.lower() == NORMAL else (category.name,)
-            files = sorted(
-                path
-                for path in category.iterdir()
-                if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
-            )
-            items += [Item(path.relative_to(root).as_posix(), labels, split.name) for path in files]
-    return items
+def has_videos(root: Path) -> bool:
+    """Whether a folder looks like a data set of videos: it has videos.csv or a split's folder."""
+    if (root / "videos.csv").exists():
+        return True
+    return root.is_dir() and any(split_named(path.name) and path.is_dir() for path in root.iterdir())
 
 
-def _from_csv(path: Path) -> list[Item]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file, strict=True)
-            columns = set(rows.fieldnames or ())
-            if not {"path", "labels"} <= columns or not columns & {"split", "fold"}:
-                raise InputError(f"{path} needs the columns path,labels and split or fold; it has {sorted(columns)}")
-            return [_item(row, columns, f"{path} line {rows.line_num}") for row in rows]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text; save it as UTF-8") from error
-    except csv.Error as error:
-        raise InputError(f"{path} is not a table of comma-separated values ({error})") from error
+def _from_folders(root: Path) -> DataSet:
+    found, notes = videos_in_folders(root)
+    items = [
+        Item(video.path, () if video.category.lower() == NORMAL else (video.category,), video.split) for video in found
+    ]
+    return DataSet(items, notes)
 
 
-def _item(row: Mapping[str, str | None], columns: Collection[str], where: str) -> Item:
+def _from_csv(path: Path) -> DataSet:
+    table = read_table(path)
+    columns = set(table.columns)
+    if not {"path", "labels"} <= columns or not columns & {"split", "fold"}:
+        raise InputError(f"{path} needs the columns path,labels and split or fold; it has {sorted(columns)}")
+    items = [_item(row, columns, f"{path} line {row.line}") for row in table.rows]
+    listed = {item.path for item in items}
+    unreadable: list[Path] = []
+    files = files_below(path.parent, unreadable)
+    videos = [file.relative_to(path.parent).as_posix() for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
+    others = [name for name in videos if name not in listed]
+    absent = [item.path for item in items if not (path.parent / item.path).exists()]
+    notes = []
+    if absent:
+        named = [f"{name}{hint(name, videos)}" for name in absent[:3]] + absent[3:]
+        notes.append(f"{len(absent)} rows of {path} name no file: {some(named)}")
+    if others:
+        notes.append(f"{len(others)} videos are not in {path} and are left out: {some(others)}")
+    if unreadable:
+        notes.append(unreadable_words(unreadable))
+    return DataSet(items, tuple(notes))
+
+
+def _item(row: Row, columns: Collection[str], where: str) -> Item:
     """One row of videos.csv; `where` names its line."""
-    path, labels, split, fold = ((row.get(name) or "").strip() for name in ("path", "labels", "split", "fold"))
+    path, labels, split, fold = (row[name] for name in ("path", "labels", "split", "fold"))
     if not path or not labels:
         raise InputError(f"{where}: path or labels missing (normal videos have the label {NORMAL})")
     if Path(path).is_absolute() or ".." in Path(path).parts:
         raise InputError(f"{where}: path '{path}' must lie inside the folder of videos.csv and be relative to it")
-    if "split" in columns and split not in SPLITS:
+    named = split_named(split)
+    if "split" in columns and named is None:
         raise InputError(f"{where}: split '{split}' is none of {', '.join(SPLITS)}")
     if (fold or not split) and not fold.isdecimal():
         raise InputError(f"{where}: fold '{fold}' is not a whole number")
     names = dict.fromkeys(label.strip() for label in labels.split(";") if label.strip())
     anomalies = tuple(name for name in names if name.lower() != NORMAL)
-    return Item(path, anomalies, split, int(fold) if fold else None)
+    return Item(Path(path).as_posix(), anomalies, named or "", int(fold) if fold else None)
 
 
 def _check_names(root: Path, items: Sequence[Item]) -> None:
@@ -122,8 +149,11 @@ def _check_names(root: Path, items: Sequence[Item]) -> None:
 
 def with_fold(items: Sequence[Item], fold: int) -> list[Item]:
     """Assign splits for one fold of a cross-validation: `fold` is the test set, the others train."""
-    if fold not in {item.fold for item in items}:
-        raise InputError(f"fold {fold} does not exist; there are {sorted({item.fold or 0 for item in items})}")
+    there = sorted({item.fold for item in items if item.fold is not None})
+    if not there:
+        raise InputError(f"fold {fold} does not exist: the data set has no folds")
+    if fold not in there:
+        raise InputError(f"fold {fold} does not exist; there are {there}")
     return [replace(item, split="test" if item.fold == fold else "train") for item in items]
 
 
@@ -184,7 +214,9 @@ class FeatureIndex:
     published: PublishedSet | None = None
 
     def path(self, item: Item) -> Path:
-        return self.root / f"{item.name}.safetensors"
+        """Where an item's features lie; a name too long for one more suffix is cut, and a digest told apart by."""
+        whole = self.root / item.name
+        return whole.with_name(f"{fitting(whole.name, _SUFFIX)}{_SUFFIX}")
 
     def save(self) -> None:
         content: dict[str, Any] = {

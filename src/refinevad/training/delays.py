@@ -10,11 +10,11 @@ import numpy as np
 from refinevad.checkpoint import Checkpoint
 from refinevad.errors import InputError
 from refinevad.features import Features, require_same_signature
-from refinevad.scores import score
+from refinevad.scores import score_timeline
 from refinevad.training.dataset import FeatureIndex, Item, categories_of
-from refinevad.training.evaluation import read_truth
 from refinevad.training.predictions import VideoPrediction
 from refinevad.training.protocol import evaluate_predictions
+from refinevad.training.set_truth import read_truth
 from refinevad.training.truth import Truth
 from refinevad.windows import WindowRule
 
@@ -36,7 +36,8 @@ class Held:
             raise InputError(f"the data set {index.source} has no test videos; put some under test/<category>/")
         features = index.load(tested)
         categories = categories_of([item for item in items if item.split == "train"])
-        return cls(index, tested, features, read_truth(Path(index.source), tested, features, categories))
+        truth = read_truth(Path(index.source), tested, features, categories, index.items)
+        return cls(index, tested, features, truth)
 
 
 def figures_under(checkpoint: Checkpoint, held: Held, rule: WindowRule) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def figures_under(checkpoint: Checkpoint, held: Held, rule: WindowRule) -> dict[
     predictions = {}
     for item, video in zip(held.items, held.features, strict=True):
         require_same_signature(checkpoint.signature, video.provenance, item.path)
-        scored = score(checkpoint.model, video.values, video.timeline.time_bounds, rule)
+        scored = score_timeline(checkpoint.model, video.values, video.timeline, rule)
         probabilities = np.concatenate([1 - scored.segments[:, None], scored.categories], axis=1)
         predictions[item.path] = VideoPrediction(scored.segments, probabilities)
     return evaluate_predictions(predictions, held.truth, "strict")

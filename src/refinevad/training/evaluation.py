@@ -1,8 +1,7 @@
 """RUN + held-out videos + temporal truth -> figures, with the controls on the same videos beside them."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +9,25 @@ import numpy as np
 from jaxtyping import Float
 
 from refinevad.checkpoint import Checkpoint
+from refinevad.contender import Contender
 from refinevad.errors import InputError
 from refinevad.events import Event, EventRule, find_events
 from refinevad.features import Features, require_same_signature
-from refinevad.scores import Scores, score
+from refinevad.model import RefineVAD
+from refinevad.scores import Scores, score_timeline
 from refinevad.timeline import Timeline
-from refinevad.training.alerts import Curve, alerts_per_hour_at_recall, detection_delays, event_score, join_close
-from refinevad.training.benchmarks import official_truth
-from refinevad.training.controls import chance, trivial
+from refinevad.training.alerts import Curve, detection_delays, event_score, join_close
+from refinevad.training.controls import REFERENCE_VIDEOS, chance, trivial
 from refinevad.training.dataset import FeatureIndex, Item
+from refinevad.training.intervals import differences
 from refinevad.training.predictions import VideoPrediction
-from refinevad.training.protocol import Protocol, evaluate_predictions, frame_figures, map_figures
+from refinevad.training.protocol import Protocol, frame_figures, map_figures
 from refinevad.training.published import mean_over_crops
-from refinevad.training.truth import Truth, VideoTruth, folder_truth, read_events_csv, read_truth_json
-
-EVENTS_FILE, TRUTH_FILE = "events.csv", "test_truth.json"
-NORMAL_COLUMN = "normal"
+from refinevad.training.ridge import RIDGE
+from refinevad.training.set_truth import read_truth, require_known_categories
+from refinevad.training.truth import Truth, VideoTruth
+from refinevad.training.yardstick import Yardstick
+from refinevad.windows import WindowRule
 
 
 @dataclass(frozen=True)
@@ -44,63 +46,30 @@ class Result:
     """Figures of a run on its test videos.
 
     Attributes:
-        metrics: the fixed names, event figures, and mAP by the other protocol as map_legacy or map_strict.
-        controls: the same for each control, by name.
+        metrics: the fixed names, event figures, and mAP by the other protocol as map_legacy or map_strict; behind a
+            name `_ci95` its interval over videos.
+        controls: the same for each control, by name, and under `model_minus_control` what the model is ahead by, over
+            the same resamples.
         by_category: frame AUC and event recall over each category's videos and the normal ones.
         videos: each video, in order.
+        control_scores: segment scores of each control, by its name and the video's path.
+        notes: what a person should know of truth that was left aside.
     """
 
     metrics: dict[str, Any]
     controls: dict[str, dict[str, Any]]
     by_category: dict[str, dict[str, Any]]
     videos: list[Judged]
+    control_scores: dict[str, dict[str, Float[np.ndarray, "_segment"]]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
-def read_truth(data: Path, items: Sequence[Item], features: Sequence[Features], categories: Sequence[str]) -> Truth:
-    """Temporal truth of items from the data set's own files.
-
-    Raises:
-        InputError: neither events.csv nor test_truth.json nor a benchmark's annotation lies in the folder.
-    """
-    if (data / EVENTS_FILE).exists():
-        return folder_truth(
-            read_events_csv(data / EVENTS_FILE),
-            {item.path: video.timeline for item, video in zip(items, features, strict=True)},
-            {item.path: item.labels for item in items},
-            (NORMAL_COLUMN, *categories),
-        )
-    if (data / TRUTH_FILE).exists():
-        whole = read_truth_json(data / TRUTH_FILE)
-        by_name = {video.name: video for video in whole.videos}
-        chosen = []
-        for item, own in zip(items, features, strict=True):
-            video = by_name.get(Path(item.path).stem)
-            if video is None:
-                raise InputError(f"{data / TRUTH_FILE} has no video {Path(item.path).stem}")
-            timeline = _at_rate(video.timeline, own.timeline)
-            chosen.append(VideoTruth(item.path, video.labels, timeline, video.spans, video.anomalous))
-        return Truth(whole.columns, tuple(chosen))
-    frames = {Path(item.path).stem: video.timeline.frames for item, video in zip(items, features, strict=True)}
-    official = official_truth(data, frames)
-    if official is not None:
-        paths = {Path(item.path).stem: item.path for item in items}
-        return Truth(official.columns, tuple(replace(video, name=paths[video.name]) for video in official.videos))
-    raise InputError(f"no temporal truth in {data}: evaluation needs {EVENTS_FILE} (path,start_s,end_s,category)")
+def _scored(model: RefineVAD | Contender, video: Features, rule: WindowRule) -> Scores:
+    return mean_over_crops(video, lambda values: score_timeline(model, values, video.timeline, rule))
 
 
-def _at_rate(truth: Timeline, features: Timeline) -> Timeline:
-    """The truth's segments in the seconds of the features: a truth file counts frames and does not say their rate."""
-    if not features.frames or not truth.frames:
-        return truth
-    factor = (features.duration_s / features.frames) / (truth.duration_s / truth.frames)
-    if abs(factor - 1) < 1e-6:
-        return truth
-    return Timeline(truth.frame_bounds, truth.time_bounds * factor)
-
-
-def _scored(checkpoint: Checkpoint, video: Features) -> Scores:
-    bounds = video.timeline.time_bounds
-    return mean_over_crops(video, lambda values: score(checkpoint.model, values, bounds, checkpoint.window))
+def _prediction(scores: Scores) -> VideoPrediction:
+    return VideoPrediction(scores.segments, np.concatenate([1 - scores.segments[:, None], scores.categories], axis=1))
 
 
 def judge(checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Features], truth: Truth) -> list[Judged]:
@@ -109,7 +78,7 @@ def judge(checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Feat
     judged = []
     for item, video in zip(items, features, strict=True):
         require_same_signature(checkpoint.signature, video.provenance, item.path)
-        scored = _scored(checkpoint, video)
+        scored = _scored(checkpoint.model, video, checkpoint.window)
         events = find_events(
             scored.segments,
             scored.categories,
@@ -124,40 +93,30 @@ def judge(checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Feat
 def summarise(
     videos: Sequence[Judged],
     truth: Truth,
-    controls: Mapping[str, Sequence[Float[np.ndarray, "_segment"]]],
+    controls: Mapping[str, Sequence[VideoPrediction]],
     protocol: Protocol,
+    yardstick: Yardstick | None = None,
 ) -> Result:
-    """All figures of judged videos, and of each control's curves on the same videos."""
-    predictions = {
-        video.item.path: VideoPrediction(
-            video.scores.segments,
-            np.concatenate([1 - video.scores.segments[:, None], video.scores.categories], axis=1),
-        )
-        for video in videos
-    }
-    curves = {v.item.path: Curve(v.scores.segments, v.timeline.time_bounds) for v in videos}
-    metrics = evaluate_predictions(predictions, truth, protocol) | event_figures(curves, truth)
+    """All figures of judged videos, and of what each control says of the same videos, on the same resamples of them."""
+    yardstick = yardstick or Yardstick.of(truth)
+    predictions = {video.item.path: _prediction(video.scores) for video in videos}
+    curves = {v.item.path: Curve.of(v.scores.segments, v.timeline) for v in videos}
+    ours = yardstick.row(predictions, protocol, curves=curves)
+    metrics = ours.figures
     other: Protocol = "legacy" if protocol == "strict" else "strict"
     counted = map_figures(predictions, truth, other)
     metrics |= {f"map_{other}": counted["map"], f"map_{other}_average": counted["map_average"]}
     found = {v.item.path: [(e.start_s, e.end_s, e.peak) for e in v.events] for v in videos}
-    metrics |= _at_threshold(found, truth, sum(v.timeline.duration_s for v in videos) / 3600)
-    beside = {}
-    for name, scores in controls.items():
-        plain = {v.item.path: VideoPrediction.of(s) for v, s in zip(videos, scores, strict=True)}
-        drawn = {v.item.path: Curve(s, v.timeline.time_bounds) for v, s in zip(videos, scores, strict=True)}
-        beside[name] = evaluate_predictions(plain, truth, protocol) | event_figures(drawn, truth)
-    return Result(dict(metrics), beside, _by_category(predictions, truth), list(videos))
-
-
-def event_figures(curves: Mapping[str, Curve], truth: Truth) -> dict[str, Any]:
-    """Figures over all thresholds: false alerts an hour at 80 % event recall."""
-    true_events = {video.name: video.events_s for video in truth.videos}
-    if not any(true_events.values()):
-        return {"alerts_per_hour_at_80_recall": None}
-    hours = sum(video.timeline.duration_s for video in truth.videos) / 3600
-    rate = alerts_per_hour_at_recall(curves, true_events, hours, recall=0.8)
-    return {"alerts_per_hour_at_80_recall": rate if math.isfinite(rate) else None}
+    metrics |= _at_threshold(found, truth, sum(v.timeline.shown_s for v in videos) / 3600)
+    metrics |= yardstick.events_at(found)
+    beside, drawn = {}, {}
+    for name, said in controls.items():
+        plain = {v.item.path: prediction for v, prediction in zip(videos, said, strict=True)}
+        drawn[name] = {path: prediction.scores for path, prediction in plain.items()}
+        shown = {v.item.path: Curve.of(p.scores, v.timeline) for v, p in zip(videos, said, strict=True)}
+        row = yardstick.row(plain, protocol, curves=shown)
+        beside[name] = row.figures | {"model_minus_control": differences(ours.sampled, row.sampled)}
+    return Result(metrics, beside, _by_category(predictions, truth), list(videos), drawn)
 
 
 def _at_threshold(
@@ -200,13 +159,14 @@ def evaluate(
     items: Sequence[Item],
     data: Path,
     protocol: Protocol = "strict",
+    lenient: bool = False,
 ) -> Result:
     """Evaluate one run on its test items with the data set's temporal truth, controls included.
 
     Raises:
         InputError: no test videos, features of another encoder, or no temporal truth.
     """
-    return evaluate_folds([(checkpoint, items)], index, data, protocol)
+    return evaluate_folds([(checkpoint, items)], index, data, protocol, lenient)
 
 
 def evaluate_folds(
@@ -214,22 +174,37 @@ def evaluate_folds(
     index: FeatureIndex,
     data: Path,
     protocol: Protocol = "strict",
+    lenient: bool = False,
 ) -> Result:
-    """Evaluate one run, or the runs of a cross-validation with their test videos pooled."""
+    """Evaluate one run, or the runs of a cross-validation with their test videos pooled.
+
+    `lenient`: parts of the truth that match nothing are left aside and told in the result's notes.
+    """
     judged: list[Judged] = []
     truths: list[VideoTruth] = []
-    curves: dict[str, list[Float[np.ndarray, _segment]]] = {}
+    beside: dict[str, list[VideoPrediction]] = {}
+    sources: dict[str, Mapping[str, Any]] = {}
     columns: tuple[str, ...] = ()
+    notes: dict[str, None] = {}
     for checkpoint, items in parts:
         tested = [item for item in items if item.split == "test"]
         if not tested:
             raise InputError(f"the data set {data} has no test videos; put some under test/<category>/")
         features = index.load(tested)
-        truth = read_truth(data, tested, features, checkpoint.model.config.categories)
+        categories = checkpoint.model.config.categories
+        require_known_categories(tested, categories)
+        truth = read_truth(data, tested, features, categories, index.items, lenient)
         judged += judge(checkpoint, tested, features, truth)
         truths += truth.videos
         columns = truth.columns
-        reference = index.load([item for item in items if item.split == "train"][:200])
-        for name, scores in {"chance": chance(features), **trivial(features, reference)}.items():
-            curves.setdefault(name, []).extend(scores)
-    return summarise(judged, Truth(columns, tuple(truths)), curves, protocol)
+        notes |= dict.fromkeys(truth.notes)
+        sources |= {item.path: video.provenance.source for item, video in zip(tested, features, strict=True)}
+        reference = index.load([item for item in items if item.split == "train"][:REFERENCE_VIDEOS])
+        for name, curves in {"chance": chance(features), **trivial(features, reference)}.items():
+            beside.setdefault(name, []).extend(map(VideoPrediction.of, curves))
+        if all(part.ridge is not None for part, _ in parts):
+            assert checkpoint.ridge is not None
+            said = [_prediction(_scored(checkpoint.ridge, video, checkpoint.window)) for video in features]
+            beside.setdefault(RIDGE, []).extend(said)
+    whole = Truth(columns, tuple(truths))
+    return replace(summarise(judged, whole, beside, protocol, Yardstick.of(whole, data, sources)), notes=tuple(notes))

@@ -1,25 +1,31 @@
 """recipe -> RUN folder: features, splits, training, calibration. Knows labels, never when anything happens."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
-from refinevad.checkpoint import METRICS, Checkpoint, write_json
-from refinevad.contender import HEADS_WITH_TEXT, Contender, ContenderConfig
+from refinevad.checkpoint import CONFIG, METRICS, Checkpoint, read_json, write_json
+from refinevad.contender import HEADS_WITH_TEXT, Contender, ContenderConfig, ridge_config
 from refinevad.encoders.choice import open_encoder
 from refinevad.errors import InputError
 from refinevad.events import calibrate
 from refinevad.evidence import Prompts
 from refinevad.features import Features, StoredFeatures
 from refinevad.model import RefineVAD, RefineVADConfig
-from refinevad.scores import score
+from refinevad.peers.choice import LINEAR
+from refinevad.scores import score_timeline
 from refinevad.timeline import Timeline
 from refinevad.tokens import merge_runs
 from refinevad.training.bags import Bag, label_vector
+from refinevad.training.compared import MODEL, Compared, compare_on_labels
+from refinevad.training.controls import REFERENCE_VIDEOS, trivial
+from refinevad.training.cross_fit import deal, validation_of, without
 from refinevad.training.dataset import (
     INDEX,
     NORMAL,
@@ -27,7 +33,7 @@ from refinevad.training.dataset import (
     Item,
     categories_of,
     check_trainable,
-    read_dataset,
+    survey,
     thin_categories,
     with_fold,
     with_validation,
@@ -35,13 +41,17 @@ from refinevad.training.dataset import (
 from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.featurize import Featurized, featurize, featurize_ucf_captions
 from refinevad.training.importing import import_features
+from refinevad.training.leaks import same_in_two_splits
 from refinevad.training.loading import StoredBag
-from refinevad.training.loop import Trainer
+from refinevad.training.loop import Trained, Trainer, TrainOptions, validate
+from refinevad.training.places import choose_inputs
 from refinevad.training.published import CropBag, PublishedFeatures, mean_over_crops
-from refinevad.training.recipe import Recipe
-from refinevad.training.ucf_crime import read_test_videos, read_training_videos
+from refinevad.training.recipe import DEFAULT_INPUTS, Recipe
+from refinevad.training.resume import STATE
+from refinevad.training.ridge import RIDGE, fit_linear
+from refinevad.training.ucf_crime import left_aside, read_test_videos, read_training_videos
 from refinevad.training.windowed import WindowedBag
-from refinevad.windows import WHOLE, WindowRule, windows
+from refinevad.windows import WHOLE, WindowRule, windows_between_holes
 
 EpochReport = Callable[[int, dict[str, float]], None]
 
@@ -60,7 +70,7 @@ def make_features(
     """
     if (recipe.data / INDEX).exists():
         index = FeatureIndex.open(recipe.data)
-        return Featurized(index, 0, len(index.items), {})
+        return Featurized(index, 0, len(index.items), {}, same_in_two_splits(index))
     if recipe.published is not None:
         done = import_features(recipe.published, recipe.data, fallback, recipe.encoder, progress)
         return Featurized(done.index, len(done.index.items), 0, done.failed, done.notes)
@@ -71,10 +81,12 @@ def make_features(
         if encoder.text is None or encoder.vision is not None:
             raise InputError(f"kind ucf-captions has text alone: set the encoder to captions, not {recipe.encoder}")
         step = progress(len(videos)) if progress else None
-        return featurize_ucf_captions(recipe.data, videos, recipe.encoder, encoder.text, out, step)
-    items = read_dataset(recipe.data)
-    step = progress(len(items)) if progress else None
-    return featurize(recipe.data, items, recipe.encoder, recipe.rule, out, workers, step)
+        captioned = featurize_ucf_captions(recipe.data, videos, recipe.encoder, encoder.text, out, step)
+        return replace(captioned, notes=left_aside(recipe.data, test))
+    found = survey(recipe.data)
+    step = progress(len(found.items)) if progress else None
+    made = featurize(recipe.data, found.items, recipe.encoder, recipe.rule, out, workers, step)
+    return replace(made, notes=(*found.notes, *same_in_two_splits(made.index)))
 
 
 def split_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> list[Item]:
@@ -87,11 +99,35 @@ def split_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> list[I
     return with_validation(items, recipe.validation_share, recipe.train.seed)
 
 
-def warnings_for(items: list[Item], failed: dict[str, str]) -> list[str]:
+def judged_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> tuple[list[Item], tuple[str, ...]]:
+    """Items with the splits that a run is to be judged by, and what a person should know of them.
+
+    `fold`: the one that the run did not see; None: it was trained without folds. A set without folds is judged by its
+    own test split; one in folds, by a run that was trained without, on all its videos.
+
+    Raises:
+        InputError: the set is in folds, but has no such one.
+    """
+    in_folds = any(item.fold is not None and not item.split for item in index.items)
+    if fold is None and in_folds:
+        items = [replace(item, split="test") for item in index.items]
+        return items, (f"{recipe.data} is given in folds, the run was trained without: all its videos are judged",)
+    if fold is not None and all(item.fold is None for item in index.items):
+        told = (
+            f"the run was trained without fold {fold} of its set; {recipe.data} has no folds: its test split is judged"
+        )
+        return split_items(recipe, index, None), (told,)
+    return split_items(recipe, index, fold), ()
+
+
+def warnings_for(recipe: Recipe, items: list[Item], failed: dict[str, str]) -> list[str]:
     """What a person should know before trusting a training set."""
+    labelled = [item for item in items if item.split in ("train", "val")]
+    folds = deal(labelled, recipe.train.cross_fit, recipe.train.seed)
+    trained = [replace(item, split="train") for item in labelled] if folds else items
     found = [f"left out: {sentence}" for sentence in failed.values()]
-    found += [f"category '{name}' has a single training video" for name in thin_categories(items)]
-    if not any(item.split == "val" and item.anomalous for item in items):
+    found += [f"category '{name}' has a single training video" for name in thin_categories(trained)]
+    if not folds and not any(item.split == "val" and item.anomalous for item in items):
         found.append("no anomalous validation video: the epoch is chosen on the training videos' labels")
     return found
 
@@ -105,52 +141,212 @@ def train_run(
     device: torch.device | None = None,
     fold: int | None = None,
     processes: Processes = ALONE,
+    controls: bool = True,
 ) -> Checkpoint:
     """Train one model into `folder`, calibrate it on normal validation videos, and save the RUN.
 
-    Several processes call it alike; the first calibrates and saves.
+    Several processes call it alike; the first calibrates and saves. `controls`: fit the ridge control, keep it in the
+    RUN, and compare the model with it and with the trivial one.
 
     Raises:
         InputError: the training split lacks normal or anomalous videos, or the folder holds another run.
     """
     check_trainable(items)
-    chosen = {split: [item for item in items if item.split == split] for split in ("train", "val")}
-    features = {split: index.stored(members) for split, members in chosen.items()}
-    categories = categories_of(chosen["train"])
-    first = features["train"][0]
-    prompts = embed_prompts(recipe, categories, features["train"])
-    config = recipe.config(first.values.shape[1], categories, first.provenance.parts, prompts.owner if prompts else ())
-    rule = recipe.train.rule
-    if rule.bounded and processes.count > 1:
-        raise InputError("training under a window rule runs in one process: start it with one")
-    bags = {split: make_bags(config, chosen[split], features[split], rule) for split in chosen}
-    usable = bags["val"] if {bag.anomalous for bag in bags["val"]} == {True, False} else []
-    trainer = Trainer(config, recipe.train, bags["train"], usable, folder, device, prompts, processes)
-    trained = trainer.run(report)
-    normal = [f for item, f in zip(chosen["val"], features["val"], strict=True) if not item.anomalous]
-    if not normal:  # a set without validation normals is calibrated on the training ones, which is optimistic
-        normal = [f for item, f in zip(chosen["train"], features["train"], strict=True) if not item.anomalous]
+    first = index.stored([item for item in items if item.split == "train"][:1])[0]
+    labelled = [item for item in items if item.split in ("train", "val")]
+    if recipe.train.cross_fit == 1:
+        items = [replace(item, split="train") for item in labelled]
+    folds = deal(labelled, recipe.train.cross_fit, recipe.train.seed)
+    categories = categories_of(labelled if folds else [item for item in labelled if item.split == "train"])
+    recipe, why = by_data(recipe, index, labelled)
+    plan = Plan(recipe, index, folder, first, categories, device, processes, report)
+    refuse_other_head(folder, recipe.config(first.values.shape[1], categories, first.provenance.parts))
+    fitted = _cross_fitted(plan, folds, controls) if folds else _held_out(plan, items, controls)
     checkpoint = Checkpoint(
-        model=trained.model,
+        model=fitted.trained.model,
         encoder=index.encoder,
         signature=first.provenance.signature,
-        calibration=processes.from_first(
-            lambda: calibrate([_curve(trained.model, f, rule) for f in normal], recipe.alerts_per_hour)
-        ),
-        training={
-            "options": asdict(recipe.train),
-            "data": str(recipe.data),
-            "fold": fold,
-            "videos": {split: len(members) for split, members in chosen.items()},
-            "epoch": trained.epoch + 1,
-            "epochs_run": trained.epochs_run,
-        },
+        calibration=processes.from_first(lambda: calibrate(fitted.normal, recipe.alerts_per_hour)),
+        training=_record(recipe, fold, fitted) | ({"inputs_why": why} if why else {}),
+        ridge=fitted.ridge,
     )
     if processes.first:
         checkpoint.save(folder)
-        validation = asdict(trained.validation) | {"epoch": trained.epoch + 1}
-        write_json(folder / METRICS, {"validation": validation})
+        _write_validation(folder, fitted.trained, fitted.compared)
+        for held in range(len(folds)):  # only now: a stop before would have had them trained again
+            shutil.rmtree(folder / f"held{held}", ignore_errors=True)
     return checkpoint
+
+
+def by_data(recipe: Recipe, index: FeatureIndex, labelled: Sequence[Item]) -> tuple[Recipe, str | None]:
+    """The recipe with the inputs that its training videos ask for, and why; as it is where it names its own."""
+    if not recipe.inputs_by_data or recipe.published is not None or "inputs" in recipe.model or recipe.head:
+        return recipe, None
+    if index.published is not None or recipe.kind != "videos":
+        return recipe, None
+    choice = choose_inputs(labelled, index.stored(labelled), DEFAULT_INPUTS)
+    if choice is None:
+        return recipe, None
+    return replace(recipe, model={**recipe.model, "inputs": list(choice.parts)}), choice.why
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the models of one run share: `first` is any of its features, for their width and provenance."""
+
+    recipe: Recipe
+    index: FeatureIndex
+    folder: Path
+    first: Features
+    categories: tuple[str, ...]
+    device: torch.device | None
+    processes: Processes
+    report: EpochReport | None
+
+    @property
+    def rule(self) -> WindowRule:
+        return self.recipe.train.rule
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, and what its validation and its threshold rest on.
+
+    Attributes:
+        normal: curves of normal videos, with their times, from models that did not see them where there were any.
+        videos: how many of each split trained and validated.
+    """
+
+    trained: Trained
+    ridge: Contender | None
+    normal: list[tuple[Float[np.ndarray, "_segment"], Timeline]]
+    compared: Compared | None
+    videos: dict[str, int]
+
+
+def _held_out(plan: Plan, items: Sequence[Item], controls: bool) -> Fitted:
+    """Train on the training split, validate and calibrate on the validation split."""
+    chosen = {split: [item for item in items if item.split == split] for split in ("train", "val")}
+    features = {split: plan.index.stored(members) for split, members in chosen.items()}
+    trained, ridge = _fit(plan, plan.folder, chosen, features, controls, plan.report)
+    # a set without validation normals is calibrated on the training ones, which is optimistic
+    normal = _normal(chosen["val"], features["val"]) or _normal(chosen["train"], features["train"])
+    curves = [_curve(trained.model, video, plan.rule) for video in normal] if plan.processes.first else []
+    models = {MODEL: trained.model} | ({} if ridge is None else {RIDGE: ridge})
+    compared = None
+    if controls and plan.processes.first and {item.anomalous for item in chosen["val"]} == {True, False}:
+        scores = {name: [_curve(m, video, plan.rule)[0] for video in features["val"]] for name, m in models.items()}
+        beside = trivial(features["val"], features["train"][:REFERENCE_VIDEOS])
+        compared = compare_on_labels(chosen["val"], features["val"], {**scores, **beside})
+    return Fitted(trained, ridge, curves, compared, {split: len(members) for split, members in chosen.items()})
+
+
+def _cross_fitted(plan: Plan, folds: Sequence[Sequence[Item]], controls: bool) -> Fitted:
+    """Train on all folds' videos; validate and calibrate each by a model that never saw it (cross_fit.py)."""
+    items = [item for fold in folds for item in fold]
+    curves: dict[str, dict[str, Float[np.ndarray, _segment]]] = {}
+    for number, fold in enumerate(folds):
+        dealt = without(items, fold)
+        chosen = {"train": [item for item in dealt if item.split == "train"], "val": []}
+        features = {"train": plan.index.stored(chosen["train"]), "val": []}
+        report = _later(plan.report, number, len(folds))
+        trained, ridge = _fit(plan, plan.folder / f"held{number}", chosen, features, controls, report)
+        models = {MODEL: trained.model} | ({} if ridge is None else {RIDGE: ridge})
+        for item, video in zip(fold, plan.index.stored(fold), strict=True):
+            for name, model in models.items():
+                curves.setdefault(name, {})[item.path] = _curve(model, video, plan.rule)[0]
+    chosen = {"train": [replace(item, split="train") for item in items], "val": []}
+    features = {"train": plan.index.stored(items), "val": []}
+    trained, ridge = _fit(plan, plan.folder, chosen, features, controls, _later(plan.report, len(folds), len(folds)))
+    ordered = {name: [of[item.path] for item in items] for name, of in curves.items()}
+    anomalous = [item.anomalous for item in items]
+    trained = replace(trained, validation=validation_of(ordered[MODEL], anomalous))
+    beside = trivial(features["train"], features["train"][:REFERENCE_VIDEOS])
+    compared = compare_on_labels(items, features["train"], {**ordered, **beside}) if controls else None
+    normal = [
+        (curve, video.timeline)
+        for item, video, curve in zip(items, features["train"], ordered[MODEL], strict=True)
+        if not item.anomalous
+    ]
+    return Fitted(trained, ridge, normal, compared, {"train": len(items), "val": len(items)})
+
+
+def _later(report: EpochReport | None, number: int, folds: int) -> EpochReport | None:
+    """The report of the training with this number, of one more than there are folds."""
+    if report is None:
+        return None
+    return lambda epoch, figures: report(
+        number * int(figures["epochs"]) + epoch, figures | {"epochs": (folds + 1) * figures["epochs"]}
+    )
+
+
+def _fit(
+    plan: Plan,
+    folder: Path,
+    chosen: Mapping[str, Sequence[Item]],
+    features: Mapping[str, Sequence[Features]],
+    controls: bool,
+    report: EpochReport | None,
+) -> tuple[Trained, Contender | None]:
+    """A model trained on `train`, its epoch chosen on `val`, and the ridge control on the same videos."""
+    recipe, rule, processes = plan.recipe, plan.rule, plan.processes
+    prompts = embed_prompts(recipe, plan.categories, features["train"])
+    channels, parts = plan.first.values.shape[1], plan.first.provenance.parts
+    config = recipe.config(channels, plan.categories, parts, prompts.owner if prompts else ())
+    if rule.bounded and processes.count > 1:
+        raise InputError("training under a window rule runs in one process: start it with one")
+    # a ridge sees single segments, whatever window they will be scored in
+    closed = config if isinstance(config, ContenderConfig) and config.head == LINEAR else None
+    bags = {split: make_bags(config, chosen[split], features[split], WHOLE if closed else rule) for split in chosen}
+    usable = bags["val"] if {bag.anomalous for bag in bags["val"]} == {True, False} else []
+    if closed is not None:
+        return processes.from_first(lambda: _fitted(closed, bags["train"], usable, recipe.train)), None
+    trainer = Trainer(config, recipe.train, bags["train"], usable, folder, plan.device, prompts, processes)
+    trained = trainer.run(report)
+    return trained, fit_linear(ridge_config(config), bags["train"]) if controls and processes.first else None
+
+
+def _record(recipe: Recipe, fold: int | None, fitted: Fitted) -> dict[str, Any]:
+    """How it was trained."""
+    trained = fitted.trained
+    return {
+        "options": asdict(recipe.train),
+        "data": str(recipe.data),
+        "fold": fold,
+        "videos": fitted.videos,
+        "epoch": trained.epoch + 1,
+        "epochs_run": trained.epochs_run,
+    }
+
+
+def _write_validation(folder: Path, trained: Trained, compared: Compared | None) -> None:
+    beside = None if compared is None else compared.as_dict()
+    figures = {**asdict(trained.validation), "epoch": trained.epoch + 1, "compared": beside}
+    write_json(folder / METRICS, {"validation": figures})
+
+
+def _normal(items: Sequence[Item], features: Sequence[Features]) -> list[Features]:
+    return [video for item, video in zip(items, features, strict=True) if not item.anomalous]
+
+
+def _fitted(
+    config: ContenderConfig, training: Sequence[Bag], validation: Sequence[Bag], options: TrainOptions
+) -> Trained:
+    """The ridge as what training leaves: no epoch."""
+    model = fit_linear(config, training)
+    return Trained(model, -1, validate(model, validation or training, options, torch.device("cpu")), 0)
+
+
+def refuse_other_head(folder: Path, config: RefineVADConfig | ContenderConfig) -> None:
+    """Keep a fitted run and a trained one from overwriting each other; of its own kind a trained one's state tells.
+
+    Raises:
+        InputError: the folder holds the one and the other was asked for.
+    """
+    stored = (read_json(folder / CONFIG).get("model") or {}).get("head") if (folder / CONFIG).exists() else None
+    trained = (folder / STATE).exists() or ((folder / CONFIG).exists() and stored != LINEAR)
+    if trained if getattr(config, "head", None) == LINEAR else stored == LINEAR:
+        raise InputError(f"{folder} holds a run of another head; choose another --out, or delete it")
 
 
 def make_bags(
@@ -182,7 +378,7 @@ def make_bags(
         values = merge_runs(video.values).values if config.merge_runs else video.values
         labels = label_vector(item.labels, config.categories)
         if len(values) and rule.bounded:
-            seen = tuple(windows(video.timeline.time_bounds, rule))
+            seen = tuple(windows_between_holes(video.timeline, rule))
             bags.append(WindowedBag(values, labels, video.values, seen, config.merge_runs))
         elif len(values):
             bags.append(Bag(values, labels))
@@ -219,5 +415,5 @@ def _curve(
     model: RefineVAD | Contender, features: Features, rule: WindowRule
 ) -> tuple[Float[np.ndarray, "segment"], Timeline]:
     return mean_over_crops(
-        features, lambda values: score(model, values, features.timeline.time_bounds, rule)
+        features, lambda values: score_timeline(model, values, features.timeline, rule)
     ).segments, features.timeline

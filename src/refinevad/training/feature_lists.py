@@ -23,9 +23,11 @@ from refinevad.training.benchmarks import (
     read_ucf_split,
     xd_labels,
 )
+from refinevad.training.names import hint, some
 from refinevad.training.truth import labels_of
 
 TRAIN, TEST = "train", "test"
+_VIDEO = ".mp4"
 _OFFICIAL = {
     UCF_CRIME.key: (read_ucf_split, "Anomaly_Train.txt", "Anomaly_Test.txt"),
     SHANGHAITECH.key: (read_shanghaitech_split, "train.list", "test.list"),
@@ -54,10 +56,11 @@ class ListedVideo:
 def read_feature_list(path: Path) -> tuple[tuple[str, str | None], ...]:
     """(path, label) of each line: VadCLIP's CSV `path,label`; or a path a line, with or without a 0/1 behind a blank.
 
-    The 0/1 is left aside: names say the category. Paths keep their `/`; `\\` becomes one.
+    A path is a .npy file's, or an .mp4 video's as official lists have it. The 0/1 is left aside: names say the
+    category. Paths keep their `/`; `\\` becomes one.
 
     Raises:
-        InputError: unreadable, empty, or a line that names no .npy file.
+        InputError: unreadable, empty, or a line that names no such file.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -68,18 +71,36 @@ def read_feature_list(path: Path) -> tuple[tuple[str, str | None], ...]:
         text = line.strip()
         if not text or (number == 1 and text.replace(" ", "") == "path,label"):
             continue
-        found = re.fullmatch(r"(.+\.npy)(?:,\s*(?P<label>[^,]+)|\s+[\d.]+)?", text)
+        found = re.fullmatch(r"(.+\.(?:npy|mp4))(?:,\s*(?P<label>[^,]+)|\s+[\d.]+)?", text)
         if found is None:
-            raise InputError(f"{path}, line {number}: expected a path to a .npy file, or path,label, got {text!r}")
+            raise InputError(
+                f"{path}, line {number}: expected a path to a .npy file or an .mp4 video, or path,label, got {text!r}"
+            )
         entries.append((found[1].replace("\\", "/"), found["label"]))
     if not entries:
         raise InputError(f"{path} lists no features")
     return tuple(entries)
 
 
-def from_lists(lists: Mapping[str, Path], files: Sequence[Path], folder: Path) -> list[ListedFile]:
-    """The files that lists name, by split. Raises InputError for one that `folder` does not hold, or holds twice."""
-    return [entry for split, path in lists.items() for entry in _from_list(path, split, files, folder)]
+def from_lists(
+    lists: Mapping[str, Path], files: Sequence[Path], folder: Path, benchmark: Benchmark
+) -> tuple[list[ListedFile], tuple[str, ...]]:
+    """The files that lists name, by split, and what to tell of lines that say nothing new.
+
+    A line that names a video (`Abuse/Abuse001_x264.mp4`) means all of its crops.
+
+    Raises:
+        InputError: a file that `folder` does not hold, or holds twice.
+    """
+    found: list[ListedFile] = []
+    notes = []
+    for split, path in lists.items():
+        listed = list(_from_list(path, split, files, folder, benchmark))
+        once = list(dict.fromkeys(listed))
+        if len(once) < len(listed):
+            notes.append(f"{path} lists {len(listed) - len(once)} files more than once; each is taken once")
+        found += once
+    return found, tuple(notes)
 
 
 def has_official_split(benchmark: Benchmark) -> bool:
@@ -92,13 +113,23 @@ def from_folders(files: Sequence[Path], folder: Path) -> list[ListedFile]:
     return [ListedFile(path, _folder_split(path.relative_to(folder))) for path in files]
 
 
-def _from_list(path: Path, split: str, files: Sequence[Path], folder: Path) -> Iterable[ListedFile]:
+def _from_list(
+    path: Path, split: str, files: Sequence[Path], folder: Path, benchmark: Benchmark
+) -> Iterable[ListedFile]:
     """Find each listed file by its path as it stands, or by the end of its path under the folder."""
     by_name: dict[str, list[Path]] = {}
+    by_video: dict[str, list[Path]] = {}
     for file in files:
         by_name.setdefault(file.name, []).append(file)
+        by_video.setdefault(video_and_crop(file.stem, benchmark)[0], []).append(file)
     absent = []
     for text, label in read_feature_list(path):
+        if text.endswith(_VIDEO):
+            crops = by_video.get(PurePosixPath(text).stem, [])
+            if not crops:
+                absent.append(text)
+            yield from (ListedFile(file, split, label) for file in crops)
+            continue
         candidates = by_name.get(PurePosixPath(text).name, [])
         if len(candidates) > 1:
             wanted = PurePosixPath(text).parts
@@ -112,7 +143,8 @@ def _from_list(path: Path, split: str, files: Sequence[Path], folder: Path) -> I
             absent.append(text)
     if absent:
         raise InputError(
-            f"{path} lists {len(absent)} files that {folder} does not hold, {absent[0]} first; "
+            f"{path} lists {len(absent)} files that {folder} does not hold, {absent[0]} first"
+            f"{hint(PurePosixPath(absent[0]).name, by_name)}; "
             "complete the folder or shorten the list"
         )
 
@@ -219,8 +251,3 @@ def by_video(listed: Sequence[ListedFile], benchmark: Benchmark) -> list[ListedV
             raise InputError(f"{video.files[crop]} and {entry.path} are the same crop of {name}; keep one")
         video.files[crop] = entry.path
     return list(videos.values())
-
-
-def some(names: Sequence[str]) -> str:
-    """The first three of many names."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -23,6 +24,7 @@ from refinevad.interrupts import interrupts_wait
 from refinevad.timeline import SegmentRule
 from refinevad.training.dataset import INDEX, FeatureIndex, Item
 from refinevad.training.ucf_crime import UcfCrimeVideo, caption_features
+from refinevad.video import DamagedVideoWarning
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ def _one(root: Path, item: Item, spec: str, rule: SegmentRule, target: Path) -> 
     encoder, video = _encoder(spec), root / item.path
     if video.exists() and up_to_date(target, video, encoder, rule):
         return False
-    save_features(target, extract(video, encoder, rule))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamagedVideoWarning)  # told of the whole set, from what is stored
+        save_features(target, extract(video, encoder, rule))
     return True
 
 
@@ -141,7 +145,10 @@ def featurize(
         raise InputError(f"none of the {len(items)} videos could be read; the first: {next(iter(failed.values()))}")
     usable = FeatureIndex(out, [item for item in items if item.path not in failed], encoder.spec, str(root))
     usable.save()
-    return Featurized(usable, made, len(items) - made - len(failed), failed)
+    notes = [
+        sentence for item in usable.items for sentence in read_provenance(index.path(item)).source.get("notes", ())
+    ]
+    return Featurized(usable, made, len(items) - made - len(failed), failed, tuple(notes))
 
 
 def featurize_ucf_captions(

@@ -2,7 +2,7 @@
 
 Layouts, told apart by name and shape, never asked for:
 - a file a crop, T x C: VadCLIP, UR-DMU, PEL4VAD (whose UCF-Crime has no number on crop 0), XD-Violence's own;
-- a file a video, T x crops x C (RTFM's ten-crop I3D), or T x C;
+- a file a video, T x crops x C (RTFM's ten-crop I3D), crops x T x C, or T x C;
 - audio beside either: `<video>__vggish.npy`, T' x 128.
 No file of temporal truth is opened here.
 """
@@ -23,6 +23,7 @@ from refinevad.training.benchmarks import (
     XD_VIOLENCE,
     Benchmark,
 )
+from refinevad.training.crop_axis import crop_axis_of
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.feature_lists import (
     TEST,
@@ -33,8 +34,8 @@ from refinevad.training.feature_lists import (
     from_lists,
     from_official,
     has_official_split,
-    some,
 )
+from refinevad.training.names import some
 from refinevad.training.npy import open_npy
 from refinevad.training.published import PublishedSet, PublishedVideo, audio_rows
 
@@ -107,13 +108,14 @@ def import_features(
     benchmark = benchmark_of(request.benchmark)
     videos, notes = _find(request, benchmark, data)
     audio = None if request.audio is None else _audio_files(request.audio)
+    axis = crop_axis_of(file for video in videos if len(video.files) == 1 for file in video.files.values())
     step = progress(len(videos)) if progress else None
     seen: dict[str, _Seen] = {}
     failed: dict[str, str] = {}
     for video in videos:
         path = f"{video.split}/{video.name}.npy"
         try:
-            seen[path] = _look_at(request, video, audio)
+            seen[path] = _look_at(request, video, audio, axis)
         except InputError as error:
             failed[path] = str(error)
         if step:
@@ -136,6 +138,8 @@ def import_features(
     index = FeatureIndex(out, items, encoder, str(data.resolve()), published)
     index.save()
     adjusted = (sentence for each in seen.values() for sentence in each.adjusted)
+    if any(each.video.axis == 0 for each in seen.values()):
+        notes = (*notes, "crops lie on the first axis of the files: crops x segments x channels")
     return Imported(index, failed, (*notes, *_counts(index, benchmark), *_crop_notes(published.videos), *adjusted))
 
 
@@ -150,7 +154,7 @@ def _find(request: ImportRequest, benchmark: Benchmark, data: Path) -> tuple[lis
     named = {split: path for split, path in lists.items() if path is not None}
     notes: tuple[str, ...] = ()
     if named:
-        listed = from_lists(named, files, request.folder)
+        listed, notes = from_lists(named, files, request.folder, benchmark)
     elif has_official_split(benchmark):
         listed, notes = from_official(benchmark, data, files)
     else:
@@ -175,7 +179,7 @@ def _one_width(widths: Sequence[tuple[int, int]]) -> tuple[int, int]:
     return widths[0]
 
 
-def _look_at(request: ImportRequest, video: ListedVideo, audio: Mapping[str, Path] | None) -> _Seen:
+def _look_at(request: ImportRequest, video: ListedVideo, audio: Mapping[str, Path] | None, axis: int) -> _Seen:
     """One video from its files' headers. Raises InputError where its files do not make one video."""
     name = video.name
     shapes = [open_npy(path).shape for path in video.files.values()]
@@ -188,6 +192,8 @@ def _look_at(request: ImportRequest, video: ListedVideo, audio: Mapping[str, Pat
     if None in video.files and 0 in video.files:
         raise InputError(f"{name} has both a file without a crop's number and crop 0; keep one")
     adjusted = []
+    if axes == 3 and axis == 0:
+        shapes = [(shapes[0][1], shapes[0][0], shapes[0][2])]
     segments = min(shape[0] for shape in shapes)
     if any(shape[0] != segments for shape in shapes):
         lengths = ", ".join(str(shape[0]) for shape in shapes)
@@ -204,7 +210,7 @@ def _look_at(request: ImportRequest, video: ListedVideo, audio: Mapping[str, Pat
             adjusted.append(f"{name}: {rows[0]} audio rows for {segments} segments: {_audio_words(segments, rows[0])}")
     numbered = {crop or 0: path.relative_to(request.folder).as_posix() for crop, path in video.files.items()}
     places = shapes[0][1] if axes == 3 else 0
-    seen = PublishedVideo(dict(sorted(numbered.items())), places, segments, file)
+    seen = PublishedVideo(dict(sorted(numbered.items())), places, segments, file, axis if places else 1)
     return _Seen(seen, (shapes[0][-1], width), tuple(adjusted))
 
 

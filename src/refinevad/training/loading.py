@@ -34,6 +34,11 @@ class StoredBag(Bag):
         """All segments as float32. Raises InputError as `load_features`."""
         return load_features(self.path).values
 
+    @property
+    def segments(self) -> int:
+        """How many there are, by the file's header."""
+        return len(map_values(self.path))
+
     def shortened(self, limit: int, how: Shortening) -> Float[np.ndarray, "kept channel"]:
         """`shorten` of the file as it lies. Raises InputError as `load_features`."""
         kept = shorten(map_values(self.path), limit, how)

@@ -14,17 +14,27 @@ from torch import Tensor
 
 from refinevad.contender import Contender, ContenderConfig, ContenderOutput, open_model
 from refinevad.errors import InputError
-from refinevad.evidence import Prompts
+from refinevad.evidence import Prompts, RidgeEvidence, presence_logit
 from refinevad.files import atomic_write
-from refinevad.model import Output, RefineVAD, RefineVADConfig
+from refinevad.model import Output, RefineVAD, RefineVADConfig, smooth
 from refinevad.options import check_options
 from refinevad.training.bags import Bag, Batch, Shortening, balanced_batches, collate
 from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.loading import read_batches
-from refinevad.training.losses import category_loss, gmm_loss, inheritance_loss, mil_loss, posterior_loss, top_k_mean
+from refinevad.training.losses import (
+    category_loss,
+    gmm_loss,
+    inheritance_loss,
+    mil_loss,
+    naming_loss,
+    posterior_loss,
+    pseudo_label_loss,
+    top_k_mean,
+)
 from refinevad.training.metrics import Runs, roc_auc
 from refinevad.training.precision import Precision, autocast, check_precision, in_float32, loss_scaler
 from refinevad.training.resume import load_state, save_state
+from refinevad.training.ridge import fit_teacher
 from refinevad.training.windowed import make_batch, pass_through
 from refinevad.windows import WHOLE, WindowRule
 
@@ -32,6 +42,11 @@ HISTORY = "history.jsonl"
 _AT_LEAST = {
     "seed": 0,
     "epochs": 1,
+    "steps": 0,
+    "cross_fit": 0,
+    "teacher_rate": 0,
+    "lambda_pseudo": 0,
+    "lambda_naming": 0,
     "batch": 2,
     "learning_rate": 0,
     "weight_decay": 0,
@@ -60,8 +75,16 @@ class TrainOptions:
         lambda_gmm, lambda_category: weights of L_GMM and L_cat (the paper's 0.1 and 0.2).
         lambda_posterior: weight of MIL on the per-segment category posterior (ours).
         lambda_inherit: weight of the direct path's loss, by which segments inherit their video's label (ours).
+        lambda_pseudo, lambda_naming: weights of what the refined path learns from the direct one's surest segments:
+            that something happens, and what (ours).
+        teacher_rate: C of the ridge that is the direct path, as a multiple of the ridge control's.
         direct_rate: the direct path's learning rate, as a multiple of the others'.
         k_divisor: top-k takes floor(T / k_divisor) + 1 segments.
+        steps: at least so many steps, in whole epochs, in place of `epochs`; 0: as `epochs` says. A small set is then
+            seen often and a large one seldom.
+        cross_fit: validate and calibrate on every labelled video, each scored by one of so many models that never saw
+            it, and train the run's own on all of them; 1: train on all, with nothing held out to judge by; 0: on the
+            training split, with the validation split held out.
         batch: videos a step, half normal, half anomalous.
         limit, shortening: longest bag in training, and how longer ones are brought there.
         window_s, delay_s: the window rule under which the model is trained, calibrated and used, in seconds; a
@@ -75,6 +98,8 @@ class TrainOptions:
 
     seed: int = 0
     epochs: int = 30
+    steps: int = 0
+    cross_fit: int = 0
     batch: int = 64
     learning_rate: float = 5e-4
     weight_decay: float = 1e-2
@@ -87,6 +112,9 @@ class TrainOptions:
     lambda_category: float = 0.2
     lambda_posterior: float = 0.2
     lambda_inherit: float = 0.0
+    lambda_pseudo: float = 0.0
+    lambda_naming: float = 0.0
+    teacher_rate: float = 10.0
     direct_rate: float = 1.0
     k_divisor: int = 16
     averaging: float = 0.9
@@ -150,8 +178,17 @@ def losses_of(
 
 def losses(output: Output, batch: Batch, options: TrainOptions) -> dict[str, Tensor]:
     """Each weighted term of RefineVAD's loss by name; their sum is minimised."""
-    terms = {"mil": options.lambda_mil * mil_loss(output, batch.labels, batch.mask, options.k_divisor)}
-    if options.lambda_category:
+    terms = {}
+    if options.lambda_mil or not options.lambda_pseudo:
+        terms["mil"] = options.lambda_mil * mil_loss(output, batch.labels, batch.mask, options.k_divisor)
+    width = output.config.smoothing
+    if options.lambda_pseudo:
+        terms["pseudo"] = options.lambda_pseudo * pseudo_label_loss(output, batch.labels, batch.mask, width)
+    if options.lambda_naming and len(output.config.categories) > 1:
+        terms["naming"] = options.lambda_naming * naming_loss(output, batch.labels, batch.mask, width)
+    # beside a direct path that already tells videos apart, to name the only category teaches which videos, not when
+    named = len(output.config.categories) > 1 or not output.config.ridge
+    if options.lambda_category and named:
         terms["category"] = options.lambda_category * category_loss(output, batch.labels)
     if options.lambda_posterior:
         terms["posterior"] = options.lambda_posterior * posterior_loss(
@@ -188,6 +225,25 @@ def fit_statistics(
     sample = bags[:: -(-len(bags) // 512)]
     batch = collate(sample, options.limit, options.shortening)
     model.fit_statistics(batch.values, batch.mask, prompts)
+    if isinstance(model, RefineVAD) and isinstance(model.evidence, RidgeEvidence):
+        model.evidence.take(fit_teacher(model.config, bags, options.teacher_rate))
+
+
+@torch.no_grad()
+def match_paths(model: RefineVAD, bags: Sequence[Bag], options: TrainOptions, device: torch.device) -> None:
+    """Bring the direct and the refined path to one scale, by at most 512 training videos."""
+    model.eval()
+    direct, refined = [], []
+    sample = bags[:: -(-len(bags) // 512)]
+    for start in range(0, len(sample), options.batch):
+        batch = make_batch(sample[start : start + options.batch], options.limit, options.shortening).to(device)
+        output = pass_through(model, batch)
+        smoothed = smooth(
+            torch.stack([presence_logit(output.evidence), output.refined], dim=-1), batch.mask, model.config.smoothing
+        )[batch.mask]
+        direct.append(smoothed[:, 0])
+        refined.append(smoothed[:, 1])
+    model.match_paths(torch.cat(direct), torch.cat(refined))
 
 
 class Trainer:
@@ -222,7 +278,9 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             _groups(self.model, options), lr=options.learning_rate, weight_decay=options.weight_decay
         )
-        steps = options.epochs * sum(1 for _ in balanced_batches(training, options.batch, options.seed, 0))
+        a_epoch = sum(1 for _ in balanced_batches(training, options.batch, options.seed, 0))
+        self.epochs = -(-options.steps // a_epoch) if options.steps else options.epochs
+        steps = self.epochs * a_epoch
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, _warm_cosine(steps))
         self.scaler = loss_scaler(options.precision, self.device)
         self.best: dict[str, Tensor] | None = None
@@ -234,14 +292,14 @@ class Trainer:
         """Train to the end; `progress(epoch, figures)` is called after each epoch, in the first process alone."""
         self.folder.mkdir(parents=True, exist_ok=True)
         load_state(self)
-        while self.epoch < self.options.epochs and self.epoch - self.best_epoch <= self.options.patience:
+        while self.epoch < self.epochs and self.epoch - self.best_epoch <= self.options.patience:
             figures = self._epoch()
             validated = self.processes.from_first(self._validate)
             if self.options.keep == "last" or validated.better_than(self.best_validation):
                 self.best_validation, self.best_epoch = validated, self.epoch
                 self.best = {name: value.clone() for name, value in self.average.items()}
             self.epoch += 1
-            figures |= {"val_video_auc": validated.video_auc, "val_loss": validated.loss}
+            figures |= {"epochs": self.epochs, "val_video_auc": validated.video_auc, "val_loss": validated.loss}
             if self.processes.first:
                 self._record(figures)  # before the state: what a stop in between leaves is cut when it goes on
                 save_state(self)
@@ -250,6 +308,10 @@ class Trainer:
         if self.best is None or self.best_validation is None:
             raise InputError(f"training has no epoch to keep: epochs={self.options.epochs}; ask for at least one")
         self.model.load_state_dict(self.best)
+        if isinstance(self.model, RefineVAD) and self.model.config.ridge:
+            match_paths(self.model, self.training, self.options, self.device)
+            bags = self.validation or self.training
+            self.best_validation = validate(self.model, bags, self.options, self.device)
         self.model.eval()
         return Trained(self.model, self.best_epoch, self.best_validation, self.epoch)
 

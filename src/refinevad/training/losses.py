@@ -5,10 +5,11 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from refinevad.evidence import labels_as_targets
-from refinevad.model import Output
+from refinevad.evidence import labels_as_targets, presence_logit
+from refinevad.model import Output, smooth
 
 K_DIVISOR = 16  # the field's k = floor(T / 16) + 1
+PSEUDO_HIGH, PSEUDO_LOW = 0.4, 0.35  # shares of an anomalous video's segments that a teacher is sure of
 _SPREAD_FLOOR = 1.0  # a category's Gaussian is never narrower than a segment
 
 
@@ -84,6 +85,59 @@ def gmm_loss(
     weight = mask * (labels.sum(-1, keepdim=True) > 0)
     distance = (output.scores - category_mixture(output, mask)) ** 2
     return (distance * weight).sum() / weight.sum().clamp_min(1)
+
+
+def pseudo_labels(
+    teacher: Float[Tensor, "video segment"],
+    labels: Float[Tensor, "video category"],
+    mask: Bool[Tensor, "video segment"],
+    high: float = PSEUDO_HIGH,
+    low: float = PSEUDO_LOW,
+) -> tuple[Bool[Tensor, "video segment"], Bool[Tensor, "video segment"]]:
+    """(anomalous, normal) segments by a teacher's scores (ours).
+
+    In an anomalous video the `high` share of the segments that score highest counts as anomalous, at least one; the
+    `low` share that scores lowest as normal; what lies between is neither. A normal video is normal.
+    """
+    lengths = mask.sum(-1, keepdim=True)
+    order = teacher.masked_fill(~mask, float("-inf")).argsort(dim=-1, descending=True, stable=True)
+    rank = order.argsort(dim=-1)
+    anomalous = labels.sum(-1, keepdim=True) > 0
+    most = (high * lengths).round().clamp_min(1)
+    top = mask & anomalous & (rank < most)
+    bottom = mask & anomalous & (rank >= torch.maximum(lengths - (low * lengths).round(), most))
+    return top, bottom | (mask & ~anomalous)
+
+
+def pseudo_label_loss(
+    output: Output,
+    labels: Float[Tensor, "video category"],
+    mask: Bool[Tensor, "video segment"],
+    smoothing: int,
+) -> Float[Tensor, ""]:
+    """Cross-entropy of the refined logits with what the direct path, averaged over time, is surest of (ours)."""
+    teacher = smooth(presence_logit(output.evidence).detach()[..., None], mask, smoothing).squeeze(-1)
+    anomalous, normal = pseudo_labels(teacher, labels, mask)
+    chosen = (anomalous | normal).to(output.refined.dtype)
+    each = F.binary_cross_entropy_with_logits(output.refined, anomalous.to(output.refined.dtype), reduction="none")
+    return ((each * chosen).sum(1) / chosen.sum(1).clamp_min(1)).mean()
+
+
+def naming_loss(
+    output: Output,
+    labels: Float[Tensor, "video category"],
+    mask: Bool[Tensor, "video segment"],
+    smoothing: int,
+) -> Float[Tensor, ""]:
+    """Cross-entropy of a segment's shares among the categories with its video's, over pseudo-anomalous segments (ours).
+
+    A batch without anomalous videos, or a single category, gives 0.
+    """
+    teacher = smooth(presence_logit(output.evidence).detach()[..., None], mask, smoothing).squeeze(-1)
+    anomalous, _ = pseudo_labels(teacher, labels, mask)
+    target = labels / labels.sum(-1, keepdim=True).clamp_min(1)
+    each = -(output.segment_logits.log_softmax(-1) * target[:, None]).sum(-1) * anomalous
+    return (each.sum(1) / anomalous.sum(1).clamp_min(1)).mean()
 
 
 def inheritance_loss(

@@ -15,16 +15,20 @@ from refinevad.errors import InputError
 
 FAR_THRESHOLD = 0.5  # where the field's papers take the false-alarm rate
 CALIBRATION_BINS = 15  # Guo et al., On Calibration of Modern Neural Networks, 2017
+FALSE_POSITIVE_RATES = (0.01, 0.02, 0.03, 0.05)  # shares of the normal frames at which recall is told
 MIL_SEGMENTS_PER_PICK = 16  # a bag of T segments is scored by its top floor(T / 16) + 1 (Wu et al., 2020)
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Frames grouped by score: `positives[r]` anomalous and `negatives[r]` normal frames carry `scores[r]`."""
+    """Frames grouped by score: `positives[r]` anomalous and `negatives[r]` normal frames carry `scores[r]`.
+
+    Counts are whole where frames are counted, and seconds where time is (`timed`).
+    """
 
     scores: Float[np.ndarray, "run"]
-    positives: Integer[np.ndarray, "run"]
-    negatives: Integer[np.ndarray, "run"]
+    positives: Integer[np.ndarray, "run"] | Float[np.ndarray, "run"]
+    negatives: Integer[np.ndarray, "run"] | Float[np.ndarray, "run"]
 
     def __post_init__(self) -> None:
         if not len(self.scores) == len(self.positives) == len(self.negatives):
@@ -47,6 +51,11 @@ class Runs:
         """One run a segment; `anomalous` are disjoint half-open frame ranges."""
         positives = overlap(frame_bounds, anomalous)
         return cls(scores, positives, np.diff(frame_bounds) - positives)
+
+    def timed(self, seconds: Float[np.ndarray, "run"]) -> "Runs":
+        """The same with the seconds each run lasts in place of its frames, which last equally long inside a run."""
+        share = seconds / np.maximum(self.positives + self.negatives, 1)
+        return Runs(self.scores, self.positives * share, self.negatives * share)
 
     @classmethod
     def join(cls, parts: Sequence["Runs"]) -> "Runs":
@@ -75,13 +84,18 @@ def overlap(
     return inside
 
 
-def _descending(runs: Runs) -> tuple[Int[np.ndarray, "level"], Int[np.ndarray, "level"]]:
-    """Anomalous and normal frames at or above each distinct score, highest score first."""
+Levels = Int[np.ndarray, "level"] | Float[np.ndarray, "level"]
+
+
+def _descending(runs: Runs) -> tuple[Levels, Levels]:
+    """Anomalous and normal frames (or seconds) at or above each distinct score, highest score first."""
     order = np.argsort(-runs.scores, kind="stable")
     last_of_tie = np.append(np.flatnonzero(np.diff(runs.scores[order])), len(order) - 1)
-    hits = np.cumsum(runs.positives[order], dtype=np.int64)[last_of_tie]
-    alarms = np.cumsum(runs.negatives[order], dtype=np.int64)[last_of_tie]
-    return hits, alarms
+    return _summed(runs.positives[order])[last_of_tie], _summed(runs.negatives[order])[last_of_tie]
+
+
+def _summed(counts: Integer[np.ndarray, "run"] | Float[np.ndarray, "run"]) -> Levels:
+    return np.cumsum(counts, dtype=np.int64 if counts.dtype.kind in "iu" else np.float64)
 
 
 def roc_auc(runs: Runs) -> float:
@@ -117,11 +131,22 @@ def ap_trapezoid(runs: Runs) -> float:
     return float(np.trapezoid(precision, np.append(0, hits) / hits[-1]))
 
 
+def recall_at(runs: Runs, false_positive_rate: float) -> float:
+    """Recall of the lowest threshold that lets through at most this share of the normal frames; none is made up
+    between two thresholds, so that tied scores can leave it at 0. NaN where either kind of frame is missing.
+    """
+    if not runs.positives.sum() or not runs.negatives.sum():
+        return float("nan")
+    hits, alarms = _descending(runs)
+    reached = int(np.searchsorted(alarms, false_positive_rate * alarms[-1] * (1 + 1e-9), side="right"))
+    return float(hits[reached - 1] / hits[-1]) if reached else 0.0
+
+
 def false_alarm_rate(normal: Runs, threshold: float = FAR_THRESHOLD) -> float:
     """Share of the normal videos' frames that score strictly above `threshold`. NaN without frames."""
-    if not normal.frames:
-        return float("nan")
     counts = normal.positives + normal.negatives
+    if not counts.sum():
+        return float("nan")
     return float(counts[normal.scores > threshold].sum() / counts.sum())
 
 
@@ -130,9 +155,9 @@ def calibration_error(runs: Runs, bins: int = CALIBRATION_BINS) -> float:
 
     Weighted by frames (Guo et al. 2017). NaN where a score lies outside [0, 1], or without frames.
     """
-    if not runs.frames or runs.scores.min() < 0 or runs.scores.max() > 1:
-        return float("nan")
     counts = runs.positives + runs.negatives
+    if not counts.sum() or runs.scores.min() < 0 or runs.scores.max() > 1:
+        return float("nan")
     place = np.minimum((runs.scores * bins).astype(np.int64), bins - 1)
     confidence = np.bincount(place, runs.scores.astype(np.float64) * counts, bins)
     anomalous = np.bincount(place, runs.positives, bins)

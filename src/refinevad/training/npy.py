@@ -1,6 +1,7 @@
 """Arrays as others publish them: `.npy`, memory mapped, never unpickled."""
 
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from jaxtyping import Float
@@ -21,7 +22,7 @@ def open_npy(path: Path) -> Float[np.ndarray, "*axes"]:
         raise InputError(f"features not found: {path}; check the list and the folder") from error
     except OSError as error:
         raise InputError(f"features {path} cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, SyntaxError, TokenError, OverflowError, RecursionError) as error:  # NumPy parses Python here
         if "Python objects" in str(error):
             raise InputError(
                 f"{path} holds Python objects, which could run code when opened; save it again as an array of floats"

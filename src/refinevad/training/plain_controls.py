@@ -47,6 +47,7 @@ def logistic_regression(
     """(w, b) that minimise |w|^2 / 2 + C sum of log losses; b is not penalised."""
     values, target = torch.from_numpy(np.asarray(x, dtype=np.float64)), torch.tensor(positive, dtype=torch.float64)
     center = values.mean(0)
+    values = values - center  # once: the solver passes over them many times
     weight = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
     bias = torch.zeros((), dtype=torch.float64, requires_grad=True)
     solver = torch.optim.LBFGS(
@@ -55,7 +56,7 @@ def logistic_regression(
 
     def loss() -> float:
         solver.zero_grad()
-        logits = (values - center) @ weight + bias
+        logits = values @ weight + bias
         total = F.binary_cross_entropy_with_logits(logits, target, reduction="sum")
         objective = inverse_penalty * total + 0.5 * weight.square().sum()
         objective.backward()  # type: ignore[no-untyped-call]

@@ -7,11 +7,12 @@ How scores meet frames (`Expansion`):
 - `repeat`: score t lasts over segment t of the truth's timeline (16 frames in the field). A video with too many is
   cut, one with too few goes on with its last score.
 - `stretch`: a video of n frames and k scores gives frame i score floor(k i / n) (peers resample to 32 a video).
-- `auto`: `stretch` when all videos, two or more, hold equally many scores and not all of them fit; else `repeat`.
+- `auto`: `stretch` when every video holds a score a frame (its frames, or these filled up to whole segments), or when
+  all videos, two or more, hold equally many scores, and not all of them fit; else `repeat`. Where a video has far more
+  scores than segments, nothing is guessed.
 Whatever does not fit is listed in `Alignment.adjusted`, video by video.
 """
 
-import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,10 +23,16 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from refinevad.errors import InputError
+from refinevad.strict_json import parse_json
+from refinevad.timeline import Timeline
+from refinevad.training.metrics import Runs
+from refinevad.training.names import hint
 from refinevad.training.truth import Truth, VideoTruth
+from refinevad.video import VIDEO_SUFFIXES
 
 Expansion = Literal["auto", "repeat", "stretch"]
-Rule = Literal["cut", "padded", "stretched", "missing", "ignored"]
+Rule = Literal["cut", "padded", "stretched", "missing", "ignored", "one a frame"]
+_FAR_MORE = 16  # scores beyond twice the segments: no slip of a segment or two
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +70,19 @@ class AlignedVideo:
     truth: VideoTruth
     prediction: VideoPrediction
     frame_bounds: Int[np.ndarray, "bound"]
+
+    @property
+    def runs(self) -> Runs:
+        """One run a segment, in frames."""
+        return Runs.from_segments(self.prediction.scores, self.frame_bounds, self.truth.anomalous)
+
+    @property
+    def time_bounds(self) -> Float[np.ndarray, "bound"]:
+        """The segments' borders in seconds, by the truth's timeline."""
+        timeline = self.truth.timeline
+        if np.array_equal(self.frame_bounds, timeline.frame_bounds):
+            return timeline.time_bounds
+        return np.asarray(np.interp(self.frame_bounds, timeline.frame_bounds, timeline.time_bounds))
 
 
 @dataclass(frozen=True)
@@ -113,7 +133,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
 def _read_json(path: Path) -> dict[str, np.ndarray]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not JSON ({error})") from error
     if not isinstance(content, dict):
@@ -163,32 +183,72 @@ def align(
             f"predictions and truth share no video: {next(iter(predictions), 'nothing')!r} "
             f"against {truth.videos[0].name!r}"
         )
+    _refuse_shared(found)
+    taken = set(found.values())
     absent = [name for name, key in named.items() if key is None]
     if absent and not allow_missing:
+        others = [key for key in predictions if key not in taken]
         raise InputError(
-            f"{len(absent)} of {len(named)} videos have no prediction, {absent[0]!r} first; "
+            f"{len(absent)} of {len(named)} videos have no prediction, {absent[0]!r} first{hint(absent[0], others)}; "
             "predict them, or allow missing ones"
         )
-    stretch = expansion == "stretch" or (expansion == "auto" and _fixed_length(predictions, truth, found))
+    by_frame = expansion == "auto" and _one_a_frame(predictions, truth, found)
+    stretch = by_frame or expansion == "stretch" or (expansion == "auto" and _fixed_length(predictions, truth, found))
     videos, adjusted = [], []
     for video in truth.videos:
         if video.name not in found:
             adjusted.append(Adjustment(video.name, 0, video.timeline.segments, "missing"))
             continue
         prediction = predictions[found[video.name]]
+        given = len(prediction.scores)
         _check_columns(video.name, prediction, truth)
+        if by_frame:
+            prediction = _taken(prediction, np.arange(video.timeline.frames))
+        elif not stretch and expansion == "auto":
+            _refuse_far_more(video, prediction)
         aligned, rule = _stretched(video, prediction) if stretch else _repeated(video, prediction)
+        rule = "one a frame" if by_frame else rule
         videos.append(aligned)
         if rule is not None:
-            adjusted.append(Adjustment(video.name, len(prediction.scores), video.timeline.segments, rule))
-    taken = set(found.values())
+            adjusted.append(Adjustment(video.name, given, video.timeline.segments, rule))
     adjusted += [Adjustment(k, len(p.scores), 0, "ignored") for k, p in predictions.items() if k not in taken]
     return Alignment(tuple(videos), tuple(adjusted))
 
 
 def _find(name: str, predictions: Predictions) -> str | None:
-    bare = str(Path(name).with_suffix(""))
+    path = Path(name)
+    bare = str(path.with_suffix("")) if path.suffix.lower() in VIDEO_SUFFIXES else name
     return next((key for key in (name, bare, f"{name}.mp4") if key in predictions), None)
+
+
+def _refuse_shared(found: Mapping[str, str]) -> None:
+    """Refuse one prediction for two videos, whose names differ in the suffix alone."""
+    users: dict[str, str] = {}
+    for name, key in found.items():
+        if key in users:
+            raise InputError(f"{users[key]!r} and {name!r} both have the prediction {key!r}; name one for each")
+        users[key] = name
+
+
+def _one_a_frame(predictions: Predictions, truth: Truth, found: Mapping[str, str]) -> bool:
+    """Whether every video holds a score for each frame, where that is not a score for each segment."""
+    pairs = [(len(predictions[found[v.name]].scores), v.timeline) for v in truth.videos if v.name in found]
+    whole = all(count in (timeline.frames, _filled_up(timeline)) for count, timeline in pairs)
+    return whole and any(count != timeline.segments for count, timeline in pairs)
+
+
+def _filled_up(timeline: Timeline) -> int:
+    """Frames, were the last segment as long as the longest."""
+    return timeline.segments * int(np.diff(timeline.frame_bounds).max(initial=0))
+
+
+def _refuse_far_more(video: VideoTruth, prediction: VideoPrediction) -> None:
+    count, segments, frames = len(prediction.scores), video.timeline.segments, video.timeline.frames
+    if count > 2 * segments + _FAR_MORE:
+        raise InputError(
+            f"{video.name!r} has {count} scores for {segments} segments and {frames} frames: neither one a segment nor "
+            "one a frame; say how they lie with --expand, or what a segment is with --segment-frames"
+        )
 
 
 def _check_columns(name: str, prediction: VideoPrediction, truth: Truth) -> None:

@@ -41,12 +41,13 @@ def audio_rows(segments: int, rows: int) -> Int[np.ndarray, "segment"]:
 
 @dataclass(frozen=True)
 class Crop:
-    """One crop of a video: a file of its own, or a place on the second axis of the video's file."""
+    """One crop of a video: a file of its own, or a place on an axis (`axis`, 0 or 1) of the video's file."""
 
     path: Path
     place: int | None
     segments: int
     audio: Path | None
+    axis: int = 1
 
     def read(self) -> Float[np.ndarray, "segment channel"]:
         """The crop's segments, audio beside them. Raises InputError for a file that changed or holds no numbers."""
@@ -58,7 +59,7 @@ class Crop:
 
     def _mapped(self) -> Float[np.ndarray, "whole channel"]:
         array = open_npy(self.path)
-        values = array if self.place is None else array[:, self.place]
+        values = array if self.place is None else np.moveaxis(array, self.axis, 0)[self.place]
         if values.ndim != 2 or len(values) < self.segments:
             raise InputError(f"{self.path} has changed since it was imported; import it again")
         return values
@@ -104,6 +105,11 @@ class CropBag(Bag):
         """The crop's segments."""
         return self.crop.read()
 
+    @property
+    def segments(self) -> int:
+        """How many there are; nothing is read."""
+        return self.crop.segments
+
     def shortened(self, limit: int, how: Shortening) -> Float[np.ndarray, "kept channel"]:
         """At most `limit` segments of the crop; no more than these is copied."""
         return self.crop.shortened(limit, how)
@@ -147,16 +153,18 @@ class PublishedVideo:
     """Where one video's features lie, relative to the folders they were found in.
 
     Attributes:
-        files: crop -> file; or a single file, whose second axis holds `crops` crops.
-        crops: number of crops on the second axis; 0: a file a crop.
+        files: crop -> file; or a single file, one axis of which holds `crops` crops.
+        crops: number of crops on that axis; 0: a file a crop.
         segments: T, the shortest crop's.
         audio: VGGish file.
+        axis: of the crops, where they lie on one: 0 (crops x segments x channels) or 1.
     """
 
     files: Mapping[int, str]
     crops: int
     segments: int
     audio: str | None = None
+    axis: int = 1
 
     def numbers(self) -> list[int]:
         """The crops there are."""
@@ -199,7 +207,7 @@ class PublishedSet:
     def _crop(self, video: PublishedVideo, number: int) -> Crop:
         audio = None if video.audio is None else Path(self.audio_folder) / video.audio
         if video.crops:
-            return Crop(Path(self.folder) / video.files[0], number, video.segments, audio)
+            return Crop(Path(self.folder) / video.files[0], number, video.segments, audio, video.axis)
         return Crop(Path(self.folder) / video.files[number], None, video.segments, audio)
 
     def provenance(self, encoder: str) -> Provenance:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from refinevad.contender import HEADS_WITH_TEXT, SHARED_OPTIONS, ContenderConfig, head_options
+from refinevad.contender import HEADS_WITH_TEXT, SHARED_OPTIONS, ContenderConfig, head_options, ridge_config
 from refinevad.encoders.choice import DEFAULT_ENCODER
 from refinevad.errors import InputError
 from refinevad.model import RefineVADConfig
+from refinevad.peers.choice import LINEAR
 from refinevad.timeline import SegmentRule
 from refinevad.training.importing import DEFAULT_ENCODER_NAME, ImportRequest
 from refinevad.training.loop import TrainOptions
@@ -24,24 +25,42 @@ KINDS = ("videos", "ucf-captions", "published")
 # in training, appearance misleads, and the image network's other part adds nothing (docs/results.md, parts of the
 # default encoder)
 DEFAULT_INPUTS = ("motion_mean", "motion_deviation", "motion_peak")
-# the options that did best on small sets of real videos (docs/results.md); a recipe says all of its own
+# chosen by mean rank over several sets (docs/results.md, Defaults); a recipe says all of its own
 DEFAULT_MODEL: dict[str, Any] = {
     "width": 32,
+    "shift_layers": 2,
+    "folding": 2,
+    "gate_temperature": 1.0,
+    "layers": 0,
+    "dropout": 0.4,
     "direct": True,
+    "ridge": True,
     "head_weight": 0.5,
-    "centre_head": True,
     "input_clip": 4.0,
     "smoothing": 2,
 }
 DEFAULT_TRAINING: dict[str, Any] = {
-    "epochs": 60,
+    "steps": 800,
+    "batch": 16,
     "keep": "last",
     "learning_rate": 1e-3,
-    "direct_rate": 20.0,
-    "weight_decay": 3.0,
-    "batch": 200,
+    "weight_decay": 0.3,
+    "cross_fit": 3,
+    "lambda_mil": 0.0,
+    "lambda_gmm": 0.0,
     "lambda_posterior": 0.0,
+    "lambda_pseudo": 1.0,
+    "lambda_naming": 0.3,
 }
+
+
+# captions stay the same for minutes: a run of equal segments is one, and curves are smoothed over a share of the video
+CAPTIONS_MODEL: dict[str, Any] = {"merge_runs": True, "relative_smoothing": 0.04, "smoothing": 0}
+
+
+def default_model(kind: str) -> dict[str, Any]:
+    """The default options of RefineVADConfig for a kind of data set."""
+    return {**DEFAULT_MODEL, **(CAPTIONS_MODEL if kind == "ucf-captions" else {})}
 
 
 @dataclass(frozen=True)
@@ -59,11 +78,12 @@ class Recipe:
         validation_share: share of training videos held out where the data set has no validation split.
         model: options of RefineVADConfig besides channels and categories; `inputs` names parts of the features
             (default: those of DEFAULT_INPUTS that the features have, else all).
-        head: a published head in RefineVAD's place: its `name` and its own options; of `model`, the options about
-            features apply. None: RefineVAD.
+        head: another head in RefineVAD's place, a published one or `linear`: its `name` and its own options; of
+            `model`, the options about features apply. None: RefineVAD.
         prompts: sentences that describe each category, and `normal`; none: no prompts.
         train: options of the loop.
         alerts_per_hour: target of the calibration.
+        inputs_by_data: where `model` names no inputs, the training videos tell whether appearance is one (places.py).
     """
 
     data: Path
@@ -79,6 +99,7 @@ class Recipe:
     prompts: dict[str, list[str]] = field(default_factory=dict)
     train: TrainOptions = field(default_factory=TrainOptions)
     alerts_per_hour: float = 6.0
+    inputs_by_data: bool = False
 
     def config(
         self,
@@ -107,7 +128,8 @@ class Recipe:
             if "k_divisor" in head_options(own.get("name", "")):
                 own.setdefault("k_divisor", self.train.k_divisor)  # top-k takes the same share for every head
             shared = {name: value for name, value in options.items() if name in _OF_FEATURES}
-            return ContenderConfig.from_dict({**shared, "head": own.pop("name"), "options": own})
+            found = ContenderConfig.from_dict({**shared, "head": own.pop("name"), "options": own})
+            return ridge_config(found) if found.head == LINEAR else found
         return RefineVADConfig.from_dict({**options, "prompt_owner": prompt_owner})
 
     def with_features(self, folder: Path) -> "Recipe":
@@ -126,8 +148,44 @@ class Recipe:
             raise InputError("a recipe of published features takes no encoder: they were made by another one")
         return replace(self, encoder=spec, features=None)
 
+    def with_head(self, name: str) -> "Recipe":
+        """The recipe with another head: its own options where it names that head, else the head's defaults.
+
+        Raises:
+            InputError: no head of that name.
+        """
+        head_options(name)
+        return self if self.head.get("name") == name else replace(self, head={"name": name})
+
     def with_seed(self, seed: int) -> "Recipe":
         return replace(self, train=replace(self.train, seed=seed))
+
+
+_TABLES: dict[str, dict[str, type] | None] = {  # None: checked where its options are known
+    "data": {
+        "root": str,
+        "settings": str,
+        "kind": str,
+        "features": str,
+        "folds": int,
+        "validation_share": float,
+        "benchmark": str,
+    },
+    "features": {
+        "folder": str,
+        "train_list": str,
+        "test_list": str,
+        "audio": str,
+        "train_crop": object,
+        "test_crop": object,
+    },
+    "encoder": {"name": str, "segment_s": float, "segment_frames": int},
+    "model": None,
+    "head": None,
+    "prompts": None,
+    "train": None,
+    "events": {"alerts_per_hour": float},
+}
 
 
 def find_data(text: str, base: Path | None = None) -> Path:
@@ -149,30 +207,18 @@ def read_recipe(path: Path) -> Recipe:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or too long a number
         raise InputError(f"recipe {path} is not valid TOML: {error}") from error
-    tables = {
-        "data": {"root", "kind", "features", "folds", "validation_share", "benchmark"},
-        "features": {"folder", "train_list", "test_list", "audio", "train_crop", "test_crop"},
-        "encoder": {"name", "segment_s", "segment_frames"},
-        "model": None,
-        "head": None,
-        "prompts": None,
-        "train": None,
-        "events": {"alerts_per_hour"},
-    }
     for table, values in content.items():
-        known = tables.get(table, set())
-        unknown = {table} if table not in tables else set() if known is None else set(values) - known
-        if unknown:
-            raise InputError(
-                f"recipe {path}: unknown {'table' if table not in tables else 'key'} {sorted(unknown)} in [{table}]"
-            )
+        _check_table(path, table, values)
     data, encoder = content.get("data", {}), content.get("encoder", {})
     if "root" not in data:
         raise InputError(f"recipe {path}: [data] needs root, the folder of the data set")
     if data.get("kind", "videos") not in KINDS:
         raise InputError(f"recipe {path}: kind '{data['kind']}' is none of {', '.join(KINDS)}")
+    if data.get("settings", "own") not in ("own", "default"):
+        raise InputError(f'recipe {path}: settings are "own" or "default", not {data["settings"]!r}')
+    as_default = data.get("settings") == "default"
     published = _published(path, content) if data.get("kind") == "published" else None
     recipe = Recipe(
         data=find_data(data["root"], path.parent),
@@ -183,14 +229,34 @@ def read_recipe(path: Path) -> Recipe:
         rule=_rule(encoder),
         folds=data.get("folds", 0),
         validation_share=data.get("validation_share", 0.15),
-        model=content.get("model", {}),
+        model={**(default_model(data.get("kind", "videos")) if as_default else {}), **content.get("model", {})},
         head=content.get("head", {}),
         prompts=content.get("prompts", {}),
-        train=TrainOptions.from_dict(content.get("train", {})),
+        train=TrainOptions.from_dict({**(DEFAULT_TRAINING if as_default else {}), **content.get("train", {})}),
         alerts_per_hour=content.get("events", {}).get("alerts_per_hour", 6.0),
+        inputs_by_data=as_default,
     )
     recipe.config(2, ("any",))  # a wrong model option fails here, before any video is read
     return recipe
+
+
+def _check_table(path: Path, table: str, values: object) -> None:
+    """Names of a table's keys and kinds of their values, where they are not some other module's to know."""
+    if table not in _TABLES:
+        raise InputError(f"recipe {path}: unknown table {[table]} in [{table}]")
+    if not isinstance(values, dict):
+        raise InputError(f"recipe {path}: {table} is a table, [{table}], not {str(values)[:100]!r}")
+    known = _TABLES[table]
+    if known is None:
+        return
+    if unknown := sorted(set(values) - set(known)):
+        raise InputError(f"recipe {path}: unknown key {unknown} in [{table}]")
+    for name, value in values.items():
+        number = isinstance(value, float | int) and not isinstance(value, bool) and -1e300 < value < 1e300
+        fits = {str: isinstance(value, str), int: type(value) is int, float: number, object: True}[known[name]]
+        if not fits:
+            words = {str: "text", int: "a whole number", float: "a number"}[known[name]]
+            raise InputError(f"recipe {path}: {name} in [{table}] is {words}, not {str(value)[:100]!r}")
 
 
 def _published(path: Path, content: dict[str, Any]) -> ImportRequest:
@@ -226,9 +292,12 @@ def _rule(encoder: dict[str, Any]) -> SegmentRule:
 def as_recipe(path: Path) -> Recipe:
     """A recipe file as it is; a folder of videos or of features with every default. Raises InputError otherwise."""
     if path.is_dir() and is_annotation_folder(path):
-        return Recipe(data=path, kind="ucf-captions", encoder="captions")
+        options = default_model("ucf-captions")
+        train = TrainOptions.from_dict(DEFAULT_TRAINING)
+        return Recipe(data=path, kind="ucf-captions", encoder="captions", model=options, train=train)
     if path.is_dir():
-        return Recipe(data=path, model=dict(DEFAULT_MODEL), train=TrainOptions.from_dict(DEFAULT_TRAINING))
+        train = TrainOptions.from_dict(DEFAULT_TRAINING)
+        return Recipe(data=path, model=default_model("videos"), train=train, inputs_by_data=True)
     if path.suffix == ".toml" and path.exists():
         return read_recipe(path)
     raise InputError(f"{path} is neither a recipe (.toml) nor a folder of labelled videos")

@@ -86,7 +86,9 @@ def _validate(recipe: Recipe, index: FeatureIndex, folder: Path) -> list[tuple[d
     ways = list(readings(recipe))
     for fold in range(min(FOLDS, recipe.folds)) if recipe.folds else [None]:
         items = split_items(recipe, index, fold)
-        checkpoint = train_run(recipe, index, items, folder if fold is None else folder / f"fold{fold}", fold=fold)
+        checkpoint = train_run(
+            recipe, index, items, folder if fold is None else folder / f"fold{fold}", fold=fold, controls=False
+        )
         held = [item for item in items if item.split == "val"]
         features = index.load(held)
         folds.append([validation_of(read_as(checkpoint, way), held, features) for way in ways])

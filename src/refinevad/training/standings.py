@@ -12,13 +12,15 @@ from jaxtyping import Float
 from refinevad.checkpoint import Checkpoint, read_json, write_json
 from refinevad.training.ablation import paired
 from refinevad.training.dataset import FeatureIndex, categories_of
-from refinevad.training.evaluation import read_truth
 from refinevad.training.experiment import make_bags, split_items
+from refinevad.training.over_videos import OverVideos
 from refinevad.training.plain_controls import MLP, linear_on_means, mlp_with_mil
-from refinevad.training.predictions import VideoPrediction
+from refinevad.training.predictions import Predictions, VideoPrediction
 from refinevad.training.protocol import evaluate_predictions
 from refinevad.training.recipe import Recipe
-from refinevad.training.study import SeedRow, mean_spread, run_seed
+from refinevad.training.seed_rows import SeedRow
+from refinevad.training.set_truth import read_truth
+from refinevad.training.study import mean_spread, run_seed, with_table
 from refinevad.training.truth import Truth, VideoTruth
 
 OURS = "refinevad"
@@ -58,8 +60,16 @@ def stand(
     return Standing(name, rows, parameters, float(np.median(seconds)) if seconds else None, names)
 
 
-def plain_controls(recipe: Recipe, index: FeatureIndex) -> dict[str, dict[str, Any]]:
-    """Figures of the trained controls, on the channels the recipe names, by name."""
+@dataclass(frozen=True, eq=False)
+class Control:
+    """Figures of a trained control, one run, and its scores."""
+
+    figures: dict[str, Any]
+    scores: Predictions
+
+
+def plain_controls(recipe: Recipe, index: FeatureIndex) -> dict[str, Control]:
+    """The trained controls, on the channels the recipe names, by name."""
     curves: dict[str, list[Float[np.ndarray, _segment]]] = {}
     truths: list[VideoTruth] = []
     columns: tuple[str, ...] = ()
@@ -79,17 +89,14 @@ def plain_controls(recipe: Recipe, index: FeatureIndex) -> dict[str, dict[str, A
         mlp = mlp_with_mil(chosen, [video.values[:, config.selected] for video in asked], limit)
         for name, scores in {**found, MLP: mlp}.items():
             curves.setdefault(name, []).extend(scores)
-        truth = read_truth(Path(index.source), tested, asked, config.categories)
+        truth = read_truth(Path(index.source), tested, asked, config.categories, index.items)
         columns, truths = truth.columns, [*truths, *truth.videos]
     whole = Truth(columns, tuple(truths))
-    return {
-        name: dict(
-            evaluate_predictions(
-                {v.name: VideoPrediction.of(s) for v, s in zip(truths, scores, strict=True)}, whole, "strict"
-            )
-        )
-        for name, scores in curves.items()
-    }
+    controls: dict[str, Control] = {}
+    for name, scores in curves.items():
+        predictions = {v.name: VideoPrediction.of(s) for v, s in zip(truths, scores, strict=True)}
+        controls[name] = Control(evaluate_predictions(predictions, whole, "strict"), predictions)
+    return controls
 
 
 def standardised(
@@ -102,39 +109,45 @@ def standardised(
     return first, second
 
 
-def standings_table(standings: Sequence[Standing], controls: Mapping[str, Mapping[str, Any]]) -> str:
-    """One row a head, mean and deviation; in brackets the paired difference to RefineVAD with half its 95 % interval,
-    and in how many seeds the head is ahead of it. Controls below, one run each."""
+def standings_table(
+    standings: Sequence[Standing], controls: Mapping[str, Mapping[str, Any]], over: OverVideos | None = None
+) -> str:
+    """One row a head, mean and deviation over seeds; in brackets the paired difference to RefineVAD with half its 95 %
+    interval, and in how many seeds the head is ahead of it. Controls below, one run each. With `over`, which has the
+    controls' scores, a figure's interval over videos stands behind it, and differences over videos in a table below."""
     lines = [
         "| head | parameters | s a seed | seeds | validation | " + " | ".join(FIGURES.values()) + " |",
         "|---" * (len(FIGURES) + 5) + "|",
     ]
     ours = next((standing.rows for standing in standings if standing.name == OURS), [])
     for standing in standings:
+        if over is not None:
+            over.add(standing.name, standing.rows)
         validation = float(np.mean([row.validation for row in standing.rows]))
         seconds = "-" if standing.seconds is None else f"{standing.seconds:.0f}"
-        cells = [
-            "-" if name == "map_average" and not standing.names_categories else _cell(standing, ours, name)
-            for name in FIGURES
-        ]
+        cells = []
+        for name in FIGURES:
+            bounds = over.bounds(standing.name, name) if over else ""
+            named = name != "map_average" or standing.names_categories
+            cells.append(_cell(standing, ours, name, bounds) if named else "-")
         lines.append(
             f"| {standing.name} | {standing.parameters:,} | {seconds} | {len(standing.rows)} | {validation:.4f} | "
             + " | ".join(cells)
             + " |"
         )
     for name, metrics in controls.items():
-        values = [metrics.get(figure) for figure in FIGURES]
-        shown = ["-" if value is None else _number(float(value)) for value in values]
+        values = [(metrics.get(figure), over.bounds(name, figure) if over else "") for figure in FIGURES]
+        shown = ["-" if value is None else _number(float(value)) + bounds for value, bounds in values]
         lines.append(f"| {name} | - | - | - | - | " + " | ".join(shown) + " |")
-    return "\n".join(lines)
+    return "\n".join(lines) + with_table(over, OURS)
 
 
-def _cell(standing: Standing, ours: Sequence[SeedRow], figure: str) -> str:
+def _cell(standing: Standing, ours: Sequence[SeedRow], figure: str, bounds: str) -> str:
     pair = mean_spread(standing.rows, figure)
     if pair is None:
         return "-"
     digits = 4 if abs(pair[0]) < 2 else 1
-    text = f"{pair[0]:.{digits}f} ± {pair[1]:.{digits}f}"
+    text = f"{pair[0]:.{digits}f} ± {pair[1]:.{digits}f}{bounds}"
     difference = None if standing.name == OURS else paired(standing.rows, ours, figure)
     if difference is None:
         return text

@@ -1,24 +1,27 @@
 """One recipe over several seeds: train, evaluate, keep each seed's figures, and say mean and spread."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from refinevad.checkpoint import Checkpoint, read_json, write_json
+from refinevad.checkpoint import Checkpoint, read_json
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.evaluation import Result, evaluate_folds
 from refinevad.training.experiment import split_items, train_run
+from refinevad.training.intervals import figure_of as figure
 from refinevad.training.loop import TrainOptions
+from refinevad.training.over_videos import OverVideos
 from refinevad.training.recipe import Recipe
+from refinevad.training.seed_rows import SeedRow, read_row, store_row
 
 FIGURES = (
     "auc",
     "ap",
     "ano_auc",
+    "within_auc",
     "video_auc",
     "map_average",
     "event_f1",
@@ -29,6 +32,7 @@ BENCHMARK_FIGURES = (
     "auc",
     "ap",
     "ano_auc",
+    "within_auc",
     "video_auc",
     "map/0.1",
     "map_average",
@@ -37,29 +41,19 @@ BENCHMARK_FIGURES = (
 )
 
 
-@dataclass(frozen=True)
-class SeedRow:
-    """Figures of one seed; `validation` is the mean over folds of the chosen epoch's video AUC."""
-
-    seed: int
-    validation: float
-    metrics: dict[str, Any]
-    controls: dict[str, dict[str, Any]]
-
-
 def run_seed(
     recipe: Recipe, index: FeatureIndex, folder: Path, note: Callable[[str], None] = lambda _: None
 ) -> tuple[SeedRow, Result | None]:
     """Train and evaluate one seed in `folder`; finished seeds are read back, the result is then None."""
-    stored = folder / "row.json"
     seed = recipe.train.seed
-    if stored.exists():
-        kept = read_json(stored)
+    stored = read_row(folder, seed)
+    if stored is not None:
+        row, kept = stored
         # options that came after the row was written are at their defaults, which change nothing
-        kept["recipe"] = {"head": {}, "published": None, **kept["recipe"]}
-        kept["recipe"]["train"] = {**vars(TrainOptions()), **kept["recipe"]["train"]}
-        if kept["recipe"] == _identity(recipe):
-            return SeedRow(seed, kept["validation"], kept["metrics"], kept["controls"]), None
+        kept = {"head": {}, "published": None, **kept}
+        kept["train"] = {**vars(TrainOptions()), **kept["train"]}
+        if kept == _identity(recipe):
+            return row, None
     parts: list[tuple[Checkpoint, Sequence[Item]]] = []
     validations = []
     for fold in range(recipe.folds) if recipe.folds else [None]:
@@ -70,9 +64,10 @@ def run_seed(
         parts.append((checkpoint, items))
         note(f"seed {seed}{'' if fold is None else f' fold {fold}'}: validation video AUC {validations[-1]:.4f}")
     result = evaluate_folds(parts, index, Path(index.source))
-    row = SeedRow(seed, float(np.mean(validations)), result.metrics, result.controls)
-    kept = {"validation": row.validation, "metrics": row.metrics, "controls": row.controls, "recipe": _identity(recipe)}
-    write_json(stored, kept)
+    scores = {video.item.path: video.scores.segments for video in result.videos}
+    mean = float(np.mean(validations))
+    row = SeedRow(seed, mean, result.metrics, result.controls, scores, result.control_scores)
+    store_row(folder, row, _identity(recipe))
     return row, result
 
 
@@ -90,13 +85,6 @@ def _identity(recipe: Recipe) -> dict[str, Any]:
     return dict(json.loads(json.dumps(plain)))
 
 
-def figure(metrics: Mapping[str, Any], name: str) -> Any:
-    """A figure by name; `map/0.1` is the one called 0.1 inside `map`. None where there is none."""
-    outer, _, inner = name.partition("/")
-    value = metrics.get(outer)
-    return value.get(inner) if inner and isinstance(value, Mapping) else None if inner else value
-
-
 def mean_spread(rows: Sequence[SeedRow], name: str) -> tuple[float, float] | None:
     """Mean and sample standard deviation over seeds (0 for a single one); None where any seed lacks the figure."""
     values = [float(value) for row in rows if (value := figure(row.metrics, name)) is not None]
@@ -105,18 +93,32 @@ def mean_spread(rows: Sequence[SeedRow], name: str) -> tuple[float, float] | Non
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
-def markdown_table(rows: Sequence[SeedRow], figures: Sequence[str] = FIGURES) -> str:
-    """The recipe's figures beside the controls' (of the first seed), one column a figure."""
+def markdown_table(rows: Sequence[SeedRow], figures: Sequence[str] = FIGURES, over: OverVideos | None = None) -> str:
+    """The recipe's figures beside the controls' (of the first seed), one column a figure.
+
+    With `over`, intervals over videos stand in brackets, and a table of differences to the recipe below.
+    """
+    ours = f"RefineVAD ({len(rows)} seeds)"
+    if over is not None:
+        over.add(ours, rows)
+        over.add_controls(rows)
     lines = ["| | " + " | ".join(figures) + " |", "|---" * (len(figures) + 1) + "|"]
     cells = []
     for name in figures:
         pair = mean_spread(rows, name)
-        cells.append("-" if pair is None else _with_spread(*pair))
-    lines.append(f"| RefineVAD ({len(rows)} seeds) | " + " | ".join(cells) + " |")
+        bounds = "" if over is None else over.bounds(ours, name)
+        cells.append("-" if pair is None else _with_spread(*pair) + bounds)
+    lines.append(f"| {ours} | " + " | ".join(cells) + " |")
     for control, metrics in rows[0].controls.items():
-        values = [figure(metrics, name) for name in figures]
-        lines.append(f"| {control} | " + " | ".join("-" if v is None else _digits(v) for v in values) + " |")
-    return "\n".join(lines)
+        values = [(figure(metrics, name), "" if over is None else over.bounds(control, name)) for name in figures]
+        lines.append(f"| {control} | " + " | ".join("-" if v is None else _digits(v) + b for v, b in values) + " |")
+    return "\n".join(lines) + with_table(over, ours)
+
+
+def with_table(over: OverVideos | None, whole: str) -> str:
+    """The table over videos as it stands below another; nothing where there is none."""
+    told = "" if over is None else over.table(whole)
+    return f"\n\n{told}" if told else ""
 
 
 def spread(values: Sequence[float]) -> str:

@@ -10,11 +10,11 @@ from refinevad.errors import InputError
 from refinevad.features import require_same_signature
 from refinevad.scores import score
 from refinevad.training.dataset import FeatureIndex, Item, categories_of
-from refinevad.training.evaluation import read_truth
 from refinevad.training.experiment import split_items, train_run
 from refinevad.training.predictions import VideoPrediction
 from refinevad.training.protocol import evaluate_predictions
 from refinevad.training.recipe import Recipe
+from refinevad.training.set_truth import read_truth
 
 FIGURES = ("auc", "ano_auc", "ap", "video_auc")
 
@@ -48,7 +48,7 @@ def figures_on(checkpoint: Checkpoint, index: FeatureIndex, tested: Sequence[Ite
     features = index.load(tested)
     for item, video in zip(tested, features, strict=True):
         require_same_signature(checkpoint.signature, video.provenance, item.path)
-    truth = read_truth(Path(index.source), tested, features, categories_of(tested))
+    truth = read_truth(Path(index.source), tested, features, categories_of(tested), index.items)
     predictions = {
         item.path: VideoPrediction.of(score(checkpoint.model, video.values).segments)
         for item, video in zip(tested, features, strict=True)

@@ -4,12 +4,12 @@ The only module that opens it. Training and model selection see video-level labe
 Frames are half-open ranges [start, end); a frame on the annotated end is normal (VadCLIP's and PEL4VAD's reading).
 """
 
-import csv
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ import numpy as np
 from jaxtyping import Bool
 
 from refinevad.errors import InputError
+from refinevad.strict_json import parse_json
 from refinevad.timeline import FIELD_SEGMENT_FRAMES, SegmentRule, Timeline
 from refinevad.training.localisation import TrueSpan
+from refinevad.training.names import hint
+from refinevad.training.table import Row, read_table
 
 FIELD_RULE = SegmentRule(frames=FIELD_SEGMENT_FRAMES)
 _FIELD_RATE_HZ = 30.0  # UCF-Crime's; a truth file counts frames and does not say the rate
@@ -49,16 +52,26 @@ class VideoTruth:
     @cached_property
     def events_s(self) -> tuple[tuple[float, float], ...]:
         """Disjoint anomalous stretches in seconds, [start, end)."""
-        times = np.append(self.timeline.frame_times(), self.timeline.duration_s)
-        return tuple((float(times[start]), float(times[end])) for start, end in self.anomalous)
+        line = self.timeline
+        times = np.append(line.frame_times(), line.duration_s)
+        ends = dict(zip(line.frame_bounds[line.breaks].tolist(), line.ends_s[line.breaks - 1].tolist(), strict=True))
+        parts = []
+        for start, end in self.anomalous:  # none reaches across a hole
+            borders = [start, *(frame for frame in ends if start < frame < end), end]
+            parts += [(float(times[a]), ends.get(b, float(times[b]))) for a, b in pairwise(borders)]
+        return tuple(parts)
 
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """A test set: column names of its predictions (the first is normal) and its videos, in their order."""
+    """A test set: column names of its predictions (the first is normal) and its videos, in their order.
+
+    `notes`: what a person should know of truth that was left aside.
+    """
 
     columns: tuple[str, ...]
     videos: tuple[VideoTruth, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -75,12 +88,13 @@ class Truth:
 
 @dataclass(frozen=True)
 class TimedEvent:
-    """A row of `events.csv`: what happens in the video at `path`, in seconds, [start_s, end_s)."""
+    """A row of `events.csv`: what happens in the video at `path`, in seconds, [start_s, end_s); `line` says where."""
 
     path: str
     start_s: float
     end_s: float
     category: str
+    line: int = field(default=0, compare=False)
 
 
 def merged(ranges: Iterable[tuple[int, int]], frames: int) -> Ranges:
@@ -131,13 +145,15 @@ def read_truth_json(path: Path, rule: SegmentRule = FIELD_RULE) -> Truth:
 
 def _read_json(path: Path) -> object:
     try:
-        content: object = json.loads(path.read_text(encoding="utf-8"))
+        content: object = parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"truth cannot be read: {path} ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text; truth is JSON or events.csv") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno}, column {error.colno}: not JSON ({error.msg})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
     return content
 
 
@@ -149,13 +165,22 @@ def _video_of(entry: Any, where: str, columns: Sequence[str], rule: SegmentRule)
     if not isinstance(frames, int) or isinstance(frames, bool) or frames < 1:
         raise InputError(f'{where}: "frames" must be a whole number above 0, got {frames!r}')
     labels = labels_of(entry.get("label"), columns, where)
-    anomalous = merged(_ranges(entry.get("anomalous_frames"), where, "anomalous_frames"), frames)
+    anomalous_frames = _ranges(entry.get("anomalous_frames"), where, "anomalous_frames")
+    anomalous = merged(anomalous_frames, frames)
     segments = _ranges(entry.get("segments", []), where, "segments")
     names = entry.get("segment_labels", [])
     if not isinstance(names, list) or len(names) != len(segments) or not all(isinstance(n, str) for n in names):
         raise InputError(f'{where}: "segment_labels" must hold one name for each of the {len(segments)} segments')
     if anomalous and not labels:
         raise InputError(f"{where}: labelled normal, yet it has anomalous frames")
+    unknown = [name for name in names if name not in columns and name.lower() not in _NORMAL_NAMES]
+    if unknown:
+        raise InputError(
+            f'{where}: "segment_labels" names {unknown[0]!r}, which is no column{hint(unknown[0], columns)}'
+        )
+    late = [start for start, _ in (*anomalous_frames, *segments) if start >= frames]
+    if late:
+        raise InputError(f"{where}: frame {late[0]} is marked, but the last of its {frames} frames is {frames - 1}")
     spans = tuple(TrueSpan(start, end, name) for (start, end), name in zip(segments, names, strict=True))
     return VideoTruth(entry["name"], labels, Timeline.uniform(frames, _FIELD_RATE_HZ, rule), spans, anomalous)
 
@@ -205,36 +230,35 @@ def _first_repeated(names: Sequence[str]) -> str | None:
 def read_events_csv(path: Path, categories: Sequence[str] | None = None) -> tuple[TimedEvent, ...]:
     """Read `path,start_s,end_s,category` rows (other columns are left alone), in the file's order.
 
+    Seconds are counted from the first picture (docs/formats.md, Time).
+
     Raises:
         InputError: one sentence with the line and the column that is wrong: missing column or value, not a number,
             an end that is not after its start, or a category outside `categories` (where given).
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file, strict=True)
-            absent = [name for name in _EVENT_COLUMNS if name not in (rows.fieldnames or [])]
-            if absent:
-                raise InputError(f"{path}, line 1: no column {absent[0]!r}; events.csv has path,start_s,end_s,category")
-            return tuple(_event(row, f"{path}, line {rows.line_num}", categories) for row in rows)
+        table = read_table(path)
     except OSError as error:
         raise InputError(f"events cannot be read: {path} ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text; save events.csv as UTF-8") from error
-    except csv.Error as error:
-        raise InputError(f"{path}: not a table of comma-separated values ({error})") from error
+    absent = [name for name in _EVENT_COLUMNS if name not in table.columns]
+    if absent:
+        raise InputError(f"{path}, line 1: no column {absent[0]!r}; events.csv has path,start_s,end_s,category")
+    return tuple(_event(row, f"{path}, line {row.line}", categories) for row in table.rows)
 
 
-def _event(row: Mapping[str, str | None], where: str, categories: Sequence[str] | None) -> TimedEvent:
-    values = {name: (row.get(name) or "").strip() for name in _EVENT_COLUMNS}
-    for name, value in values.items():
-        if not value:
+def _event(row: Row, where: str, categories: Sequence[str] | None) -> TimedEvent:
+    for name in _EVENT_COLUMNS:
+        if not row[name]:
             raise InputError(f"{where}, column {name}: empty; fill it in")
-    start_s, end_s = (_seconds(values[name], f"{where}, column {name}") for name in ("start_s", "end_s"))
+    start_s, end_s = (_seconds(row[name], f"{where}, column {name}") for name in ("start_s", "end_s"))
     if end_s <= start_s:
         raise InputError(f"{where}, column end_s: {end_s:g} s is not after the start at {start_s:g} s")
-    if categories is not None and values["category"] not in categories:
-        raise InputError(f"{where}, column category: {values['category']!r} is not one of {', '.join(categories)}")
-    return TimedEvent(values["path"], start_s, end_s, values["category"])
+    if categories is not None and row["category"] not in categories:
+        raise InputError(
+            f"{where}, column category: {row['category']!r} is not one of {', '.join(categories)}"
+            f"{hint(row['category'], categories)}"
+        )
+    return TimedEvent(row["path"], start_s, end_s, row["category"], row.line)
 
 
 def _seconds(text: str, where: str) -> float:

@@ -9,7 +9,6 @@ the file that holds the temporal truth. `read_test_videos` takes names, labels a
 `test_truth.json`, whose intervals evaluation reads.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,10 @@ from jaxtyping import Float
 
 from refinevad.encoders.captions import CaptionEncoder, CaptionsByVideo, read_captions
 from refinevad.errors import InputError
+from refinevad.strict_json import parse_json
 from refinevad.timeline import FIELD_SEGMENT_FRAMES, SegmentRule, Timeline
 from refinevad.training.benchmarks import UCF_CRIME
+from refinevad.training.names import some
 
 RATE_HZ = 30.0  # every video of the benchmark was re-encoded at this rate
 
@@ -53,16 +54,40 @@ def read_training_videos(root: Path) -> tuple[UcfCrimeVideo, ...]:
         InputError: a file of the folder is absent or malformed.
     """
     durations = _durations(root / "captions.json")
-    videos = []
-    for number, line in enumerate(_text(root / "Anomaly_Train.txt").split("\n"), start=1):
-        if not line.strip():
-            continue
-        folder, _, file = line.strip().partition("/")
-        label = _label(folder, f"{root / 'Anomaly_Train.txt'}, line {number}")
-        name = file.removesuffix(".mp4")
-        if name in durations:
-            videos.append(UcfCrimeVideo(name, label, "train", max(round(durations[name] * RATE_HZ), 1)))
-    return tuple(videos)
+    return tuple(
+        UcfCrimeVideo(name, label, "train", max(round(durations[name] * RATE_HZ), 1))
+        for name, label in _listed(root)
+        if name in durations
+    )
+
+
+def _listed(root: Path) -> list[tuple[str, tuple[str, ...]]]:
+    """Name and labels of each video of the official training list."""
+    path = root / "Anomaly_Train.txt"
+    listed = []
+    for number, line in enumerate(_text(path).replace("\\", "/").split("\n"), start=1):
+        if line.strip():
+            folder, _, file = line.strip().partition("/")
+            listed.append((file.removesuffix(".mp4"), _label(folder, f"{path}, line {number}")))
+    return listed
+
+
+def left_aside(root: Path, test: bool) -> tuple[str, ...]:
+    """A sentence for the listed videos without captions and, with `test`, one for captions of no listed video.
+
+    Raises:
+        InputError: a file of the folder is absent or malformed.
+    """
+    captioned = _durations(root / "captions.json")
+    listed = [name for name, _ in _listed(root)]
+    if test:
+        listed += [entry["name"] for entry in _json(root / "test_truth.json")["videos"]]
+    without = [name for name in listed if name not in captioned]
+    notes = [f"{len(without)} listed videos have no captions and are left out: {some(without)}"] if without else []
+    strange = sorted(set(captioned) - set(listed)) if test else []
+    if strange:
+        notes.append(f"{len(strange)} captioned videos are in no list and are left out: {some(strange)}")
+    return tuple(notes)
 
 
 def read_test_videos(root: Path) -> tuple[UcfCrimeVideo, ...]:
@@ -115,7 +140,7 @@ def _durations(path: Path) -> dict[str, float]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        table = json.loads(_text(path))
+        table = parse_json(_text(path))
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error})") from error
     if not isinstance(table, dict):
@@ -125,6 +150,6 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; is this the folder of UCF-Crime?") from error

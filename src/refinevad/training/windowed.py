@@ -99,6 +99,7 @@ class WindowedBatch(Batch):
             segment_logits=of_segments(output.segment_logits),
             shift_ratio=of_segments(output.shift_ratio),
             embedding=mean(output.embedding),
+            refined=of_segments(output.refined),
             evidence=of_segments(output.evidence),
             video_evidence=mean(output.video_evidence),
         )

@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from refinevad.shown import shown
+
 if TYPE_CHECKING:
     from refinevad.side_by_side import Workers
 
@@ -112,7 +114,7 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     for video, stem in zip(args.videos, report_stems(args.videos), strict=True):
         try:
             info = probe(video)
-            with progress_bar(round(info.duration_s * info.rate_hz), video.name, "frame") as bar:
+            with progress_bar(info.expected_frames, video.name, "frame") as bar:
                 detection = detector.detect(video, bar.update, workers)
             written = write_detection(detection, args.out, video, stem=stem)
             if args.annotate:
@@ -128,10 +130,15 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
             continue
         entries.append(BatchEntry(video.name, detection, written.html.name))
         summary.append(
-            {"video": str(video), "report": str(written.html), "events": [vars(e) for e in detection.events]}
+            {
+                "video": str(video),
+                "report": str(written.html),
+                "events": [vars(e) for e in detection.events],
+                "notes": list(detection.notes),
+            }
         )
         if args.json != "-":
-            print(f"{video.name}: {verdict(detection)} -> {written.html}")
+            print(shown(f"{video.name}: {verdict(detection)} -> {written.html}"))
     if not summary:
         raise InputError(
             f"none of the {len(args.videos)} videos could be read; the first: {next(iter(failed.values()))}"

@@ -34,9 +34,9 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.commands.evaluate import open_run
     from refinevad.apps.explain.explanation import figures_of, write_explanation
     from refinevad.apps.explain.inside import look_inside
-    from refinevad.apps.terminal import give_json
+    from refinevad.apps.terminal import give_json, notes
     from refinevad.errors import InputError
-    from refinevad.training.evaluation import read_truth
+    from refinevad.training.set_truth import read_truth
 
     if not (args.run_folder / "config.json").exists() and (folds := sorted(args.run_folder.glob("fold*"))):
         raise InputError(f"{args.run_folder} holds {len(folds)} folds, each a model of its own; explain {folds[0]}")
@@ -46,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
     if not tested:
         raise InputError(f"the data set {opened.recipe.data} has no test videos; put some under test/<category>/")
     features = opened.index.load(tested)
-    truth = read_truth(Path(opened.index.source), tested, features, checkpoint.model.config.categories)
+    source, known = Path(opened.index.source), checkpoint.model.config.categories
+    truth = read_truth(source, tested, features, known, opened.index.items)
+    notes(truth.notes)
     explained = look_inside(checkpoint, tested, features, truth)
     figures = figures_of(explained)
     seed = checkpoint.training.get("options", {}).get("seed", "")

@@ -47,19 +47,21 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from refinevad.apps.commands.train import recipe_from
-    from refinevad.apps.terminal import give_json, note, stepping
+    from refinevad.apps.terminal import give_json, note, notes, stepping
     from refinevad.training.experiment import make_features
 
     recipe = replace(recipe_from(args.data, args), features=args.out)
     done = make_features(recipe, args.out, args.workers, stepping("extract", "video"))
     for sentence in done.failed.values():
         note(f"left out: {sentence}")
+    notes(done.notes)
     summary = {
         "features": str(done.index.root),
         "encoder": recipe.encoder,
         "extracted": done.made,
         "up_to_date": done.skipped,
         "failed": done.failed,
+        "notes": list(done.notes),
     }
     if not give_json(summary, args.json):
         print(

@@ -1,6 +1,7 @@
 """refinevad import: published feature files -> a feature folder that reads them in place."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     request = ImportRequest(
         args.source, args.benchmark, args.train_list, args.test_list, args.audio, args.train_crop, args.test_crop
     )
-    data = find_data(args.data or args.benchmark)
+    data, told_of_data = _data(args, find_data)
     done = import_features(request, data, args.out, progress=stepping("import", "video"))
     lengths = _lengths(done.index, data)
     items, published = done.index.items, done.index.published
@@ -68,10 +69,15 @@ def run(args: argparse.Namespace) -> int:
         "crops": crops,
         "channels": done.index.channels(),
         "failed": done.failed,
-        "notes": list(done.notes),
+        "notes": [*told_of_data, *done.notes],
         "lengths": [vars(length) for length in lengths],
     }
-    told = [*(f"left out: {sentence}" for sentence in done.failed.values()), *done.notes, *map(_words, lengths)]
+    told = [
+        *told_of_data,
+        *(f"left out: {sentence}" for sentence in done.failed.values()),
+        *done.notes,
+        *map(_words, lengths),
+    ]
     if not give_json(summary, args.json):
         notes(told)
         counts = " and ".join(f"{count:,} {split}" for split, count in videos.items())
@@ -79,16 +85,26 @@ def run(args: argparse.Namespace) -> int:
     return 1 if done.failed else 0
 
 
+def _data(args: argparse.Namespace, find: Callable[[str], Path]) -> tuple[Path, list[str]]:
+    """The benchmark's folder, and what to tell where there is none: with both lists the import does without."""
+    try:
+        return find(args.data or args.benchmark), []
+    except InputError:
+        if args.data or not (args.train_list and args.test_list):
+            raise
+    return args.source, [f"no folder of {args.benchmark} is at hand: evaluation will look for truth in {args.source}"]
+
+
 def _lengths(index: "FeatureIndex", data: Path) -> "list[Adjustment]":
     """Test videos whose features are shorter or longer than their truth, where `data` holds it."""
     from refinevad.training.dataset import categories_of
-    from refinevad.training.evaluation import read_truth
     from refinevad.training.predictions import Adjustment
+    from refinevad.training.set_truth import read_truth
 
     items = [item for item in index.items if item.split == "test"]
     features = index.load(items)
     try:
-        truth = read_truth(data, items, features, categories_of(index.items))
+        truth = read_truth(data, items, features, categories_of(index.items), lenient=True)
     except InputError:
         return []  # it is evaluation that needs the truth
     pairs = [(v.name, f.timeline.segments, v.timeline.segments) for f, v in zip(features, truth.videos, strict=True)]

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import ssl
+
     from refinevad.apps.live.config import LiveConfig
     from refinevad.apps.live.tokens import TokenHash
 
@@ -14,7 +16,7 @@ example:
   refinevad serve --model runs/mine                      then open http://127.0.0.1:8600
   refinevad serve --config cameras.toml --model runs/mine
   refinevad serve --token-file token --make-token        once: makes a token and shows it
-  refinevad serve --config cameras.toml --host 0.0.0.0 --token-file token
+  refinevad serve --host 0.0.0.0 --token-file token --tls-cert server.pem --tls-key key.pem
 
 Without a token only this machine can reach it; any other --host needs --token-file. Cameras can be added on the page.
 What it stores lies in DIR: events and scores, clips, uploads. docs/service.md has the rest.
@@ -45,6 +47,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--delay", type=float, metavar="SECONDS", help="how long it may wait for what follows")
     parser.add_argument("--upload-mb", type=int, default=2000, metavar="N", help="largest upload (2000 megabytes)")
     parser.add_argument("--upload-hours", type=float, default=4.0, metavar="H", help="longest upload (4 hours)")
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="speak https with this certificate (PEM)")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key")
+    parser.add_argument(
+        "--proxy", action="append", default=[], metavar="ADDRESS", help="believe X-Forwarded-For from it; repeatable"
+    )
+    parser.add_argument("--connections", type=int, default=400, metavar="N", help="connections in all (400)")
+    parser.add_argument("--connections-each", type=int, default=100, metavar="N", help="from one address (100)")
+    parser.add_argument("--analyses", type=int, metavar="N", help="uploads analysed at a time (half of the cores)")
     parser.add_argument("--allow-download", action="store_true", help="fetch an encoder that a run names from a hub")
     parser.add_argument("--json", metavar="FILE", help="once it listens, write its address as JSON; - for stdout")
 
@@ -53,8 +63,10 @@ def run(args: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; 2 where the configuration, the address or the model is at fault."""
     from refinevad.apps.live.engine import EngineOptions
     from refinevad.apps.live.tokens import make_token_file, read_token_file, require_token
+    from refinevad.apps.service.connections import ConnectionLimits
     from refinevad.apps.service.running import serve
     from refinevad.apps.service.settings import ServiceSettings
+    from refinevad.cores import usable_cores
     from refinevad.errors import InputError
 
     if args.make_token:
@@ -66,6 +78,9 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--port must lie in [0, 65535]: got {args.port}")
     if args.upload_mb < 1 or not args.upload_hours > 0:
         raise InputError("--upload-mb and --upload-hours must be above 0")
+    if min(args.connections, args.connections_each, args.analyses or 1) < 1:
+        raise InputError("--connections, --connections-each and --analyses must be at least 1")
+    tls = _tls(args)
     token: TokenHash | None = read_token_file(args.token_file) if args.token_file is not None else None
     require_token(args.host, token)
     config = config_from(args)
@@ -76,9 +91,38 @@ def run(args: argparse.Namespace) -> int:
         roots=tuple(args.files_from),
         upload_bytes=args.upload_mb * MEGABYTE,
         upload_s=args.upload_hours * 3600,
+        uploads_bytes=round(config.retention.uploads_gb * 1e9),
+        audit_days=config.retention.audit_days,
+        analyses=args.analyses or max(1, usable_cores() // 2),
+        connections=ConnectionLimits(args.connections, args.connections_each),
+        proxies=_proxies(args.proxy),
     )
     options = EngineOptions(window_s=args.window, delay_s=args.delay, allow_download=args.allow_download)
-    return serve(config, settings, options, args.host, args.port, args.json)
+    return serve(config, settings, options, args.host, args.port, args.json, tls)
+
+
+def _tls(args: argparse.Namespace) -> "ssl.SSLContext | None":
+    from refinevad.apps.service.tls import tls_context
+    from refinevad.errors import InputError
+
+    if (args.tls_cert is None) != (args.tls_key is None):
+        raise InputError("--tls-cert and --tls-key belong together; give both or neither")
+    return None if args.tls_cert is None else tls_context(args.tls_cert, args.tls_key)
+
+
+def _proxies(given: list[str]) -> tuple[str, ...]:
+    from ipaddress import ip_network
+
+    from refinevad.errors import InputError
+
+    for text in given:
+        try:
+            ip_network(text)
+        except ValueError as error:
+            raise InputError(
+                f"--proxy {text!r} is no address and no network; write 127.0.0.1 or 10.0.0.0/24"
+            ) from error
+    return tuple(given)
 
 
 DEFAULT_DATA = Path("refinevad-data")

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from refinevad.apps.commands.extract import add_encoder_options
 
@@ -20,10 +20,12 @@ example:
   refinevad train videos/ --out runs/mine
   refinevad train recipes/survfights.toml --seed 1 --out runs/survfights-1
   refinevad train videos/ --out runs/better --add-reviewed refinevad-data
+  refinevad train videos/ --out runs/linear --head linear
   torchrun --nproc-per-node 2 -m refinevad train recipes/survfights.toml --out runs/survfights
 
 Features are extracted first where they are missing. Stopped, it goes on after the last whole epoch. The epoch is
-chosen on validation videos' labels; events.csv is never opened.
+chosen on validation videos' labels; events.csv is never opened. Beside each run the ridge control is fitted, a logistic
+regression of single segments; where it is better on validation videos, one sentence recommends --head linear.
 """
 
 
@@ -42,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--fold", type=int, metavar="K", help="train one fold of a cross-validation (default: all of them)"
     )
     parser.add_argument("--seed", type=int, metavar="N", help="seed (default: the recipe's, or 0)")
-    parser.add_argument("--epochs", type=int, metavar="N", help="at most so many epochs")
+    parser.add_argument("--epochs", type=int, metavar="N", help="at most so many epochs of each model that is trained")
     parser.add_argument(
         "--alerts-per-hour",
         type=float,
@@ -66,6 +68,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="PART",
         help="what the model sees; of lite: motion_mean, motion_deviation, motion_peak (default), change, appearance",
+    )
+    parser.add_argument(
+        "--head",
+        metavar="NAME",
+        help="another head in RefineVAD's place: linear (the ridge control, fitted in seconds) or a published one",
     )
     parser.add_argument("--tensorboard", action="store_true", help="write live curves to RUN/tensorboard")
     parser.add_argument("--json", metavar="FILE", help="write the validation figures as JSON; - for stdout")
@@ -91,9 +98,13 @@ def recipe_from(data: Path, args: argparse.Namespace) -> "Recipe":
         raise InputError(f"--workers must be at least 1: got {args.workers}")
     given = {name: getattr(args, name, None) for name in ("seed", "epochs", "precision")}
     options = {name: value for name, value in given.items() if value is not None}
+    if "epochs" in options:
+        options["steps"] = 0  # which would count in their place
     recipe = replace(recipe, train=replace(recipe.train, **options))
     if getattr(args, "inputs", None):
         recipe = replace(recipe, model={**recipe.model, "inputs": args.inputs})
+    if getattr(args, "head", None):
+        recipe = recipe.with_head(args.head)
     if getattr(args, "features", None) is not None:
         recipe = recipe.with_features(args.features)
     if getattr(args, "alerts_per_hour", None) is not None:
@@ -114,6 +125,8 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, processes: "Processes") -> int:
     from refinevad.apps.terminal import give_json, note, notes, stepping
     from refinevad.checkpoint import METRICS, read_json
+    from refinevad.peers.choice import LINEAR
+    from refinevad.training.compared import Compared
     from refinevad.training.curves import check_tensorboard
     from refinevad.training.experiment import make_features, split_items, train_run, warnings_for
     from refinevad.training.precision import check_precision
@@ -136,18 +149,23 @@ def _run(args: argparse.Namespace, processes: "Processes") -> int:
             continue
         if fold == folds[0]:
             notes(done.notes)
-        for sentence in warnings_for(items, done.failed if fold == folds[0] else {}):
+        for sentence in warnings_for(recipe, items, done.failed if fold == folds[0] else {}):
             note(sentence)
         with ExitStack() as open_:
-            report = _reporter(open_, recipe, fold, folder if args.tensorboard else None)
+            fitted = recipe.head.get("name") == LINEAR  # in one go: there are no epochs to show
+            report = None if fitted else _reporter(open_, fold, folder if args.tensorboard else None)
             checkpoint = train_run(recipe, done.index, items, folder, report, device, fold, processes)
+        if why := checkpoint.training.get("inputs_why"):
+            note(f"inputs: {why}; --inputs chooses others")
         _warn_uncertified(checkpoint, recipe)
-        figures[folder.name] = read_json(folder / METRICS)["validation"]
+        figures[folder.name] = row = read_json(folder / METRICS)["validation"]
+        told = [] if row["compared"] is None else Compared.from_dict(row["compared"]).sentences()
+        notes([f"{folder.name}: {sentence}" if len(folds) > 1 else sentence for sentence in told])
     if not processes.first:
         return 0
     if not give_json(figures if len(folds) > 1 else next(iter(figures.values())), args.json):
         for name, row in figures.items():
-            print(f"{name}: epoch {row['epoch']}, validation video AUC {_share(row['video_auc'])}")
+            print("\n".join(validation_lines(name, row)))
         print(f"run saved in {args.out}")
     return 1 if done.failed else 0
 
@@ -175,20 +193,16 @@ def _reviewed(args: argparse.Namespace, recipe: "Recipe", index: "FeatureIndex")
     return added.items
 
 
-def _reporter(
-    open_: ExitStack, recipe: "Recipe", fold: int | None, curves_in: Path | None
-) -> Callable[[int, dict[str, float]], None]:
+def _reporter(open_: ExitStack, fold: int | None, curves_in: Path | None) -> Callable[[int, dict[str, float]], None]:
     """What is shown after each epoch: a bar, and curves where a folder is given; closed with `open_`."""
     from refinevad.apps.terminal import progress_bar
     from refinevad.training.curves import Curves
 
-    bar = open_.enter_context(
-        progress_bar(recipe.train.epochs, "train" if fold is None else f"train fold {fold}", "epoch")
-    )
+    bar = open_.enter_context(progress_bar(None, "train" if fold is None else f"train fold {fold}", "epoch"))
     curves = open_.enter_context(Curves(curves_in)) if curves_in else None
 
     def report(epoch: int, numbers: dict[str, float]) -> None:
-        bar.n = epoch
+        bar.n, bar.total = epoch, int(numbers["epochs"])
         bar.set_postfix(loss=f"{numbers['loss']:.3f}", val_auc=f"{numbers['val_video_auc']:.3f}")
         if curves:
             curves.add(epoch, numbers)
@@ -204,6 +218,19 @@ def _warn_uncertified(checkpoint: "Checkpoint", recipe: "Recipe") -> None:
             f"{checkpoint.calibration.normal_hours * 60:.0f} min of normal validation video cannot vouch for "
             f"{recipe.alerts_per_hour:g} alerts an hour; the threshold is their highest score"
         )
+
+
+def validation_lines(name: str, row: dict[str, Any]) -> list[str]:
+    """The model's validation video AUC and, below it, each control's on the same videos."""
+    compared = row["compared"]
+    how = f"epoch {row['epoch']}" if row["epoch"] else "fitted in closed form"
+    ours = row["video_auc"] if compared is None else compared["video_auc"]["model"]
+    lines = [f"{name}: {how}, validation video AUC {_share(ours)}"]
+    if compared is not None:
+        lines += [
+            f"  {control}: {_share(compared['video_auc'][control])}" for control in compared["model_minus_control"]
+        ]
+    return lines
 
 
 def _share(value: float | None) -> str:

@@ -57,7 +57,7 @@ class Inside:
     @property
     def middles(self) -> Float[np.ndarray, "segment"]:
         """Second in the middle of each segment."""
-        return np.asarray((self.timeline.time_bounds[:-1] + self.timeline.time_bounds[1:]) / 2)
+        return np.asarray((self.timeline.time_bounds[:-1] + self.timeline.ends_s) / 2)
 
     @property
     def anomalous(self) -> Bool[np.ndarray, "segment"]:
@@ -154,5 +154,5 @@ def embed(model: RefineVAD, values: Float[np.ndarray, "segment channel"]) -> Flo
 @torch.inference_mode()
 def _gate_curve(model: RefineVAD) -> tuple[Float[np.ndarray, "point"], Float[np.ndarray, "point"]]:
     motion = torch.linspace(-3.0, 3.0, 61)
-    ratio = torch.sigmoid(model.motar.ratio(motion[:, None]))[:, 0]
+    ratio = torch.sigmoid(model.gate.ratio(motion[:, None]))[:, 0]
     return motion.double().numpy(), ratio.double().numpy()

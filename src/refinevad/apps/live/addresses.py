@@ -129,8 +129,9 @@ def parse_address(
         return Address("device", text, text)
     match = _HAS_SCHEME.match(text)
     scheme = match.group(1).lower() if match else "file"
-    if scheme == "file":
-        return _file(text, roots)
+    named = roots is None and match is not None and _is_file(text)  # `cam:1.mp4` is a name that files may have
+    if scheme == "file" or named:
+        return _file(text, roots, named)
     for known in NETWORK:
         if scheme == known:
             return replace(_network(known, text, username, password), by_api=roots is not None)
@@ -139,8 +140,16 @@ def parse_address(
     )
 
 
-def _file(text: str, roots: Sequence[Path] | None) -> Address:
-    path = Path(_path_of_file_url(text) if text.lower().startswith("file:") else text)
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # no name that a file may have
+        return False
+
+
+def _file(text: str, roots: Sequence[Path] | None, named: bool) -> Address:
+    """A file by its path, or by a URL where no file is `named` so."""
+    path = Path(text if named or not text.lower().startswith("file:") else _path_of_file_url(text))
     try:
         resolved = path.expanduser().resolve() if roots is None else path.resolve()
         there = resolved.is_file()

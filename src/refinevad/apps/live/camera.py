@@ -154,7 +154,7 @@ class Camera:
         if isinstance(news, Died):
             return self.change("waiting", news.reason)
         if isinstance(news, Ended):
-            return self.change("failed", news.reason) if news.reason else self.change("ended")
+            return self.change("failed", news.reason) if news.reason else self.change("ended", news.notes)
         return False
 
     def status(self, pid: int | None) -> CameraStatus:

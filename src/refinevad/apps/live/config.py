@@ -43,6 +43,7 @@ _AT_LEAST = {
     "burst": 1,
     "outbox_envelopes": 1,
     "media_gb": 0.001,
+    "uploads_gb": 0.001,
     "timeout_s": 0.1,
     "rate_per_minute": 0.1,
     "longest_event_s": 5.0,
@@ -54,13 +55,18 @@ _AT_MOST = {"longest_event_s": 3600.0, "threshold": 1.0, "port": 65535, "pre_rol
 
 @dataclass(frozen=True)
 class RetentionConfig:
-    """How many days things are kept, and how many gigabytes clips and snapshots may take; the rule: retention.py."""
+    """How many days things are kept, and how many gigabytes clips with snapshots, and uploads, may take.
+
+    The rule: retention.py; uploads_gb: apps/service/uploads.py; audit_days: apps/service/audit.py.
+    """
 
     scores_days: float = 30.0
     events_days: float = 90.0
     reviewed_days: float = 365.0
     jobs_days: float = 30.0
     media_gb: float = 20.0
+    uploads_gb: float = 20.0
+    audit_days: float = 365.0
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ def read_config(path: Path) -> LiveConfig:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"configuration {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or too long a number
         raise InputError(f"configuration {path} is not valid TOML: {error}") from error
     tables = {name: content.pop(name, []) for name in ("camera", "sink")}
     retention = content.pop("retention", {})
@@ -193,7 +199,7 @@ def _camera(values: Mapping[str, Any], where: str, base: Path, top: _Top) -> Cam
     model = table.model or top.model
     if model is None:
         raise InputError(f"{where}: no model; name a RUN folder here or once at the top, model = ...")
-    text = str(base / source) if _is_plain_path(source) else source
+    text = str(base / source) if _is_plain_path(source) or _is_file(base / source) else source
     address = parse_address(text, username=table.username, password=table.password)
     return CameraConfig(
         table.name,
@@ -216,6 +222,13 @@ def _vouched(address: Address, ca_file: Path | None, where: str) -> Address:
     if not ca_file.is_file():
         raise InputError(f"{where}: ca_file {ca_file} is not there")
     return replace(address, ca_file=ca_file)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # no name that a file may have
+        return False
 
 
 def _is_plain_path(source: str) -> bool:

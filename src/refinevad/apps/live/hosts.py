@@ -12,7 +12,12 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from refinevad.errors import InputError
 
 Resolve = Callable[[str], Iterable[str]]
-_NAT64 = ip_network("64:ff9b::/96")
+_LAST_32 = 0xFFFFFFFF
+# IPv6 networks whose last 32 bits are an IPv4 address: RFC 4291 (both), RFC 2765, RFC 6052
+_MAPPED, _COMPATIBLE = ip_network("::ffff:0:0/96"), ip_network("::/96")
+_TRANSLATED, _NAT64 = ip_network("::ffff:0:0:0/96"), ip_network("64:ff9b::/96")
+_NAT64_OWN = ip_network("64:ff9b:1::/48")  # RFC 8215: a network's own translation
+_ISATAP = 0x00005EFE  # RFC 5214: before the last 32 bits; of a public address with one bit more
 _THIS_NETWORK = ip_network("0.0.0.0/8")  # 0.0.0.0 reaches this machine
 # clouds' metadata services outside of 169.254.0.0/16 and fe80::/10
 _METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")))
@@ -43,9 +48,8 @@ def require_ordinary_host(host: str, resolve: Resolve = addresses_of) -> None:
 
 def _kind(address: IPv4Address | IPv6Address) -> str | None:
     """What is wrong with an address; None: nothing."""
-    inner = _inner(address)
-    if inner is not None:
-        return _kind(inner)
+    if inner := _inner(address):
+        return next(filter(None, map(_kind, inner)), None)
     if address in _METADATA:
         return "a cloud's metadata service"
     if address.is_link_local:
@@ -59,10 +63,22 @@ def _kind(address: IPv4Address | IPv6Address) -> str | None:
     return None
 
 
-def _inner(address: IPv4Address | IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 address stands for."""
-    if not isinstance(address, IPv6Address):
-        return None
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour
+def _inner(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
+    """The IPv4 addresses that an IPv6 address stands for, by every way in which one can be written into it."""
+    if not isinstance(address, IPv6Address) or int(address) < 2:  # :: and ::1 are themselves
+        return []
+    number, last = int(address), IPv4Address(int(address) & _LAST_32)
+    if address in _MAPPED or address in _COMPATIBLE or address in _TRANSLATED or address in _NAT64:
+        return [last]
+    if address.sixtofour is not None:
+        return [address.sixtofour]
+    if address.teredo is not None:  # its server, and the client behind it
+        return list(address.teredo)
+    if address in _NAT64_OWN:  # RFC 6052: behind 48, 56, 64 or 96 bits, with 8 bits of zeros at the 64th
+        behind_48 = IPv4Address((number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF)
+        behind_56 = IPv4Address((number >> 64 & 0xFF) << 24 | number >> 32 & 0xFFFFFF)
+        found = [behind_48, behind_56, IPv4Address(number >> 24 & _LAST_32), last]
+        return [each for each in found if each not in _THIS_NETWORK]  # zeros: written in one of the other ways
+    if number >> 32 & 0xFDFFFFFF == _ISATAP:
+        return [last]
+    return []

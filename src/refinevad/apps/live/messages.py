@@ -91,9 +91,13 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Ended:
-    """No more will come: the recording is over (no reason) or cannot be read (a reason)."""
+    """No more will come: the recording is over (no reason) or cannot be read (a reason).
+
+    `notes`: what was found amiss in a recording that is over, in sentences.
+    """
 
     reason: str
+    notes: str = ""
 
 
 Message = Opened | Segment | Picture | Gap | Pulse | Recorded | Ended

@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import numpy as np
+from refinevad.upright import AS_STORED, orientation
 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
@@ -25,10 +25,10 @@ class PreviewMaker:
 
         scale = min(1.0, self._long_side / max(frame.width, frame.height))
         width, height = (max(2, round(side * scale / 2) * 2) for side in (frame.width, frame.height))
-        turns = round(getattr(frame, "rotation", 0) / 90) % 4
-        if turns:
+        shown = orientation(frame)
+        if shown != AS_STORED:
             pixels = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(np.rot90(pixels, turns), np.uint8), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(shown.apply(pixels), format="rgb24")
             width, height = frame.width, frame.height
         small = frame.reformat(width=width, height=height, format="yuvj420p")
         small.pts, small.time_base = None, Fraction(1, 25)

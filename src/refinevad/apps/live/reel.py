@@ -9,6 +9,7 @@ from refinevad.apps.live.source import Source
 from refinevad.apps.live.stream_time import StreamTime, TimeBrokenError
 from refinevad.clips import ClipCutter
 from refinevad.frames import Clip, FrameNeeds
+from refinevad.stamps import StampCounts, StampSieve, longest_step_s, wrap_s
 from refinevad.timeline import SegmentRule
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Reel:
-    """Begins anew, after a gap, where a live source's times jump.
+    """Begins anew, after a gap, where a live source's times jump. Frames wait while it is undecided whether they do.
 
     Args:
         hole_s: a live source whose times go on by more has pictures missing.
@@ -39,13 +40,22 @@ class Reel:
         self.source, self._needs, self._rule = source, needs, rule
         self._hole_s, self._preview, self._preview_hz, self._send = hole_s, preview, preview_hz, send
         self.jumps = 0  # how often stream seconds began anew
+        self.counts = StampCounts()
+        self._sieve: StampSieve[tuple[VideoFrame, float]] | None = None
+        if source.stamped:
+            self._sieve = StampSieve(source.rate_hz, self.counts)
         self._begin()
 
     def _begin(self) -> None:
         source = self.source
         step_s = 1.0 / source.rate_hz
         self._time = StreamTime(
-            step_s, stamped=source.stamped, recording=source.recording, hole_s=max(self._hole_s, 2 * step_s)
+            step_s,
+            stamped=source.stamped,
+            recording=source.recording,
+            hole_s=max(self._hole_s, longest_step_s(source.rate_hz)),
+            wrap_s=wrap_s(source.container.format.name),
+            counts=self.counts,
         )
         self._cutter: ClipCutter | None = ClipCutter(self._needs, self._rule, source.rate_hz)
         self._opened = 0
@@ -63,12 +73,20 @@ class Reel:
         return self._time.lag_s(self.packet_s(packet, arrived), arrived)
 
     def push(self, frame: "VideoFrame", arrived: float) -> bool:
-        """Take a frame whose packet came at `arrived`; False where its time does not advance, and it is dropped."""
+        """Take a frame whose packet came at `arrived`; False where the time of one does not advance: it is dropped."""
         stamp = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
+        if self._sieve is None:
+            return self._show(stamp, frame, arrived)
+        advanced = True
+        for known, item in self._sieve.push(stamp, (frame, arrived)):
+            advanced &= self._show(known, *item)
+        return advanced
+
+    def _show(self, stamp: float | None, frame: "VideoFrame", arrived: float) -> bool:
         try:
             time_s = self._time.place(stamp, arrived)
         except TimeBrokenError as error:
-            self.end()
+            self._close()
             self._send(Gap(f"{self.source.address}: {error}", 0.0))
             self._begin()
             self.jumps += 1
@@ -87,7 +105,13 @@ class Reel:
         return True
 
     def end(self) -> None:
-        """The segment that was being gathered, as it stands; nothing is taken afterwards."""
+        """What was held, and the segment that was being gathered, as it stands; nothing is taken afterwards."""
+        if self._sieve is not None:
+            for known, item in self._sieve.flush():
+                self._show(known, *item)
+        self._close()
+
+    def _close(self) -> None:
         cutter, self._cutter = self._cutter, None
         clip = cutter.close() if cutter is not None else None
         if cutter is not None and clip is not None:

@@ -4,9 +4,10 @@ By age: scores after `scores_days`, finished jobs with their uploads after `jobs
 `events_days`, and events that someone has reviewed after `reviewed_days` where that is longer: a review is a
 training label. Events that are still open are never touched.
 
-By size: when the media folder holds more than `media_gb`, files go, oldest first: first those no reviewed event
+By size: when clips and snapshots hold more than `media_gb`, files go, oldest first: first those no reviewed event
 needs (files nobody refers to count as such once they are an hour old), and only when none of these is left,
-those of reviewed events. Their rows stay until their age comes. The database itself is bounded by age alone:
+those of reviewed events. Uploads have `uploads_gb` of their own, so that none can take a clip's place; of them the
+oldest that are analysed go. Their rows stay until their age comes. The database itself is bounded by age alone:
 about 9 MB a day and camera with 13 categories.
 
 Files are deleted before the rows that name them: a crash in between leaves a row without a file, which the next run
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from refinevad.apps.live.clock import Anchor
 from refinevad.apps.live.config import RetentionConfig
-from refinevad.apps.live.store import UPLOADS, Store
+from refinevad.apps.live.store import INCOMING, UPLOADS, Store
 
 DAY_S = 86_400.0
 ORPHAN_S = 3_600.0  # a clip may be written a while before its event is stored
@@ -103,7 +104,9 @@ class Retention:
     def _shrink(self, now: float) -> None:
         """Keep the folder under its limit, by what lies in it."""
         touched: set[str] = set()
-        for file in over_limit(self._media_files(now), self._config.media_gb * 1e9):
+        clips, uploads = self._media_files(now)
+        most, most_uploads = self._config.media_gb * 1e9, self._config.uploads_gb * 1e9
+        for file in (*over_limit(clips, most), *over_limit(uploads, most_uploads)):
             if self._unlink(file.path) and file.event is not None:
                 touched.add(file.event)
         for event in touched:
@@ -111,28 +114,32 @@ class Retention:
             if found and not any(self._exists(path) for path in (found.event.clip, found.event.snapshot)):
                 self._store.events.drop_files(event)
 
-    def _media_files(self, now: float) -> list[MediaFile]:
+    def _media_files(self, now: float) -> tuple[list[MediaFile], list[MediaFile]]:
+        """What lies in the folder: clips with snapshots and files of nobody, and uploads."""
         owners = {
             path: owner
             for owner in self._store.events.with_files()
             for path in (owner.event.clip, owner.event.snapshot)
             if path
         }
-        busy = {f"{UPLOADS}/{job.file}" for job in self._store.jobs.unfinished()}
-        files = []
-        for place in self._store.media.rglob("*"):
+        places = list(self._store.media.rglob("*"))
+        busy = {f"{UPLOADS}/{job.file}" for job in self._store.jobs.unfinished()}  # after what lies there was listed
+        files, uploads = list[MediaFile](), list[MediaFile]()
+        for place in places:
             if not place.is_file() or place.is_symlink():
                 continue
             path, facts = place.relative_to(self._store.media).as_posix(), place.stat()
-            owner = owners.get(path)
-            if owner is None:
-                free = path not in busy and now - facts.st_mtime > ORPHAN_S
-                files.append(MediaFile(path, facts.st_size, facts.st_mtime, deletable=free))
+            owner, old = owners.get(path), now - facts.st_mtime > ORPHAN_S
+            if path.startswith(f"{UPLOADS}/"):
+                free = path not in busy and (old or not place.name.startswith(INCOMING))
+                uploads.append(MediaFile(path, facts.st_size, facts.st_mtime, deletable=free))
+            elif owner is None:
+                files.append(MediaFile(path, facts.st_size, facts.st_mtime, deletable=old))
             else:
                 over = owner.event.state in ("ended", "closed-by-restart")
                 reviewed = owner.review is not None
                 files.append(MediaFile(path, facts.st_size, owner.event.start, owner.event.id, reviewed, over))
-        return files
+        return files, uploads
 
     def _exists(self, path: str | None) -> bool:
         return path is not None and self._store.media_path(path).exists()

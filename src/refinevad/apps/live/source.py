@@ -8,13 +8,15 @@
 FFmpeg opens nothing but what `Address.options` allows.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from refinevad.apps.live.addresses import Address, mask
 from refinevad.errors import InputError, RefineVADError
+from refinevad.stamps import longest_step_s
+from refinevad.streams import is_in_doubt, nominal_rate_hz, picture_stream, stated_rate_hz
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 OPEN_S = 20.0  # FFmpeg looks at up to five seconds of a stream before it counts as open
-_FALLBACK_RATE_HZ = 25.0
 _UNSTAMPED = frozenset(("mjpeg", "mpjpeg", "h264", "hevc", "m4v", "mpegvideo"))  # formats without time stamps
 _NAP_S = 0.25
 _MOST_STUMBLES = 100  # reads in a row that fail before a recording counts as over
@@ -54,20 +55,22 @@ class Source:
     ) -> None:
         self.address, self._stall_s, self._open_s, self._fast = address, stall_s, open_s, fast
         self._monotonic, self._nap = monotonic, nap
-        self.container = self._open()
-        self.stream: VideoStream = self.container.streams.video[0]
+        self.container, self.stream = self._open()
+        self.recording = not address.live or (address.scheme.startswith("http") and self._has_length())
+        self.rate_hz = stated_rate_hz(self.container, self.stream)
+        if not address.live and is_in_doubt(self.container, self.stream):
+            self.rate_hz = nominal_rate_hz(self.container, self.stream)  # as video.py has it
+            self.container.close()
+            self.container, self.stream = self._open()
         self.stream.thread_type, self.stream.codec_context.thread_count = "NONE", 1  # a core each is for the encoder
         context = self.stream.codec_context
         if context.width * context.height > _MOST_PIXELS:
             self.close()
             raise self._refusal(f"{address} is {context.width} x {context.height}: larger than is decoded")
-        self.recording = not address.live or (address.scheme.startswith("http") and self._has_length())
         self.stamped = self.recording or not _UNSTAMPED & set(self.container.format.name.split(","))
-        rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(0)
-        self.rate_hz = float(rate) or _FALLBACK_RATE_HZ
         self.damaged = 0
 
-    def _open(self) -> "InputContainer":
+    def _open(self) -> "tuple[InputContainer, VideoStream]":
         import av
 
         address = self.address
@@ -88,10 +91,11 @@ class Source:
             said = f"not a video that FFmpeg can read: {address} ({_reason(error)}); copy or convert it again"
             # without the error itself: it holds the password
             raise self._refusal(f"{address}: {_reason(error)}{_BOUNDED * bounded}" if address.live else said) from None
-        if not container.streams.video:
+        stream = picture_stream(container)
+        if stream is None:
             container.close()
             raise self._refusal(f"no video stream in {address}")
-        return container
+        return container, stream
 
     def _has_length(self) -> bool:
         """A length is what a recording has and a broadcast has not; MPEG-TS tells it in bytes alone."""
@@ -109,7 +113,7 @@ class Source:
         import av
 
         first_due: float | None = None
-        began, stumbles = self._monotonic(), 0
+        began, last_due, stumbles = self._monotonic(), -math.inf, 0
         packets = self.container.demux(self.stream)
         while True:
             try:
@@ -131,6 +135,9 @@ class Source:
             if self.recording and not self._fast and packet.dts is not None and packet.time_base is not None:
                 due = float(packet.dts * packet.time_base)
                 first_due = due if first_due is None else first_due
+                if abs(due - last_due) > longest_step_s(self.rate_hz) and last_due > -math.inf:
+                    first_due += due - last_due  # a hole or a bad stamp: nobody waits for that
+                last_due = due
                 self._wait_until(began + due - first_due)
             yield packet, self._monotonic()
         if not self.recording:

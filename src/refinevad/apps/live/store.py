@@ -19,6 +19,7 @@ from refinevad.apps.live.secret import Secret
 from refinevad.errors import InputError, RefineVADError
 
 CLIPS, SNAPSHOTS, UPLOADS = "clips", "snapshots", "uploads"
+INCOMING = "incoming-"  # how the name of an upload begins that has not come whole
 
 
 @dataclass(frozen=True)

@@ -9,23 +9,37 @@ first frame was read.
 
 import math
 
+from refinevad.stamps import FilmClock, StampCounts
+
 MINIMUM_OVER_S = 30.0  # two such spans are held: a clock that is wrong by 100 ppm is off by 6 ms in both together
 RESTART_S = 5.0  # a time stamp that goes back further than this: the source began again (streaming.py)
 
 
 class StreamTime:
-    """One connection's times.
+    """One connection's times, of stamps that went through the sieve (stamps.py).
 
     Args:
         step_s: a nominal frame; one without a time stamp lies so far behind the one before it.
         stamped: whether the source's time stamps can be believed; else frames are shown when they come.
-        recording: frames whose time does not rise are put one nominal frame behind the one before, as in video.py;
-            live ones are dropped.
+        recording: its times are those of video.py (`FilmClock`); live frames whose time does not rise are dropped.
         hole_s: a live source whose times go on by more than this has pictures missing.
+        wrap_s: seconds after which the source's counter runs over.
+        counts: takes what is found in a recording's stamps.
     """
 
-    def __init__(self, step_s: float, *, stamped: bool, recording: bool, hole_s: float) -> None:
+    def __init__(
+        self,
+        step_s: float,
+        *,
+        stamped: bool,
+        recording: bool,
+        hole_s: float,
+        wrap_s: float | None = None,
+        counts: StampCounts | None = None,
+    ) -> None:
         self._step_s, self._stamped, self._recording, self._hole_s = step_s, stamped, recording, hole_s
+        self._wrap_s = wrap_s
+        self._film = FilmClock(1.0 / step_s, counts or StampCounts(), wrap_s) if recording else None
         self._first: float | None = None
         self.last_s = -step_s
         self.origin = math.inf
@@ -38,19 +52,23 @@ class StreamTime:
         Raises:
             TimeBrokenError: the times jumped: the source began again, or pictures are missing.
         """
+        if self._film is not None:
+            self.last_s = self._film.place(stamp_s if self._stamped else None)
+            self._first = self._film.origin
+            return self.last_s
         if stamp_s is None or not self._stamped:
-            stamp_s = arrived if not self._recording else None
+            stamp_s = arrived
         if self._first is None:
-            self._first = stamp_s if stamp_s is not None else 0.0
-        time_s = stamp_s - self._first if stamp_s is not None else self.last_s + self._step_s
-        if not self._recording and self.last_s >= 0:
-            step = time_s - self.last_s
-            if step > self._hole_s or step < -RESTART_S:
+            self._first = stamp_s
+        step = stamp_s - self._first - self.last_s
+        if self.last_s >= 0 and not -RESTART_S <= step <= self._hole_s:
+            over = step % self._wrap_s if self._wrap_s is not None else math.inf
+            if over > self._hole_s:
                 raise TimeBrokenError(step)
+            self._first += step - over  # the counter ran over
+        time_s = stamp_s - self._first
         if time_s <= self.last_s:
-            if not self._recording:
-                return None
-            time_s = self.last_s + self._step_s
+            return None
         self.last_s = time_s
         return time_s
 

@@ -111,7 +111,7 @@ class Worker:
             try:
                 source = Source(self.job.address, stall_s=self.job.stall_s, fast=self.job.fast, nap=self._nap)
                 try:
-                    self._watch(source)
+                    notes = self._watch(source)
                 finally:
                     source.close()
             except InputError as error:
@@ -125,13 +125,13 @@ class Worker:
                 self._counts.reconnects += 1
             else:
                 self._pulse(now=True)
-                self._send(Ended(""))
+                self._send(Ended("", notes))
                 break
         while not self._stop.is_set():  # clips may yet be asked for
             self._nap(PULSE_S)
 
-    def _watch(self, source: Source) -> None:
-        """Everything one connection brings."""
+    def _watch(self, source: Source) -> str:
+        """Everything one connection brings; what was found amiss in it, in sentences."""
         reel = self._reel(source)
         try:
             for packet, arrived in source:
@@ -140,6 +140,7 @@ class Worker:
         finally:
             reel.end()
             self._counts.damaged += source.damaged
+        return "; ".join(reel.counts.sentences("it"))
 
     def _reel(self, source: Source) -> Reel:
         context = source.stream.codec_context

@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from refinevad.apps.report.curve import drawn_curve
+from refinevad.apps.report.curve import drawn_curve, unbroken
 from refinevad.apps.report.keyframes import pixel_aspect, upright_rgb
 from refinevad.apps.report.wording import clock
 from refinevad.detector import Detection
 from refinevad.errors import InputError
 from refinevad.events import Event
 from refinevad.files import atomic_write
-from refinevad.video import FrameReader, open_container
+from refinevad.video import FrameReader, open_container, video_of
 
 Picture = UInt8[np.ndarray, "height width 3"]
 Canvas = UInt8[np.ndarray, "canvas_height canvas_width 3"]  # padded to even sides, or with the strip below
@@ -49,7 +49,7 @@ def write_annotated(
     """
     reader = FrameReader(video)
     with open_container(video) as source:
-        aspect = pixel_aspect(source.streams.video[0])
+        aspect = pixel_aspect(video_of(source))
     with atomic_write(path) as partial, av.open(str(partial), "w", format="mp4") as container:
         overlay: Overlay | None = None
         last_tick = -1
@@ -137,8 +137,11 @@ def curve_strip(detection: Detection, width: int, height: int) -> Canvas:
 
     curve = drawn_curve(detection.timeline, detection.scores, np.zeros((detection.timeline.segments, 0)), 2 * width)
     across = np.clip(curve.x / duration, 0.0, 1.0) * (width - 1)
-    points = np.array([(round(x), row(y)) for x, y in zip(across, curve.y, strict=True)], dtype=np.int32)
-    if len(points):
+    lines = [
+        np.array([(round(x), row(y)) for x, y in zip(*part, strict=True)], dtype=np.int32)
+        for part in unbroken(across, curve.y)
+    ]
+    for points in lines:
         below = np.concatenate([points, [[points[-1, 0], height - 1], [points[0, 0], height - 1]]])
         cv2.fillPoly(strip, [below.astype(np.int32)], _FILL)
     for event in detection.events:
@@ -147,6 +150,6 @@ def curve_strip(detection: Detection, width: int, height: int) -> Canvas:
         band[:] = (0.72 * band + 0.28 * np.array(_EVENT)).astype(np.uint8)
         band[:room] = _EVENT
     strip[row(detection.threshold), np.arange(width) % 10 < 6] = _EVENT
-    if len(points):
-        cv2.polylines(strip, [points], False, _CURVE, max(round(height / 60), 1), cv2.LINE_AA)
+    if lines:
+        cv2.polylines(strip, lines, False, _CURVE, max(round(height / 60), 1), cv2.LINE_AA)
     return strip

@@ -27,6 +27,7 @@
     return low;
   };
   const columnAt = (second) => lastNotAfter(view.starts, second, view.starts.length);
+  const isShown = (column, second) => second < view.ends[column] || column === view.starts.length - 1; // else a hole
   const eventAt = (second) => data.events.findIndex((event) => event.start <= second && second < event.end);
   const categoriesAt = (column) => data.categories
     .map((name, row) => [name, view.heat[row][column] / 100])
@@ -37,28 +38,32 @@
   let view = wholeView;
   const unpack = (text, type) => new type(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
   const detail = data.detail && {
-    bounds: unpack(data.detail.bounds, Float32Array),
+    starts: unpack(data.detail.starts, Float32Array),
+    ends: unpack(data.detail.ends, Float32Array),
     scores: unpack(data.detail.scores, Uint16Array),
     heat: unpack(data.detail.heat, Uint8Array),
   };
   function stretch(low, high) {
     const count = detail.scores.length;
-    const begin = lastNotAfter(detail.bounds, low, count), end = lastNotAfter(detail.bounds, high, count) + 1;
+    const begin = lastNotAfter(detail.starts, low, count), end = lastNotAfter(detail.starts, high, count) + 1;
     const width = Math.ceil((end - begin) / COLUMNS);
     const made = { x: [], y: [], starts: [], ends: [], high: [], heat: data.categories.map(() => []) };
-    for (let first = begin; first < end; first += width) {
-      const last = Math.min(first + width, end);
+    const apart = (segment) => segment > begin && detail.ends[segment - 1] < detail.starts[segment]; // a hole before it
+    for (let first = begin, last; first < end; first = last) {
+      last = first + 1;
+      while (last < Math.min(first + width, end) && !apart(last)) last++;
+      if (apart(first)) { made.x.push(detail.ends[first - 1]); made.y.push(null); }
       let least = first, most = first;
       for (let segment = first; segment < last; segment++) {
         if (detail.scores[segment] < detail.scores[least]) least = segment;
         if (detail.scores[segment] > detail.scores[most]) most = segment;
       }
-      made.starts.push(detail.bounds[first]);
-      made.ends.push(detail.bounds[last]);
+      made.starts.push(detail.starts[first]);
+      made.ends.push(detail.ends[last - 1]);
       made.high.push(detail.scores[most] / 65535);
-      if (last - first === 1) made.x.push(detail.bounds[first], detail.bounds[last]);
+      if (last - first === 1) made.x.push(detail.starts[first], detail.ends[first]);
       else for (const segment of [Math.min(least, most), Math.max(least, most)])
-        made.x.push((detail.bounds[segment] + detail.bounds[segment + 1]) / 2);
+        made.x.push((detail.starts[segment] + detail.ends[segment]) / 2);
       made.y.push(detail.scores[Math.min(least, most)] / 65535, detail.scores[Math.max(least, most)] / 65535);
       made.heat.forEach((row, index) => row.push(Math.max(...detail.heat.subarray(index * count + first, index * count + last))));
     }
@@ -258,7 +263,7 @@
     const second = hovering === null ? position : hovering, index = eventAt(second);
     if (view.starts.length) {
       const column = columnAt(second), [top] = categoriesAt(column);
-      const parts = [clock(second), "score " + view.high[column].toFixed(2)];
+      const parts = [clock(second), isShown(column, second) ? "score " + view.high[column].toFixed(2) : "no pictures"];
       if (index >= 0) parts.push("event: " + data.events[index].category);
       else if (top) parts.push(top[0] + " " + top[1].toFixed(2));
       readout.textContent = parts.join(" · ");
@@ -276,7 +281,7 @@
     const column = columnAt(second), state = find(".now .state");
     state.textContent = index >= 0 ? data.events[index].category : "no event";
     state.classList.toggle("on", index >= 0);
-    find(".now .score").textContent = view.high[column].toFixed(2);
+    find(".now .score").textContent = isShown(column, second) ? view.high[column].toFixed(2) : "–";
     find(".now .of").textContent = `score at ${clock(second)}, threshold ${data.threshold.toFixed(2)}`;
     const cells = categoriesAt(column).slice(0, 6).flatMap(([name, value]) => {
       const [label, track, fill, number] = ["span", "span", "i", "span"].map((tag) => document.createElement(tag));
@@ -308,7 +313,7 @@
   }
   function goTo(second) {
     setPosition(second);
-    if (playable) video.currentTime = Math.min(position, (video.duration || duration) - 0.001);
+    if (playable) video.currentTime = Math.min(position + data.ahead, (video.duration || duration + data.ahead) - 0.001);
   }
   // In a long video an event is a hair's breadth: going to one zooms in on it.
   function goToEvent(index, scroll) {
@@ -327,7 +332,7 @@
 
   // --- the player
   function follow() {
-    setPosition(video.currentTime);
+    setPosition(video.currentTime - data.ahead); // the player's clock begins with the sound
     if (!video.paused && !video.ended) requestAnimationFrame(follow);
   }
   if (video) {
@@ -340,7 +345,7 @@
     const absent = () => { if (!playable) find(".novideo").hidden = false; };
     video.addEventListener("loadedmetadata", () => (video.videoWidth ? ready() : absent()));
     video.addEventListener("play", follow);
-    video.addEventListener("seeked", () => { if (video.paused) setPosition(video.currentTime); });
+    video.addEventListener("seeked", () => { if (video.paused) setPosition(video.currentTime - data.ahead); });
     video.addEventListener("error", absent);
     if (video.error) absent();
     else if (video.readyState >= 1) ready();

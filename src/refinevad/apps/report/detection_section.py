@@ -1,6 +1,7 @@
 """The report of one video: verdict, player, score curve, category strip and a card for each event."""
 
 import base64
+import os
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
@@ -34,7 +35,7 @@ def detection_section(
         heading: element of the title, `h1` alone on a page and `h2` inside a larger one.
         truth: what really happens, where that is known.
     """
-    alarm = " alarm" if detection.events else ""
+    alarm, line = " alarm" if detection.events else "", detection.timeline
     peak = float(np.max(detection.scores)) if len(detection.scores) else 0.0
     parts = [
         '<section class="detection">',
@@ -44,6 +45,7 @@ def detection_section(
         facts(
             {
                 "Duration": length(detection.duration_s),
+                "With pictures": length(line.shown_s) if len(line.breaks) else "",
                 "Frames": f"{detection.frames:,} at {detection.rate_hz:.4g} a second",
                 "Highest score": f"{peak:.2f}",
                 "Threshold": f"{detection.threshold:.2f}",
@@ -51,6 +53,7 @@ def detection_section(
                 "What really happens": "; ".join(f"{name}, {clock(a)}–{clock(b)}" for a, b, name in truth),
             }
         ),
+        *(f'<p class="note">{escape(sentence)}</p>' for sentence in detection.notes),
         _stage(video_href),
         _timeline(bool(truth)),
         _events(detection, keyframes),
@@ -65,7 +68,7 @@ def _stage(video_href: str | None) -> str:
         return ""
     return (
         '<div class="stage" hidden>'
-        f'<video controls playsinline preload="metadata" src="{escape(quote(video_href))}"></video>'
+        f'<video controls playsinline preload="metadata" src="{escape(quote(os.fsencode(video_href)))}"></video>'
         '<aside class="now card" aria-label="At the playhead"><span class="state">quiet</span>'
         '<div class="score number">0.00</div><div class="of">score</div><div class="bars"></div>'
         '<ol class="jump" aria-label="Events"></ol></aside></div>'
@@ -127,11 +130,12 @@ def _drawing(detection: Detection) -> dict[str, object]:
     reduced = len(curve.starts) < detection.timeline.segments
     return {
         "duration": float(detection.duration_s),
+        "ahead": float(detection.start_s),
         "threshold": float(detection.threshold),
         "low": float(detection.low_threshold),
         "categories": list(detection.categories),
         "x": np.round(curve.x, 3).tolist(),
-        "y": np.round(curve.y, 4).tolist(),
+        "y": [None if np.isnan(y) else y for y in np.round(curve.y, 4).tolist()],
         "starts": np.round(curve.starts, 3).tolist(),
         "ends": np.round(curve.ends, 3).tolist(),
         "high": np.round(curve.high, 4).tolist(),
@@ -155,7 +159,8 @@ def _detail(detection: Detection) -> dict[str, str]:
     scores = np.clip(detection.scores, 0.0, 1.0)
     heat = np.clip(detection.category_scores.T, 0.0, 1.0)
     return {
-        "bounds": _base64(detection.timeline.time_bounds.astype("<f4")),
+        "starts": _base64(detection.timeline.time_bounds[:-1].astype("<f4")),
+        "ends": _base64(detection.timeline.ends_s.astype("<f4")),
         "scores": _base64(np.round(scores * 65535).astype("<u2")),
         "heat": _base64(np.round(heat * 100).astype("u1")),
     }

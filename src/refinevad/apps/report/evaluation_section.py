@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from refinevad.apps.report.comparison_section import comparison_section
 from refinevad.apps.report.operating import OperatingCurves, operating_curves, operating_svg
 from refinevad.apps.report.page import facts
 from refinevad.apps.report.sparkline import sparkline
 from refinevad.apps.report.wording import escape, length
 from refinevad.events import Event
 from refinevad.timeline import Timeline
+from refinevad.training.intervals import bounds_of
 
 EVALUATION_SCRIPTS = ("evaluation.js",)
 NORMAL = "normal"
@@ -24,15 +26,17 @@ _NAMES: dict[str, tuple[str, bool]] = {
     "ano_auc": ("AUC inside anomalous videos", True),
     "video_auc": ("Video AUC", True),
     "event_f1": ("Event F1 at IoU 0.3", True),
-    "alerts_per_hour": ("Alerts an hour at 80 % event recall", False),
+    "alerts_per_hour_at_80_recall": ("False alerts an hour at 80 % event recall", False),
+    "within_auc": ("AUC within videos", True),
     "map_average": ("mAP over IoU 0.1 to 0.5", False),
     "far": ("False alarm rate on normal video", True),
     "ap_trapezoid": ("Average precision, trapezoid", True),
     "frames": ("Frames", False),
     "anomalous_frames": ("Anomalous frames", False),
 }
-_HEADLINE = ("auc", "ap", "ano_auc", "video_auc", "event_f1", "alerts_per_hour", "map_average")
-_LOWER_IS_BETTER = ("far", "alerts_per_hour")
+_ALERTS = "alerts_per_hour_at_80_recall"
+_HEADLINE = ("auc", "within_auc", "ap", "ano_auc", "video_auc", "event_f1", _ALERTS, "map_average")
+_LOWER_IS_BETTER = ("far", _ALERTS)
 _PERCENT = ("map_average",)
 
 
@@ -101,7 +105,7 @@ class Evaluation:
 
 def evaluation_section(evaluation: Evaluation, *, heading: str = "h1") -> str:
     """HTML of an evaluation; `evaluation.js` adds the filters over the videos."""
-    seconds = sum(video.timeline.duration_s for video in evaluation.videos)
+    seconds = sum((video.timeline.shown_s for video in evaluation.videos), 0.0)
     normals = sum(video.label == NORMAL for video in evaluation.videos)
     parts = [
         '<section class="evaluation"><p class="kicker">Evaluation on held-out videos</p>',
@@ -117,6 +121,7 @@ def evaluation_section(evaluation: Evaluation, *, heading: str = "h1") -> str:
         ),
         *(f'<p class="note">{escape(note)}</p>' for note in evaluation.notes),
         _headline(evaluation),
+        comparison_section(evaluation.metrics, evaluation.controls),
         _category_table(evaluation.by_category),
         _operating(evaluation),
         _map_table(evaluation),
@@ -136,6 +141,7 @@ def _headline(evaluation: Evaluation) -> str:
 def _headline_card(name: str, evaluation: Evaluation) -> str:
     value = _number(evaluation.metrics[name]) or 0.0
     words, is_share = _NAMES.get(name, (name, False))
+    bounds = bounds_of(evaluation.metrics, name)
     beside = {
         control: number
         for control, metrics in evaluation.controls.items()
@@ -147,14 +153,16 @@ def _headline_card(name: str, evaluation: Evaluation) -> str:
     return (
         f'<div class="figure card"><div class="what">{escape(words)}</div>'
         f'<div class="number">{_figure(name, value)}{unit}{lower}</div>'
-        + (_scale(value, beside) if is_share else "")
+        + (_scale(value, beside, bounds) if is_share else "")
+        + (f'<p class="beside">95 % interval <b>{bounds[0]:.3f}</b> to <b>{bounds[1]:.3f}</b></p>' if bounds else "")
         + (f'<p class="beside">{told}</p>' if told else "")
         + "</div>"
     )
 
 
-def _scale(value: float, beside: Mapping[str, float]) -> str:
-    """A line from 0 to 1 with the figure as a dot and each control as a tick."""
+def _scale(value: float, beside: Mapping[str, float], bounds: tuple[float, float] | None) -> str:
+    """A line from 0 to 1 with the figure as a dot, its interval as a band and each control as a tick."""
+    band = "" if bounds is None else _band(*bounds)
     ticks = "".join(
         f"<g><title>{escape(name)} {number:.3f}</title>"
         f'<line x1="{_across(number)}" x2="{_across(number)}" y1="5" y2="21" stroke="var(--muted)" '
@@ -164,8 +172,15 @@ def _scale(value: float, beside: Mapping[str, float]) -> str:
     return (
         '<svg class="scale" aria-hidden="true"><line x1="0" x2="100%" y1="13" y2="13" stroke="var(--line)" '
         f'stroke-width="4" stroke-linecap="round"/><line x1="0" x2="{_across(value)}" y1="13" y2="13" '
-        f'stroke="var(--curve)" stroke-width="4" stroke-linecap="round"/>{ticks}'
+        f'stroke="var(--curve)" stroke-width="4" stroke-linecap="round"/>{band}{ticks}'
         f'<circle cx="{_across(value)}" cy="13" r="6" fill="var(--curve)"/></svg>'
+    )
+
+
+def _band(low: float, high: float) -> str:
+    return (
+        f'<line x1="{_across(low)}" x2="{_across(high)}" y1="13" y2="13" stroke="var(--curve)" stroke-opacity="0.3" '
+        'stroke-width="14"/>'
     )
 
 
@@ -278,6 +293,6 @@ def _figure(name: str, value: Any) -> str:
     number = _number(value)
     if number is None:
         return "" if value is None else "–"
-    if name in _PERCENT or name == "alerts_per_hour":
+    if name in _PERCENT or name == _ALERTS:
         return f"{number:.1f}"
     return f"{number:,.0f}" if isinstance(value, int | np.integer) else f"{number:.3f}"

@@ -1,7 +1,7 @@
 """One picture of each event: the frame at its peak, as a small JPEG."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import av
@@ -12,7 +12,8 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from refinevad.events import Event
-from refinevad.video import open_container
+from refinevad.upright import orientation
+from refinevad.video import FrameReader, open_container, video_of
 
 MAX_KEYFRAMES = 40
 MAX_WIDTH = 480
@@ -21,12 +22,20 @@ _TICK = 1e-6  # of a tick: a second written as a decimal may fall just short of 
 
 
 def extract_keyframes(
-    video: Path, events: Sequence[Event], *, limit: int = MAX_KEYFRAMES, max_width: int = MAX_WIDTH
+    video: Path,
+    events: Sequence[Event],
+    *,
+    limit: int = MAX_KEYFRAMES,
+    max_width: int = MAX_WIDTH,
+    in_order: bool = True,
 ) -> dict[int, bytes]:
     """JPEG of the frame on screen at `peak_s`, by the event's place in `events`.
 
     The `limit` events with the highest peaks get one. Rotation and non-square pixels are honoured. An event
     whose place in the file cannot be decoded gets none.
+
+    Args:
+        in_order: the file's time stamps can be sought by; else it is read through.
 
     Raises:
         InputError: the file cannot be opened or has no video.
@@ -36,14 +45,32 @@ def extract_keyframes(
     pictures: dict[int, bytes] = {}
     if not chosen:
         return pictures
+    if not in_order:
+        return _read_through(video, {index: events[index].peak_s for index in chosen}, max_width)
     with open_container(video) as container:
-        stream = container.streams.video[0]
+        stream = video_of(container)
         stream.thread_type = "AUTO"
         origin = _first_time(container, stream)
         for index in chosen:
             frame = _frame_at(container, stream, origin, events[index].peak_s)
             if frame is not None:
                 pictures[index] = _jpeg(upright_rgb(frame, pixel_aspect(stream), max_width))
+    return pictures
+
+
+def _read_through(video: Path, seconds: Mapping[int, float], max_width: int) -> dict[int, bytes]:
+    """JPEG of the frame on screen at each of `seconds`, which rise."""
+    pictures: dict[int, bytes] = {}
+    with open_container(video) as container:
+        aspect = pixel_aspect(video_of(container))
+    left = list(seconds.items())
+    shown: av.VideoFrame | None = None
+    for frame, time_s in FrameReader(video):
+        while left and shown is not None and time_s > left[0][1]:
+            pictures[left.pop(0)[0]] = _jpeg(upright_rgb(shown, aspect, max_width))
+        shown = frame
+    if shown is not None:
+        pictures |= {index: _jpeg(upright_rgb(shown, aspect, max_width)) for index, _ in left}
     return pictures
 
 
@@ -55,14 +82,13 @@ def pixel_aspect(stream: VideoStream) -> float:
 def upright_rgb(
     frame: av.VideoFrame, aspect: float = 1.0, max_width: int | None = None
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """A decoded frame as people see it: square pixels, rotated as the file says, at most `max_width` wide."""
-    turns = round(frame.rotation / 90) % 4  # counter-clockwise quarter turns, as FFmpeg counts them
+    """A decoded frame as people see it: square pixels, turned and mirrored, at most `max_width` wide."""
+    upright = orientation(frame)
     width, height = max(round(frame.width * aspect), 1), frame.height
-    shown = height if turns % 2 else width
+    shown = height if upright.swapped else width
     scale = 1.0 if max_width is None else min(1.0, max_width / shown)
     width, height = max(round(width * scale), 1), max(round(height * scale), 1)
-    pixels = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
-    return np.ascontiguousarray(np.rot90(pixels, turns))
+    return upright.apply(frame.reformat(width=width, height=height, format="rgb24").to_ndarray())
 
 
 def _first_time(container: InputContainer, stream: VideoStream) -> int:

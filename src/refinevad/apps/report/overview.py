@@ -1,5 +1,6 @@
 """The overview of a batch: one row a video, with its verdict, its curve and a link to its own report."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -36,7 +37,7 @@ def overview_html(entries: Sequence[BatchEntry]) -> str:
         f'<p class="verdict{" alarm" if events else ""}">{said}</p>'
         + facts(
             {
-                "Watched": length(sum((detection.duration_s for detection in found), 0.0)),
+                "Watched": length(sum((detection.timeline.shown_s for detection in found), 0.0)),
                 "Without an event": str(len(found) - alarmed),
                 "Not readable": str(len(entries) - len(found)) if len(found) < len(entries) else "",
             }
@@ -54,7 +55,7 @@ def _row(entry: BatchEntry) -> str:
             f"Not analysed: {escape(entry.failure)}</td></tr>"
         )
     name = escape(entry.video)
-    link = f'<a href="{escape(quote(entry.page))}">{name}</a>' if entry.page else name
+    link = f'<a href="{escape(quote(os.fsencode(entry.page)))}">{name}</a>' if entry.page else name
     curve = sparkline(detection.timeline, detection.scores, detection.threshold, events=detection.events, height=38)
     return (
         f"<tr><td>{link}</td><td class='said'>{escape(verdict(detection))}</td><td>{curve}</td>"

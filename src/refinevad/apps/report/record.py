@@ -19,10 +19,12 @@ _TIME_DIGITS = 4  # a tenth of a millisecond: finer than any camera's time base
 def detection_record(detection: Detection) -> dict[str, Any]:
     """The JSON document of a detection, schema version 1."""
     names = detection.categories
-    bounds = _rounded(detection.timeline.time_bounds, _TIME_DIGITS)
+    starts = _rounded(detection.timeline.time_bounds[:-1], _TIME_DIGITS)
+    ends = _rounded(detection.timeline.ends_s, _TIME_DIGITS)
     scores = _rounded(detection.scores, _SCORE_DIGITS)
     rows = _rounded(detection.category_scores, _SCORE_DIGITS)
     seconds = _rounded(detection.timeline.per_second(detection.scores), _SCORE_DIGITS)
+    which = detection.timeline.shown_seconds().tolist()
     return {
         "schema_version": SCHEMA_VERSION,
         "video": detection.video,
@@ -37,10 +39,11 @@ def detection_record(detection: Detection) -> dict[str, Any]:
         "model": {name: str(detection.model.get(name, "")) for name in ("run", "encoder", "version")},
         "segments": [
             {"start_s": start, "end_s": end, "score": score, "categories": dict(zip(names, row, strict=True))}
-            for start, end, score, row in zip(bounds[:-1], bounds[1:], scores, rows, strict=True)
+            for start, end, score, row in zip(starts, ends, scores, rows, strict=True)
         ],
-        "seconds": [{"second": second, "score": score} for second, score in enumerate(seconds)],
+        "seconds": [{"second": second, "score": score} for second, score in zip(which, seconds, strict=True)],
         "events": [_event_record(event) for event in detection.events],
+        "notes": list(detection.notes),
     }
 
 
@@ -54,7 +57,7 @@ def detection_json(record: dict[str, Any]) -> str:
 
 
 def detection_csv(detection: Detection) -> str:
-    """One row a second: second, mean score, threshold, category of the event in that second or nothing.
+    """One row a second that has pictures: second, mean score, threshold, category of the event in it or nothing.
 
     Where two events touch the same second, the one with the higher peak is named.
     """
@@ -63,7 +66,8 @@ def detection_csv(detection: Detection) -> str:
     writer.writerow(CSV_HEADER)
     named = _categories_by_second(detection)
     threshold = f"{detection.threshold:.6f}"
-    for second, value in enumerate(detection.timeline.per_second(detection.scores)):
+    line = detection.timeline
+    for second, value in zip(line.shown_seconds().tolist(), line.per_second(detection.scores), strict=True):
         writer.writerow((second, f"{float(value):.6f}", threshold, named.get(second, "")))
     return text.getvalue()
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from refinevad.apps.report.curve import drawn_curve
+from refinevad.apps.report.curve import drawn_curve, unbroken
 from refinevad.apps.report.wording import clock, escape, span
 from refinevad.events import Event
 from refinevad.timeline import Timeline
@@ -38,7 +38,7 @@ def sparkline(
     curve = drawn_curve(timeline, scores, np.zeros((timeline.segments, 0)), max_points=_POINTS)
     xs = _WIDTH * curve.x / duration
     ys = bottom - (bottom - top) * np.clip(curve.y, 0.0, 1.0)
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
+    paths = [" ".join(f"{x:.1f},{y:.1f}" for x, y in zip(*part, strict=True)) for part in unbroken(xs, ys)]
     parts = [
         f'<svg class="spark" viewBox="0 0 {_WIDTH} {height}" preserveAspectRatio="none" role="img" '
         f'aria-label="Score curve over {clock(duration)}">'
@@ -56,11 +56,11 @@ def sparkline(
         y = bottom - (bottom - top) * min(max(threshold, 0.0), 1.0)
         parts.append(_line(y, 'stroke="var(--event)" stroke-dasharray="5 4"'))
     parts.append(_line(bottom, 'stroke="var(--line)"'))
-    if path:
-        parts.append(
-            f'<polyline points="{path}" fill="none" stroke="var(--curve)" stroke-width="1.5" '
-            'stroke-linejoin="round" vector-effect="non-scaling-stroke"/>'
-        )
+    parts += [
+        f'<polyline points="{path}" fill="none" stroke="var(--curve)" stroke-width="1.5" '
+        'stroke-linejoin="round" vector-effect="non-scaling-stroke"/>'
+        for path in paths
+    ]
     for start, end in truth or ():
         x, width = _place(start, end, duration)
         title = f"<title>truth {clock(start)}–{clock(end)}</title>"

@@ -10,7 +10,9 @@ from refinevad.apps.report.overview import BatchEntry, overview_html
 from refinevad.apps.report.page import page
 from refinevad.apps.report.record import detection_csv, detection_json, detection_record
 from refinevad.detector import Detection
-from refinevad.files import atomic_write
+from refinevad.files import atomic_write, fitting
+
+_LONGEST_END = "-9999.annotated.mp4"  # what may come behind a report's stem
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,10 @@ def report_stems(videos: Sequence[Path]) -> list[str]:
     stems: list[str] = []
     taken: set[str] = set()
     for video in videos:
-        stem, count = video.stem, 2
+        first = stem = fitting(video.stem, _LONGEST_END)
+        count = 2
         while stem.casefold() in taken:
-            stem, count = f"{video.stem}-{count}", count + 1
+            stem, count = f"{first}-{count}", count + 1
         taken.add(stem.casefold())
         stems.append(stem)
     return stems
@@ -55,7 +58,7 @@ def write_detection(
     Raises:
         InputError: a file cannot be written, or the video cannot be opened for keyframes.
     """
-    stem = stem if stem is not None else Path(detection.video).stem
+    stem = stem if stem is not None else fitting(Path(detection.video).stem, _LONGEST_END)
     document = detection_json(detection_record(detection))  # first: it refuses what is not a number
     section = detection_section(
         detection, event_keyframes(detection, video_path, keyframes), relative_href(video_path, out_dir)
@@ -99,7 +102,7 @@ def event_keyframes(
         return keyframes or {}
     from refinevad.apps.report.keyframes import extract_keyframes
 
-    return extract_keyframes(video_path, detection.events)
+    return extract_keyframes(video_path, detection.events, in_order=not detection.notes)
 
 
 def relative_href(video_path: Path | None, folder: Path) -> str | None:

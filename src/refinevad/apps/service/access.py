@@ -4,75 +4,102 @@
   /healthz and /readyz, which tell nothing, are open; what follows holds for the login too.
 - Without one only loopback is bound, and the Host must be a loopback name: a web page elsewhere that points its own
   name at 127.0.0.1 (DNS rebinding) is refused.
+- A page of another site may make a browser ask for anything here, in a picture's address for example. Browsers say so
+  (Sec-Fetch-Site), and such requests are refused. What costs much to answer must, where no token protects it, be asked
+  for by our own page, by someone who typed the address, or with the header below.
 - A browser sends cookies, and reaches loopback, on behalf of any page. So what changes something must carry the header
   `X-RefineVAD`, which no foreign page can send without asking first and being refused, and an Origin, where there is
   one, that is our own. Websockets, which need no asking, are held against their Origin. A bearer token needs neither:
   no browser adds it by itself.
 """
 
-import json
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
+from math import ceil
 from typing import Literal
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from refinevad.apps.live.tokens import TokenHash, is_loopback
+from refinevad.apps.service.audit import By
+from refinevad.apps.service.bodies import refuse
+from refinevad.apps.service.guesses import Guesses
 from refinevad.apps.service.sessions import COOKIE, Sessions
 
 GUARD = "x-refinevad"
 SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 OPEN_PATHS = frozenset(("/", "/favicon.ico", "/healthz", "/readyz", "/api/v1/session"))
 OPEN_FOLDERS = ("/page/",)
+COSTLY = frozenset(("/api/v1/labels.zip",))
 Means = Literal["bearer", "cookie", "local"]
+Refusal = tuple[int, str, int | None]  # status, sentence, and after how many seconds to try again
 
 
 class AccessGate:
-    """ASGI middleware that answers 401 or 403 in the routes' place."""
+    """ASGI middleware that answers 401, 403 or 429 in the routes' place."""
 
-    def __init__(self, app: ASGIApp, token: TokenHash | None, sessions: Sessions) -> None:
-        self._app, self._token, self._sessions = app, token, sessions
+    def __init__(self, app: ASGIApp, token: TokenHash | None, sessions: Sessions, guesses: Guesses) -> None:
+        self._app, self._token, self._sessions, self._guesses = app, token, sessions, guesses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        refusal = self._refusal(scope, headers)
+        means = self._means(scope, headers)
+        refusal = means if isinstance(means, tuple) else self._refusal(scope, headers, means)
         if refusal is None:
             scope["refinevad.session"] = session_of(headers)
+            said = means if isinstance(means, str) else "nothing"
+            scope["refinevad.by"] = By(host_of(scope), said, headers.get("user-agent", ""))
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 4401 if refusal[0] == 401 else 4403, "reason": refusal[1]})
         else:
-            await _answer(send, *refusal)
+            status, sentence, again_s = refusal
+            more = [] if again_s is None else [(b"retry-after", str(again_s).encode())]
+            if status == 401:
+                more.append((b"www-authenticate", b'Bearer realm="refinevad"'))
+            await refuse(send, status, sentence, *more)
 
-    def _refusal(self, scope: Scope, headers: Mapping[str, str]) -> tuple[int, str] | None:
+    def _refusal(self, scope: Scope, headers: Mapping[str, str], means: Means | None) -> Refusal | None:
         """Status and sentence where the request may not pass."""
-        host = headers.get("host", "")
+        host, http = headers.get("host", ""), scope["type"] == "http"
         if self._token is None and not is_loopback(_name(host)):
-            return 403, f"without a token the service answers to localhost alone, not to {host[:100]!r}"
-        means = self._means(headers)
-        if means is None and not (scope["type"] == "http" and _is_open(scope["path"])):
-            return 401, "log in, or send Authorization: Bearer TOKEN"
+            return 403, f"without a token the service answers to localhost alone, not to {host[:100]!r}", None
+        if means is None and not (http and _is_open(scope["path"])):
+            return 401, "log in, or send Authorization: Bearer TOKEN", None
         if means == "bearer":
             return None
-        changes = scope["type"] == "http" and scope["method"] not in SAFE
-        if not changes and scope["type"] == "http":
+        foreign = 403, "this request was made by a page of another origin", None
+        site = headers.get("sec-fetch-site", "")
+        if site in ("cross-site", "same-site") and not _is_page(scope):
+            return foreign
+        changes = http and scope["method"] not in SAFE
+        costly = means == "local" and scope["path"] in COSTLY and site not in ("same-origin", "none")
+        if http and not (changes or costly):
             return None
-        if "origin" in headers and urlsplit(headers["origin"]).netloc != host:
-            return 403, "this request was made by a page of another origin"
-        if changes and GUARD not in headers:
-            return 403, "what changes something must carry the header X-RefineVAD: 1"
+        if "origin" in headers and _place(headers["origin"]) != host:
+            return foreign
+        if http and GUARD not in headers:
+            what = "what changes something" if changes else "without a token, what costs much"
+            return 403, f"{what} must carry the header X-RefineVAD: 1", None
         return None
 
-    def _means(self, headers: Mapping[str, str]) -> Means | None:
-        """By what a request proves that it may come in; None: by nothing."""
+    def _means(self, scope: Scope, headers: Mapping[str, str]) -> Means | Refusal | None:
+        """By what a request proves that it may come in; None: by nothing; a refusal while its address must wait."""
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if self._token is not None and scheme.lower() == "bearer":
-            return "bearer" if self._token.matches(given.strip()) else None
+            host = host_of(scope)
+            if (wait_s := self._guesses.wait_s(host)) > 0:
+                return too_many(wait_s)
+            if self._token.matches(given.strip()):
+                self._guesses.was_right(host)
+                return "bearer"
+            self._guesses.was_wrong(host)
+            return None
         if self._token is None:
             return "local"
         session = session_of(headers)
@@ -100,10 +127,26 @@ def _name(host: str) -> str:
         return ""
 
 
-async def _answer(send: Send, status: int, sentence: str) -> None:
-    body = json.dumps({"detail": sentence}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if status == 401:
-        headers.append((b"www-authenticate", b'Bearer realm="refinevad"'))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def _place(origin: str) -> str:
+    """Host and port of an Origin header; empty where it is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
+def _is_page(scope: Scope) -> bool:
+    """The page itself, to which other sites may lead."""
+    return scope["type"] == "http" and scope["path"] == "/" and scope["method"] in SAFE
+
+
+def host_of(scope: Scope) -> str:
+    """The client's address; empty where the server knows none."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def too_many(wait_s: float) -> tuple[int, str, int]:
+    """The refusal of an address that presented wrong tokens and must wait."""
+    again_s = ceil(wait_s)
+    return 429, f"too many wrong tokens came from this address; try again in {again_s} s", again_s

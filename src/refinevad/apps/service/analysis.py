@@ -1,6 +1,7 @@
 """The analysis of one file, in a process of its own: it may crash or be killed and nothing else notices."""
 
 import os
+import resource
 import time
 import warnings
 from multiprocessing.connection import Connection
@@ -10,6 +11,7 @@ from typing import Any
 from refinevad.errors import RefineVADError
 
 TELL_S = 0.25  # between two signs of progress
+MOST_MEMORY_BYTES = 4_000_000_000  # beyond what the process has when it begins: pictures may grow on the way
 MOST_POINTS = 2000  # of the curve that the page draws
 
 
@@ -27,6 +29,7 @@ def analyse(path: str, run: str, pipe: Connection, allow_download: bool = False)
     from refinevad.video import probe
 
     torch.set_num_threads(1)
+    bound_memory(MOST_MEMORY_BYTES)
     frames, told = 0, 0.0
 
     def progress(more: int) -> None:
@@ -41,7 +44,7 @@ def analyse(path: str, run: str, pipe: Connection, allow_download: bool = False)
         try:
             info = probe(Path(path))
             pipe.send(("duration", info.duration_s))
-            total = max(1.0, info.duration_s * info.rate_hz)
+            total = info.expected_frames
             record = detection_record(
                 Detector.open(Path(run), allow_download=allow_download).detect(Path(path), progress)
             )
@@ -50,6 +53,17 @@ def analyse(path: str, run: str, pipe: Connection, allow_download: bool = False)
             return
     notes = [str(each.message).replace(path, "the file") for each in caught if not _technical(each)]
     pipe.send(("done", result_of(record, notes)))
+
+
+def bound_memory(more: int) -> None:
+    """Let this process take so many bytes more and no others: what needs them fails, and nothing else on the machine.
+
+    Data is bounded, not addresses: libraries map far more than they use.
+    """
+    used = int(Path("/proc/self/status").read_text().split("VmData:")[1].split()[0]) * 1024
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = used + more if hard == resource.RLIM_INFINITY else min(used + more, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 def _technical(caught: warnings.WarningMessage) -> bool:

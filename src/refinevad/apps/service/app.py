@@ -3,11 +3,14 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import BoundedSemaphore
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Lifespan
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import refinevad
 from refinevad.apps.live.courier import Backlog
@@ -16,11 +19,15 @@ from refinevad.apps.live.records import Job
 from refinevad.apps.live.store import Store
 from refinevad.apps.service.access import AccessGate
 from refinevad.apps.service.analysis import analyse
+from refinevad.apps.service.audit import AuditLog
+from refinevad.apps.service.bodies import BodyLimit
 from refinevad.apps.service.context import Context
 from refinevad.apps.service.feed import Feed
+from refinevad.apps.service.guesses import Guesses
 from refinevad.apps.service.headers import SecurityHeaders
 from refinevad.apps.service.jobs import Analyse, JobRunner
 from refinevad.apps.service.metrics import Metrics
+from refinevad.apps.service.routes import audit as audits
 from refinevad.apps.service.routes import cameras, events, health, jobs, live, models, scores, sessions, sinks
 from refinevad.apps.service.schemas import JobOut
 from refinevad.apps.service.sessions import Sessions
@@ -40,6 +47,7 @@ def create_app(
     work: Analyse = analyse,
     ready: Callable[[], list[str]] = list,
     backlog: Callable[[], list[Backlog]] = list,
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> FastAPI:
     """The service over an engine's cameras and a store, both opened and closed by the caller.
 
@@ -47,14 +55,17 @@ def create_app(
         work: the analysis of an uploaded file, run in a process of its own.
         ready: reasons why the service is not ready.
         backlog: what has not been delivered, of each sink.
+        tell: is given sentences for the operator.
     """
     feed, log = Feed(), Sessions(store.clock, settings.session_s)
-    metrics = Metrics(watch.cameras, backlog, store.clock, ready)
+    guesses = Guesses(store.clock, tell)
+    metrics = Metrics(watch.cameras, backlog, guesses, store.clock, ready)
+    audit = AuditLog(settings.data / "audit.db", store.clock, tell, settings.audit_days, settings.audit_entries)
 
-    def tell(job: Job) -> None:
+    def publish(job: Job) -> None:
         feed.publish({"type": "job", "job": JobOut.of(job, whole=False).model_dump(mode="json")})
 
-    runner = JobRunner(store, settings, lambda: watch.model, tell, work)
+    runner = JobRunner(store, settings, lambda: watch.model, publish, work)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -69,7 +80,30 @@ def create_app(
             feed.stop()
             runner.stop()
 
-    app = FastAPI(
+    app = _described(lifespan)
+    app.state.context = Context(
+        watch,
+        store,
+        settings,
+        log,
+        feed,
+        runner,
+        metrics,
+        guesses,
+        audit,
+        incoming=BoundedSemaphore(settings.incoming),
+        ready=ready,
+        backlog=backlog,
+    )
+    _add_routes(app)
+    _add_page(app)
+    _add_errors(app)
+    _add_guards(app, settings, log, guesses)
+    return app
+
+
+def _described(lifespan: Lifespan[FastAPI]) -> FastAPI:
+    return FastAPI(
         title="refinevad",
         version=refinevad.__version__,
         description="Live cameras, their events and scores. Versioned under /api/v1; changes need a bearer token, or "
@@ -79,18 +113,24 @@ def create_app(
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
-    app.state.context = Context(watch, store, settings, log, feed, runner, metrics, ready, backlog)
+
+
+def _add_routes(app: FastAPI) -> None:
     api = APIRouter(prefix="/api/v1")
-    for module in (sessions, cameras, scores, events, jobs, models, sinks):
+    for module in (sessions, cameras, scores, events, jobs, models, sinks, audits):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)
     app.include_router(live.router)
-    _add_page(app)
-    _add_errors(app)
-    app.add_middleware(AccessGate, token=settings.token, sessions=log)
-    app.add_middleware(SecurityHeaders)  # outermost: refusals carry the headers too
-    return app
+
+
+def _add_guards(app: FastAPI, settings: ServiceSettings, log: Sessions, guesses: Guesses) -> None:
+    """What every request passes, the last one added first."""
+    app.add_middleware(AccessGate, token=settings.token, sessions=log, guesses=guesses)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(SecurityHeaders)  # around the others: refusals carry the headers too
+    if settings.proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.proxies))
 
 
 def _add_page(app: FastAPI) -> None:

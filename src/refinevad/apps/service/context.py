@@ -1,8 +1,8 @@
 """What every route works with, and how a request gets at it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore, Lock
 from typing import Annotated, cast
 
 from fastapi import Depends, HTTPException, Query
@@ -10,9 +10,12 @@ from starlette.requests import HTTPConnection
 
 from refinevad.apps.live.courier import Backlog
 from refinevad.apps.live.store import Store
+from refinevad.apps.service.audit import AuditLog, By
 from refinevad.apps.service.feed import Feed
+from refinevad.apps.service.guesses import Guesses
 from refinevad.apps.service.jobs import JobRunner
 from refinevad.apps.service.metrics import Metrics
+from refinevad.apps.service.schemas import Moment
 from refinevad.apps.service.sessions import Sessions
 from refinevad.apps.service.settings import ServiceSettings
 from refinevad.apps.service.watch import Watch, Watched
@@ -29,8 +32,12 @@ class Context:
     feed: Feed
     jobs: JobRunner
     metrics: Metrics
+    guesses: Guesses
+    audit: AuditLog
+    incoming: BoundedSemaphore
     ready: Callable[[], list[str]] = list
     backlog: Callable[[], list[Backlog]] = list
+    exporting: Lock = field(default_factory=Lock)
 
     def camera(self, name: str) -> Watched:
         """A camera that is watched or paused. Answers 404 where there is none of that name."""
@@ -47,9 +54,11 @@ def _context(connection: HTTPConnection) -> Context:
 Here = Annotated[Context, Depends(_context)]
 
 
-def seconds(moment: datetime) -> float:
-    """Unix seconds; a time without a zone is UTC."""
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+def _by(connection: HTTPConnection) -> By:
+    return cast(By, connection.scope["refinevad.by"])
+
+
+Who = Annotated[By, Depends(_by)]
 
 
 @dataclass(frozen=True)
@@ -60,10 +69,10 @@ class Span:
     end: float
 
 
-def _span(start: Annotated[datetime, Query(description="UTC, ISO 8601")], end: Annotated[datetime, Query()]) -> Span:
-    if not seconds(start) < seconds(end):
+def _span(start: Annotated[Moment, Query(description="UTC, ISO 8601")], end: Annotated[Moment, Query()]) -> Span:
+    if not start < end:
         raise HTTPException(422, "start must lie before end")
-    return Span(seconds(start), seconds(end))
+    return Span(start.timestamp(), end.timestamp())
 
 
 Stretch = Annotated[Span, Depends(_span)]

@@ -1,4 +1,4 @@
-"""Runs the analyses that wait, one at a time, each in a process that is killed when it is cancelled or takes too long.
+"""Runs the analyses that wait, a few at a time, each in a process that is killed when cancelled or too slow.
 
 What was running when the service was stopped is begun again; a file that takes the service down with it would be tried
 for ever, but it runs in another process and cannot.
@@ -25,7 +25,10 @@ _POLL_S = 0.2
 
 
 class JobRunner:
-    """The queue's one worker. `model`: the RUN in force; `tell` is handed each job that changed."""
+    """The queue's workers, `settings.analyses` of them.
+
+    `model`: the RUN in force; `tell` is handed each job that changed.
+    """
 
     def __init__(
         self,
@@ -38,21 +41,25 @@ class JobRunner:
         self._store, self._settings, self._model, self._tell, self._work = store, settings, model, tell, work
         self._wake, self._stop = threading.Event(), threading.Event()
         self._cancelled: set[str] = set()
-        self._thread: threading.Thread | None = None
+        self._taken: set[str] = set()
+        self._taking = threading.Lock()
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         for job in self._store.jobs.unfinished():
             if job.state == "running":
                 self._store.jobs.update(job.id, "queued", 0.0)
-        self._thread = threading.Thread(target=self._run, name="analyses", daemon=True)
-        self._thread.start()
+        for number in range(self._settings.analyses):
+            thread = threading.Thread(target=self._run, name=f"analyses {number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def stop(self) -> None:
         """Kill what runs; it is begun again at the next start."""
         self._stop.set()
         self._wake.set()
-        if self._thread is not None:
-            self._thread.join(10)
+        for thread in self._threads:
+            thread.join(10)
 
     def wake(self) -> None:
         self._wake.set()
@@ -73,14 +80,26 @@ class JobRunner:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                job = next((job for job in self._store.jobs.unfinished() if job.id not in self._cancelled), None)
+                job = self._take()
                 if job is not None:
-                    self._one(job)
+                    try:
+                        self._one(job)
+                    finally:
+                        self._taken.discard(job.id)
                     continue
             except StorageError:
                 pass  # the database is away: the job waits with it
             self._wake.wait(IDLE_S)
             self._wake.clear()
+
+    def _take(self) -> Job | None:
+        """The oldest job that nobody works on, for this worker alone."""
+        with self._taking:
+            for job in self._store.jobs.unfinished():
+                if job.id not in self._cancelled and job.id not in self._taken:
+                    self._taken.add(job.id)
+                    return job
+        return None
 
     def _one(self, job: Job) -> None:
         run = self._model()

@@ -12,6 +12,7 @@ from refinevad.apps.live.config import CameraConfig
 from refinevad.apps.live.courier import Backlog
 from refinevad.apps.live.sinks.base import Envelope
 from refinevad.apps.live.status import CameraStatus, ScoreBatch
+from refinevad.apps.service.guesses import Guesses
 from refinevad.apps.service.watch import Watched
 
 LATENCY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -93,6 +94,22 @@ class _Ready:
         yield GaugeMetricFamily("refinevad_troubles", "Reasons why events cannot be kept.", value=len(self._troubles()))
 
 
+class _Guesses:
+    """Tokens that were wrong, and requests that had to wait for it."""
+
+    def __init__(self, guesses: Guesses) -> None:
+        self._guesses = guesses
+
+    def collect(self) -> Iterator[Metric]:
+        for name, text, count in (
+            ("tokens_wrong", "Tokens presented that were wrong.", self._guesses.wrong),
+            ("tokens_limited", "Tokens not looked at, because too many from there were wrong.", self._guesses.limited),
+        ):
+            counter = CounterMetricFamily(f"refinevad_{name}", text)
+            counter.add_metric([], float(count))
+            yield counter
+
+
 class Metrics:
     """One service's figures; a Listener of the engine."""
 
@@ -100,6 +117,7 @@ class Metrics:
         self,
         cameras: Callable[[], Sequence[Watched]],
         backlog: Callable[[], Sequence[Backlog]],
+        guesses: Guesses,
         clock: Clock,
         troubles: Callable[[], Sequence[str]] = list,
     ) -> None:
@@ -114,6 +132,7 @@ class Metrics:
         self._registry.register(_Cameras(cameras))
         self._registry.register(_Sinks(backlog))
         self._registry.register(_Ready(troubles))
+        self._registry.register(_Guesses(guesses))
 
     def text(self) -> bytes:
         """Prometheus' text format."""

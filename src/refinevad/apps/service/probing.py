@@ -1,6 +1,7 @@
 """A look at an uploaded file, in a process of its own that is killed when it takes too long or too much memory.
 
-As a program: `python -m refinevad.apps.service.probing FILE` prints one JSON object, {"video": ...} or {"error": ...}.
+As a program, `python -m refinevad.apps.service.probing FILE PIXELS`: it prints one JSON object, {"video": ...} or
+{"error": ...}.
 """
 
 import json
@@ -11,9 +12,10 @@ from pathlib import Path
 
 from refinevad.apps.live.addresses import parse_address
 from refinevad.errors import InputError
+from refinevad.streams import picture_stream
 
+_FASTEST_HZ, _USUAL_HZ = 240.0, 25.0  # faster is a slip of the header; unknown is taken as usual
 MOST_MEMORY_BYTES = 4_000_000_000
-_LARGEST_SIDE = 8192
 # FFmpeg's name of a container -> the suffix under which it is stored: the uploader's own name is not believed
 _SUFFIXES = {"mov": ".mp4", "matroska": ".mkv", "avi": ".avi", "mpegts": ".ts", "mpeg": ".mpg", "asf": ".wmv"}
 
@@ -27,12 +29,23 @@ class Probed:
     width: int
     height: int
     duration_s: float
+    frames: float
     browser: bool
 
+    @property
+    def work(self) -> float:
+        """Pixels of all its pictures together."""
+        return self.width * self.height * self.frames
 
-def probe_upload(path: Path, timeout_s: float) -> Probed:
-    """Raises InputError for what is no video that can be analysed, or takes longer than `timeout_s` to look at."""
-    command = [sys.executable, "-m", "refinevad.apps.service.probing", str(path)]
+
+def probe_upload(path: Path, timeout_s: float, most_pixels: int) -> Probed:
+    """Look at a file whose pictures may have at most `most_pixels`, width times height.
+
+    Raises:
+        InputError: it is no video that can be analysed, its pictures are too large, or it takes longer than
+            `timeout_s` to look at.
+    """
+    command = [sys.executable, "-m", "refinevad.apps.service.probing", str(path), str(most_pixels)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
         answer = json.loads(done.stdout)
@@ -45,31 +58,39 @@ def probe_upload(path: Path, timeout_s: float) -> Probed:
     return Probed(**answer["video"])
 
 
-def _look(path: Path) -> Probed:
+def _look(path: Path, most_pixels: int) -> Probed:
     import av
 
     address = parse_address(str(path))
     try:
         with av.open(address.url, options=address.options, metadata_errors="ignore") as container:
-            if not container.streams.video:
-                raise InputError("the file has no pictures in it; choose a video")
-            stream = container.streams.video[0]
+            stream = picture_stream(container)
+            if stream is None:
+                raise InputError("the file has no moving pictures in it; choose a video")
+            _require_size(stream.width, stream.height, most_pixels)  # by the header: before a picture is decoded
             for _ in container.decode(stream):
                 break
             else:
                 raise InputError("no picture of the file can be decoded; convert it to MP4")
-            if max(stream.width, stream.height) > _LARGEST_SIDE:
-                raise InputError(f"pictures of {stream.width} x {stream.height} are too large; scale the video down")
+            _require_size(stream.width, stream.height, most_pixels)
             names = container.format.name.split(",")
             own = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
             duration = own or (container.duration or 0) / 1e6
             codec = stream.codec_context.name
+            rate = min(_FASTEST_HZ, float(stream.average_rate or stream.guessed_rate or _USUAL_HZ))
+            frames = max(float(stream.frames or 0), rate * duration)
     except (av.error.FFmpegError, ValueError, OSError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).split("\n")[0]
         raise InputError(f"this is no video that FFmpeg can read ({reason}); choose another or convert it") from error
     suffix = next((_SUFFIXES[name] for name in names if name in _SUFFIXES), ".video")
     plays = suffix in (".mp4", ".mkv") and codec in ("h264", "vp8", "vp9", "av1", "libdav1d")
-    return Probed(suffix, codec, stream.width, stream.height, duration, plays)
+    return Probed(suffix, codec, stream.width, stream.height, duration, frames, plays)
+
+
+def _require_size(width: int, height: int, most_pixels: int) -> None:
+    if width * height > most_pixels:
+        most = most_pixels / 1e6
+        raise InputError(f"pictures of {width} x {height} are larger than {most:.1f} megapixels; scale the video down")
 
 
 def main() -> None:
@@ -77,7 +98,7 @@ def main() -> None:
 
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
     try:
-        print(json.dumps({"video": asdict(_look(Path(sys.argv[1])))}))
+        print(json.dumps({"video": asdict(_look(Path(sys.argv[1]), int(sys.argv[2])))}))
     except InputError as error:
         print(json.dumps({"error": str(error)}))
 

@@ -2,13 +2,16 @@
 
 import os
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from ipaddress import ip_address, ip_network
 
 import uvicorn
+from fastapi import FastAPI
 
 from refinevad.apps.live.config import LiveConfig
 from refinevad.apps.live.database import StorageError
@@ -16,17 +19,25 @@ from refinevad.apps.live.delivery import Delivery
 from refinevad.apps.live.engine import Engine, EngineOptions
 from refinevad.apps.live.retention import Retention
 from refinevad.apps.live.store import Store
+from refinevad.apps.live.tokens import is_loopback
 from refinevad.apps.service.analysis import analyse
 from refinevad.apps.service.app import create_app
+from refinevad.apps.service.audit import AuditLog
 from refinevad.apps.service.changes import ChangeLog
+from refinevad.apps.service.connections import Connections
+from refinevad.apps.service.quiet import log_sparingly
+from refinevad.apps.service.server import BACKLOG, Server
 from refinevad.apps.service.settings import ServiceSettings
 from refinevad.apps.service.watch import Watch
 from refinevad.apps.terminal import give_json
 from refinevad.checkpoint import Checkpoint
 from refinevad.encoders.choice import require_at_hand
 from refinevad.errors import InputError
+from refinevad.shown import shown
 
 RETENTION_EVERY_S = 3600.0
+_MOST_HEADERS = 16_384  # bytes of a request's line and headers
+_MOST_MESSAGE = 4_096  # bytes of a websocket's message: none is expected
 _CLOSING_S = 5  # open requests and websockets are given so long when the service stops
 
 
@@ -37,8 +48,11 @@ def serve(
     host: str,
     port: int,
     told: str | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> int:
     """Run until SIGINT or SIGTERM. `told`: where to write the address as JSON once it listens, as --json says.
+
+    `tls`: speak https; None: plain HTTP.
 
     Raises:
         InputError: the model, a sink, the folders or the address are at fault.
@@ -59,29 +73,51 @@ def serve(
         engine = Engine(options, media=config.media, listeners=[delivery], tell=_tell)
         engine.start()
         open_.callback(engine.stop)
-        open_.enter_context(_retention(Retention(store, config.retention)))
         watch = Watch(engine, changes, config.cameras, config.model)
         work = partial(analyse, allow_download=options.allow_download)
-        app = create_app(watch, store, settings, work=work, ready=delivery.troubles, backlog=delivery.backlog)
+        troubles, backlog = delivery.troubles, delivery.backlog
+        app = create_app(watch, store, settings, work=work, ready=troubles, backlog=backlog, tell=_tell)
+        open_.enter_context(_retention(Retention(store, config.retention), app.state.context.audit))
         # cameras take a while to load; the page is there meanwhile
         threading.Thread(target=watch.start, args=(_tell,), name="cameras", daemon=True).start()
-        address = _address(host, listening.getsockname()[1])
+        address = _address(host, listening.getsockname()[1], tls is not None)
+        if tls is None and not is_loopback(host):
+            _tell(f"{host} is reached in plain HTTP, token included: use --tls-cert and --tls-key, or a proxy with TLS")
         if not give_json({"address": address}, told):
             _tell(f"listening on {address}")
         sys.stdout.flush()
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=_CLOSING_S,
-                ws_max_size=65_536,
-            )
-        )
+        server = Server(_uvicorn(app, settings), _connections(settings), _tell, tls)
+        log_sparingly()
         with suppress(KeyboardInterrupt, SystemExit):  # uvicorn raises the signal again once it has closed all
             server.run(sockets=[listening])
     return 0
+
+
+def _uvicorn(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="h11",  # what Server's connections are made for
+        ws="websockets-sansio",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # the application looks at them itself, from proxies it was told of
+        timeout_graceful_shutdown=_CLOSING_S,
+        timeout_keep_alive=round(settings.connections.idle_s),
+        h11_max_incomplete_event_size=_MOST_HEADERS,
+        ws_max_size=_MOST_MESSAGE,
+        ws_per_message_deflate=False,
+    )
+
+
+def _connections(settings: ServiceSettings) -> Connections:
+    proxies = [ip_network(proxy, strict=False) for proxy in settings.proxies]
+
+    def is_proxy(host: str) -> bool:
+        address = ip_address(host.partition("%")[0])
+        return any(address in proxy for proxy in proxies)
+
+    return Connections(settings.connections, is_proxy)
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -92,7 +128,7 @@ def _bind(host: str, port: int) -> socket.socket:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
-            listening.listen(128)
+            listening.listen(BACKLOG)
         except OSError:
             listening.close()
             raise
@@ -102,20 +138,22 @@ def _bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _address(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _address(host: str, port: int, tls: bool) -> str:
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 @contextmanager
-def _retention(retention: Retention) -> Iterator[None]:
+def _retention(retention: Retention, audit: AuditLog) -> Iterator[None]:
     """Delete what is due now and every hour, on a thread."""
     stop = threading.Event()
 
     def work() -> None:
         while True:
             try:
+                audit.expire()
                 retention.run()
-            except StorageError as error:
+            except (StorageError, OSError) as error:  # OSError: no descriptors are left, or a folder cannot be read
                 _tell(f"retention waits: {error}")
             if stop.wait(RETENTION_EVERY_S):
                 return
@@ -130,4 +168,4 @@ def _retention(retention: Retention) -> Iterator[None]:
 
 
 def _tell(sentence: str) -> None:
-    print(f"refinevad: {sentence}", file=sys.stderr, flush=True)
+    print(f"refinevad: {shown(sentence)}", file=sys.stderr, flush=True)

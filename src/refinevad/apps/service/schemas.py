@@ -1,18 +1,39 @@
 """The API's documents. Times are UTC, ISO 8601; lengths in seconds; scores in [0, 1]."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from refinevad.apps.live.clock import iso
 from refinevad.apps.live.records import EventState, Job, JobState, Review, ReviewedEvent, Verdict
+from refinevad.apps.service.audit import AuditEntry
 from refinevad.apps.service.watch import Watched
 
-CameraName = Annotated[str, Field(min_length=1, max_length=64, examples=["door"])]
+MOST_NUMBER = 2**31 - 1  # of entries, skipped or numbered: what every database counts to
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _within(moment: datetime) -> datetime:
+    known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not _FIRST <= known < _LAST:
+        raise ValueError("a time lies between 1970 and 2200")
+    return known
+
+
+def _without_controls(text: str) -> str:
+    """PostgreSQL stores no NUL, and whoever reads a name later may do so in a terminal."""
+    if any((ord(letter) < 32 and letter not in "\n\t") or 127 <= ord(letter) < 160 for letter in text):
+        raise ValueError("control characters have no place here")
+    return text
+
+
+Moment = Annotated[datetime, AfterValidator(_within)]  # always with a zone; one without is taken as UTC
+Words = Annotated[str, AfterValidator(_without_controls)]
+CameraName = Annotated[Words, Field(min_length=1, max_length=64, examples=["door"])]
 Score = Annotated[float, Field(ge=0, le=1)]
-Note = Annotated[str, Field(max_length=2000)]
+Note = Annotated[Words, Field(max_length=2000)]
 
 
 class Document(BaseModel):
@@ -63,8 +84,8 @@ class NewCamera(Document):
 
     name: CameraName
     source: Annotated[str, Field(min_length=1, max_length=2000, examples=["rtsp://10.0.0.5/stream"])]
-    username: Annotated[str, Field(max_length=200)] | None = None
-    password: Annotated[str, Field(max_length=200)] | None = None
+    username: Annotated[Words, Field(max_length=200)] | None = None
+    password: Annotated[Words, Field(max_length=200)] | None = None
     threshold: Score | None = None
 
 
@@ -146,8 +167,8 @@ class NewReview(Document):
     """A verdict. `category`: what it was, for `relabelled` alone."""
 
     verdict: Verdict
-    category: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    reviewer: Annotated[str, Field(max_length=100)] = ""
+    category: Annotated[Words, Field(min_length=1, max_length=100)] | None = None
+    reviewer: Annotated[Words, Field(max_length=100)] = ""
     note: Note = ""
 
 
@@ -187,8 +208,8 @@ class RatesOut(Document):
 class Stretch(Document):
     """A stretch of time in which nothing happened."""
 
-    start: datetime
-    end: datetime
+    start: Moment
+    end: Moment
 
 
 class CalibrationIn(Document):
@@ -254,7 +275,7 @@ class ModelOut(Document):
 class ModelChange(Document):
     """Name of a RUN folder among the choices."""
 
-    run: Annotated[str, Field(min_length=1, max_length=200)]
+    run: Annotated[Words, Field(min_length=1, max_length=200)]
 
 
 class SinkOut(Document):
@@ -264,6 +285,39 @@ class SinkOut(Document):
     waiting: int
     lost: int
     trouble: str | None
+
+
+class AuditOut(Document):
+    """A change: when, from which address, by what means (bearer, cookie, local), and what."""
+
+    number: int
+    time: str
+    address: str
+    means: str
+    agent: str
+    what: str
+    subject: str
+    detail: dict[str, Any]
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> "AuditOut":
+        return cls(
+            number=entry.number,
+            time=iso(entry.time),
+            address=entry.by.address,
+            means=entry.by.means,
+            agent=entry.by.agent,
+            what=entry.what,
+            subject=entry.subject,
+            detail=entry.detail,
+        )
+
+
+class AuditPage(Document):
+    """Changes, newest first; `next_before` fetches those before them, null: there are none."""
+
+    entries: list[AuditOut]
+    next_before: int | None
 
 
 class Login(Document):

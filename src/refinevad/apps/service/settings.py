@@ -1,9 +1,10 @@
 """What the service is told at its start."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from refinevad.apps.live.tokens import TokenHash
+from refinevad.apps.service.connections import ConnectionLimits
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,15 @@ class ServiceSettings:
         probe_s: how long looking at an uploaded file may take before it is killed.
         analysis_share, analysis_least_s: an analysis may take so many times the video's length, and so long besides.
         waiting_jobs: uploads that may wait at a time.
+        incoming: uploads that may be on their way at a time.
+        upload_idle_s: an upload of which nothing comes for so long is given up.
+        uploads_bytes: room for uploaded files; for a new one the oldest that are analysed go.
+        upload_pixels: largest picture, width times height.
+        upload_work: pixels of all pictures together, by the length and the rate that the file states.
+        analyses: how many files are analysed at a time.
+        connections: how many there may be, and how long each may wait.
+        proxies: addresses and networks whose X-Forwarded-For and X-Forwarded-Proto are believed.
+        audit_days, audit_entries: how long, and how many entries, the record of changes is kept.
         heartbeat_s: a silent websocket gets a sign of life so often.
         session_s: how long a login lasts.
     """
@@ -33,5 +43,15 @@ class ServiceSettings:
     analysis_share: float = 10.0
     analysis_least_s: float = 300.0
     waiting_jobs: int = 20
+    incoming: int = 4
+    upload_idle_s: float = 30.0
+    uploads_bytes: int = 20_000_000_000
+    upload_pixels: int = 4096 * 2304
+    upload_work: float = 1e12
+    analyses: int = 1
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    proxies: tuple[str, ...] = ()
+    audit_days: float = 365.0
+    audit_entries: int = 100_000
     heartbeat_s: float = 15.0
     session_s: float = 7 * 86_400.0

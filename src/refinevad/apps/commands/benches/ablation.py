@@ -6,7 +6,7 @@ from pathlib import Path
 from refinevad.apps.commands.benches.seeds import declare_seeds, give_table, make_rows
 
 HELP = "variants of one recipe, compared with it seed by seed"
-FIGURES = ("auc", "ano_auc", "ap", "map_average", "video_auc")
+FIGURES = ("auc", "ano_auc", "within_auc", "ap", "map_average", "video_auc")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.terminal import stepping
     from refinevad.training.ablation import WHOLE, ablation_table, read_variant
     from refinevad.training.experiment import make_features
+    from refinevad.training.over_videos import OverVideos
     from refinevad.training.recipe import read_recipe
 
     recipe, whole = read_recipe(args.recipe), WHOLE
@@ -39,5 +40,5 @@ def run(args: argparse.Namespace) -> int:
     rows = {whole: make_rows(recipe, done.index, args.seeds, args.out / whole)}
     for variant in map(read_variant, paths):
         rows[variant.name] = make_rows(variant.of(recipe), done.index, args.seeds, args.out / variant.name)
-    give_table(args, ablation_table(rows, FIGURES, whole), rows)
+    give_table(args, ablation_table(rows, FIGURES, whole, OverVideos.of(recipe, done.index)), rows)
     return 0

@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.training.ablation import read_variant
     from refinevad.training.experiment import make_features
     from refinevad.training.held_features import HeldFeatures
+    from refinevad.training.over_videos import OverVideos
     from refinevad.training.recipe import read_recipe
     from refinevad.training.standings import OURS, plain_controls, stand, standings_table
 
@@ -36,10 +37,16 @@ def run(args: argparse.Namespace) -> int:
     folder = args.recipe.parent / "peers" / args.recipe.stem
     heads = {path.stem: read_variant(path).of(recipe) for path in args.heads or sorted(folder.glob("*.toml"))}
     controls = plain_controls(recipe, index)
+    over = OverVideos.of(recipe, index)
+    for name, control in controls.items():
+        over.add_scores(name, control.scores)
+    figures = {name: control.figures for name, control in controls.items()}
     standings = []
     for name, settings in {OURS: recipe, **heads}.items():
         standings.append(stand(name, settings, args.seeds, index, args.out, note))
-        table = standings_table(standings, {**standings[0].rows[0].controls, **controls})
+        if name == OURS:
+            over.add_controls(standings[0].rows)
+        table = standings_table(standings, {**standings[0].rows[0].controls, **figures}, over)
         with atomic_write(args.out / "table.md") as partial:
             partial.write_text(table + "\n", encoding="utf-8")
     give_table(args, table, {standing.name: standing.rows for standing in standings})

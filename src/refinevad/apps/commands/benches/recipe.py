@@ -22,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     """Run every seed and print the table."""
     from refinevad.apps.terminal import notes, stepping
     from refinevad.training.experiment import make_features
+    from refinevad.training.over_videos import OverVideos
     from refinevad.training.recipe import read_recipe
     from refinevad.training.study import BENCHMARK_FIGURES, FIGURES, markdown_table
 
@@ -34,5 +35,7 @@ def run(args: argparse.Namespace) -> int:
     notes([*(f"left out: {sentence}" for sentence in done.failed.values()), *done.notes])
     rows = make_rows(recipe, done.index, args.seeds, args.out)
     notes(adjusted_words(rows[0].metrics))
-    give_table(args, markdown_table(rows, BENCHMARK_FIGURES if recipe.published else FIGURES), {"all": rows})
+    over = OverVideos.of(recipe, done.index)
+    table = markdown_table(rows, BENCHMARK_FIGURES if recipe.published else FIGURES, over)
+    give_table(args, table, {"all": rows})
     return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from refinevad.training.dataset import FeatureIndex
     from refinevad.training.recipe import Recipe
-    from refinevad.training.study import SeedRow
+    from refinevad.training.seed_rows import SeedRow
 
 
 def declare_seeds(parser: argparse.ArgumentParser) -> None:
@@ -40,5 +40,5 @@ def give_table(args: argparse.Namespace, table: str, rows: "Mapping[str, Sequenc
 
     with atomic_write(args.out / "table.md") as partial:
         partial.write_text(table + "\n", encoding="utf-8")
-    if not give_json({name: [vars(row) for row in seeds] for name, seeds in rows.items()}, args.json):
+    if not give_json({name: [row.figures() for row in seeds] for name, seeds in rows.items()}, args.json):
         print(table)

@@ -7,7 +7,7 @@ from refinevad.apps.live.clock import iso
 from refinevad.apps.live.config import NAME
 from refinevad.apps.live.secret import Secret
 from refinevad.apps.service.calibration import calibrate_camera
-from refinevad.apps.service.context import Here, seconds
+from refinevad.apps.service.context import Here, Who
 from refinevad.apps.service.schemas import CalibrationIn, CalibrationOut, CameraChange, CameraOut, NewCamera
 from refinevad.errors import InputError
 
@@ -22,7 +22,7 @@ def list_cameras(here: Here) -> list[CameraOut]:
 
 
 @router.post("", status_code=201)
-def add_camera(here: Here, new: NewCamera) -> CameraOut:
+def add_camera(here: Here, who: Who, new: NewCamera) -> CameraOut:
     """Watch another camera, now and after a restart."""
     if not NAME.fullmatch(new.name):
         raise InputError(f"camera name {new.name!r}: use at most 64 letters, digits, space, - _ .")
@@ -34,6 +34,7 @@ def add_camera(here: Here, new: NewCamera) -> CameraOut:
     address = parse_address(new.source, roots=here.settings.roots, username=new.username or None, password=password)
     address.require_allowed()
     here.watch.add(new.name, address, new.threshold)
+    here.audit.add(who, "camera added", new.name, source=address.shown, threshold=new.threshold)
     return CameraOut.of(here.camera(new.name))
 
 
@@ -43,21 +44,25 @@ def get_camera(here: Here, name: str) -> CameraOut:
 
 
 @router.patch("/{name}")
-def change_camera(here: Here, name: str, change: CameraChange) -> CameraOut:
+def change_camera(here: Here, who: Who, name: str, change: CameraChange) -> CameraOut:
     """Pause, resume, or move the threshold; it stays so after a restart."""
-    here.camera(name)
+    before = here.camera(name)
     if change.paused is not None:
         (here.watch.pause if change.paused else here.watch.resume)(name)
+        if change.paused != before.paused:
+            here.audit.add(who, "camera paused" if change.paused else "camera resumed", name)
     if "threshold" in change.model_fields_set:
         here.watch.set_threshold(name, change.threshold)
+        here.audit.add(who, "threshold set", name, before=before.status.threshold, after=change.threshold)
     return CameraOut.of(here.camera(name))
 
 
 @router.delete("/{name}", status_code=204)
-def remove_camera(here: Here, name: str) -> None:
+def remove_camera(here: Here, who: Who, name: str) -> None:
     """Stop watching a camera; its events and scores are kept."""
     here.camera(name)
     here.watch.remove(name)
+    here.audit.add(who, "camera removed", name)
 
 
 @router.get("/{name}/preview.jpg", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
@@ -70,15 +75,15 @@ def preview(here: Here, name: str) -> Response:
 
 
 @router.post("/{name}/calibration")
-def calibrate(here: Here, name: str, wanted: CalibrationIn) -> CalibrationOut:
+def calibrate(here: Here, who: Who, name: str, wanted: CalibrationIn) -> CalibrationOut:
     """The threshold that would have kept the alert rate in this camera's own quiet hours, by its stored scores."""
-    here.camera(name)
-    quiet = [(seconds(stretch.start), seconds(stretch.end)) for stretch in wanted.quiet]
-    found, left_out = calibrate_camera(
-        here.store, name, quiet, wanted.alerts_per_hour, here.camera(name).status.scored_by
-    )
+    before = here.camera(name)
+    quiet = [(stretch.start.timestamp(), stretch.end.timestamp()) for stretch in wanted.quiet]
+    found, left_out = calibrate_camera(here.store, name, quiet, wanted.alerts_per_hour, before.status.scored_by)
     if wanted.apply:
         here.watch.set_threshold(name, found.threshold)
+        detail = {"before": before.status.threshold, "after": found.threshold}
+        here.audit.add(who, "threshold set", name, **detail, alerts_per_hour=wanted.alerts_per_hour)
     return CalibrationOut(
         threshold=found.threshold,
         low_threshold=found.low_threshold,

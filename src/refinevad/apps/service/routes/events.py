@@ -1,22 +1,20 @@
 """Events: finding them, their clips and snapshots, and what people say of them."""
 
-import shutil
-import tempfile
-import zipfile
-from collections.abc import Sequence
-from datetime import datetime
-from pathlib import Path
-from typing import Annotated, Literal
+from collections.abc import Iterator, Sequence
+from threading import Lock
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query
-from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
+from fastapi.responses import FileResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from refinevad.apps.live.labels import export_reviewed
+from refinevad.apps.live.event_log import EVENT_ID
+from refinevad.apps.live.labels import labelled_clips, table_of
 from refinevad.apps.live.records import EventState, ReviewedEvent
 from refinevad.apps.live.store import Store
-from refinevad.apps.service.context import Here, seconds
-from refinevad.apps.service.schemas import EventOut, EventPage, NewReview, ReviewOut
+from refinevad.apps.service.archive import archive
+from refinevad.apps.service.context import Here, Who
+from refinevad.apps.service.schemas import MOST_NUMBER, EventOut, EventPage, Moment, NewReview, ReviewOut, Words
 
 router = APIRouter(tags=["events"])
 ReviewFilter = Literal["none", "any", "confirmed", "dismissed", "relabelled"]
@@ -26,20 +24,20 @@ _TYPES = {".mp4": "video/mp4", ".webm": "video/webm", ".mkv": "video/x-matroska"
 @router.get("/events")
 def find_events(
     here: Here,
-    camera: str | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    category: str | None = None,
+    camera: Annotated[Words | None, Query(max_length=100)] = None,
+    start: Moment | None = None,
+    end: Moment | None = None,
+    category: Annotated[Words | None, Query(max_length=100)] = None,
     state: Annotated[Sequence[EventState], Query()] = (),
     review: ReviewFilter | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    skip: Annotated[int, Query(ge=0)] = 0,
+    skip: Annotated[int, Query(ge=0, le=MOST_NUMBER)] = 0,
 ) -> EventPage:
     """Events that touch [start, end), newest first. `review`: none (nobody has looked), any, or a verdict."""
     found = here.store.events.find(
         camera=camera,
-        start=None if start is None else seconds(start),
-        end=None if end is None else seconds(end),
+        start=None if start is None else start.timestamp(),
+        end=None if end is None else end.timestamp(),
         category=category,
         states=tuple(state),
         verdict=review if review in ("confirmed", "dismissed", "relabelled") else None,
@@ -77,35 +75,53 @@ def reviews(here: Here, event_id: str) -> list[ReviewOut]:
 
 
 @router.post("/events/{event_id}/reviews", status_code=201)
-def review(here: Here, event_id: str, new: NewReview) -> EventOut:
+def review(here: Here, who: Who, event_id: str, new: NewReview) -> EventOut:
     """Confirm, dismiss or relabel an event; verdicts before stay in its history."""
     _event(here.store, event_id)
     here.store.events.add_review(event_id, new.verdict, new.reviewer, new.category, new.note)
     event = EventOut.of(_event(here.store, event_id))
+    detail = {"verdict": new.verdict, "category": new.category, "reviewer": new.reviewer}
+    here.audit.add(who, "event reviewed", event_id, **detail)
     here.feed.publish({"type": "review", "event": event.model_dump(mode="json")})
     return event
 
 
-@router.get("/labels.zip", response_class=FileResponse, tags=["training"])
-def labels(here: Here) -> FileResponse:
-    """Reviewed clips with their video-level labels, as `refinevad train` reads a folder: clips/ and videos.csv."""
-    folder = Path(tempfile.mkdtemp(prefix="labels-", dir=here.settings.data))
+@router.get("/labels.zip", response_class=StreamingResponse, responses={200: {"content": {"application/zip": {}}}})
+def labels(here: Here) -> StreamingResponse:
+    """Reviewed clips with their video-level labels, as `refinevad train` reads a folder: clips/ and videos.csv.
+
+    Written as it is sent; one at a time, of which 429 tells the second.
+    """
+    if not here.exporting.acquire(blocking=False):
+        raise HTTPException(429, "labels are being downloaded already; try again when that is done")
     try:
-        export_reviewed(here.store, folder / "labels")
-        archive = folder / "labels.zip"
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:  # clips are compressed already
-            for path in sorted((folder / "labels").rglob("*")):
-                if path.is_file():
-                    file.write(path, path.relative_to(folder / "labels").as_posix())
+        clips, _ = labelled_clips(here.store)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        here.exporting.release()
         raise
-    sweep = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
-    return FileResponse(archive, media_type="application/zip", filename="labels.zip", background=sweep)
+    by_name = {clip.name: clip for clip in clips}
+    files = ((clip.path, clip.name) for clip in clips)
+    pieces = archive(files, "videos.csv", lambda names: table_of(by_name[name] for name in names))
+    headers = {"content-disposition": 'attachment; filename="labels.zip"'}
+    return _Export(pieces, here.exporting, media_type="application/zip", headers=headers)
+
+
+class _Export(StreamingResponse):
+    """Lets the next one begin when it has been sent, or its client has left."""
+
+    def __init__(self, pieces: Iterator[bytes], exporting: Lock, **values: Any) -> None:
+        super().__init__(pieces, **values)
+        self._exporting = exporting
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._exporting.release()
 
 
 def _event(store: Store, event_id: str) -> ReviewedEvent:
-    found = store.events.get(event_id)
+    found = store.events.get(event_id) if EVENT_ID.fullmatch(event_id) else None
     if found is None:
         raise HTTPException(404, "no such event; retention may have deleted it")
     return found

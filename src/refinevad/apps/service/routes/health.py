@@ -10,8 +10,8 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz")
-def alive() -> Health:
-    """The process answers."""
+async def alive() -> Health:
+    """The process answers; on the event loop, so that busy threads do not keep it waiting."""
     return Health(status="ok")
 
 

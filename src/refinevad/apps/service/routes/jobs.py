@@ -6,9 +6,11 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
+from refinevad.apps.live.event_log import EVENT_ID
 from refinevad.apps.live.records import Job
 from refinevad.apps.live.store import UPLOADS
-from refinevad.apps.service.context import Context, Here
+from refinevad.apps.service.audit import By
+from refinevad.apps.service.context import Context, Here, Who
 from refinevad.apps.service.schemas import JobOut
 from refinevad.apps.service.uploads import receive_upload
 
@@ -17,14 +19,26 @@ _TYPES = {".mp4": "video/mp4", ".mkv": "video/x-matroska"}
 
 
 @router.post("", status_code=202, openapi_extra={"requestBody": {"content": {"application/octet-stream": {}}}})
-async def upload(here: Here, request: Request, name: Annotated[str, Query(max_length=300)] = "video") -> JobOut:
+async def upload(
+    here: Here, who: Who, request: Request, name: Annotated[str, Query(max_length=300)] = "video"
+) -> JobOut:
     """The file is the request's body, as `curl --data-binary @FILE` sends it; `name` is what people will see."""
     if await run_in_threadpool(here.jobs.waiting) >= here.settings.waiting_jobs:
         raise HTTPException(429, f"{here.settings.waiting_jobs} files wait already; try again when some are done")
+    if not here.incoming.acquire(blocking=False):
+        raise HTTPException(429, f"{here.settings.incoming} files are being uploaded already; try again in a while")
+    try:
+        return await _upload(here, who, request, name)
+    finally:
+        here.incoming.release()
+
+
+async def _upload(here: Context, who: By, request: Request, name: str) -> JobOut:
     length = request.headers.get("content-length", "")
-    stated = int(length) if length.isdecimal() else None
+    stated = int(length[:20]) if length.isdecimal() else None
     job = await receive_upload(here.store, here.settings, name, stated, request.stream())
     here.jobs.wake()
+    await run_in_threadpool(here.audit.add, who, "file uploaded", job.id, name=job.name)
     return JobOut.of(job)
 
 
@@ -50,25 +64,27 @@ def video(here: Here, job_id: str) -> FileResponse:
 
 
 @router.post("/{job_id}/cancel")
-def cancel(here: Here, job_id: str) -> JobOut:
+def cancel(here: Here, who: Who, job_id: str) -> JobOut:
     """Stop an analysis and delete its file; 409 where it is finished."""
     _job(here, job_id)
     if not here.jobs.cancel(job_id):
         raise HTTPException(409, "this analysis is finished already")
+    here.audit.add(who, "analysis cancelled", job_id)
     return JobOut.of(_job(here, job_id))
 
 
 @router.delete("/{job_id}", status_code=204)
-def delete(here: Here, job_id: str) -> None:
+def delete(here: Here, who: Who, job_id: str) -> None:
     """Forget an analysis and its file; one that runs is cancelled."""
     job = _job(here, job_id)
     here.jobs.cancel(job_id)
     here.store.media_path(f"{UPLOADS}/{job.file}").unlink(missing_ok=True)
     here.store.jobs.delete(job_id)
+    here.audit.add(who, "analysis deleted", job_id, name=job.name)
 
 
 def _job(here: Context, job_id: str) -> Job:
-    job = here.store.jobs.get(job_id)
+    job = here.store.jobs.get(job_id) if EVENT_ID.fullmatch(job_id) else None
     if job is None:
         raise HTTPException(404, "no such analysis")
     return job

@@ -14,7 +14,8 @@ from refinevad.apps.service.feed import Client
 from refinevad.apps.service.schemas import CameraOut
 
 router = APIRouter()
-LOGGED_OUT = 4401
+LOGGED_OUT, TOO_MUCH = 4401, 1008
+MOST_MESSAGES = 1000  # from one client: none is expected, and none is looked at
 
 
 @router.websocket("/ws")
@@ -25,8 +26,10 @@ async def live(socket: WebSocket) -> None:
     client = here.feed.join()
     sending = asyncio.create_task(_send(socket, here, client))
     try:
-        while (await socket.receive())["type"] != "websocket.disconnect":
-            pass
+        for _ in range(MOST_MESSAGES):
+            if (await socket.receive())["type"] == "websocket.disconnect":
+                return
+        await socket.close(TOO_MUCH, "nothing is expected from a client")
     finally:
         sending.cancel()
         here.feed.leave(client)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fastapi import APIRouter
 
-from refinevad.apps.service.context import Context, Here
+from refinevad.apps.service.context import Context, Here, Who
 from refinevad.apps.service.schemas import ModelChange, ModelOut
 from refinevad.checkpoint import CALIBRATION, CONFIG, WEIGHTS
 from refinevad.errors import InputError
@@ -19,12 +19,14 @@ def get_model(here: Here) -> ModelOut:
 
 
 @router.put("")
-def swap_model(here: Here, change: ModelChange) -> ModelOut:
+def swap_model(here: Here, who: Who, change: ModelChange) -> ModelOut:
     """Watch with another RUN from now on, and after a restart; open events end, and streams stay connected."""
     chosen = _choices(here).get(change.run)
     if chosen is None:
         raise InputError(f"no run is called {change.run!r}; choose one of {', '.join(_choices(here)) or 'none'}")
+    before = here.watch.model
     here.watch.swap_model(chosen)
+    here.audit.add(who, "model swapped", change.run, before=None if before is None else before.name)
     return _told(here)
 
 

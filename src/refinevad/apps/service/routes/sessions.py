@@ -3,8 +3,8 @@
 from fastapi import APIRouter, HTTPException, Request, Response
 
 import refinevad
-from refinevad.apps.service.access import session_of
-from refinevad.apps.service.context import Here
+from refinevad.apps.service.access import host_of, session_of, too_many
+from refinevad.apps.service.context import Here, Who
 from refinevad.apps.service.schemas import Login, SessionOut
 from refinevad.apps.service.sessions import COOKIE
 
@@ -18,12 +18,19 @@ def get_session(here: Here, request: Request) -> SessionOut:
 
 
 @router.post("")
-def log_in(here: Here, request: Request, response: Response, login: Login) -> SessionOut:
+def log_in(here: Here, who: Who, request: Request, response: Response, login: Login) -> SessionOut:
     """Present the token once; the answer sets a cookie that scripts cannot read and other sites cannot make use of."""
     if here.settings.token is not None:
+        host = host_of(request.scope)
+        if (wait_s := here.guesses.wait_s(host)) > 0:
+            status, sentence, again_s = too_many(wait_s)
+            raise HTTPException(status, sentence, {"retry-after": str(again_s)})
         if not here.settings.token.matches(login.token.strip()):
+            here.guesses.was_wrong(host)
             raise HTTPException(401, "this token is not the service's; copy it again")
+        here.guesses.was_right(host)
         secret = here.sessions.open()
+        here.audit.add(who, "logged in")
         response.set_cookie(
             COOKIE,
             secret,
@@ -37,9 +44,12 @@ def log_in(here: Here, request: Request, response: Response, login: Login) -> Se
 
 
 @router.delete("", status_code=204)
-def log_out(here: Here, request: Request, response: Response) -> None:
+def log_out(here: Here, who: Who, request: Request, response: Response) -> None:
     """Forget this login."""
-    here.sessions.close(session_of(request.headers))
+    secret = session_of(request.headers)
+    if here.sessions.valid(secret):
+        here.sessions.close(secret)
+        here.audit.add(who, "logged out")
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
 
 

@@ -1,0 +1,108 @@
+"""Who changed what: a record of every change made through the API, from where and when, bounded in age and number.
+
+A SQLite file of its own beside what was changed, so that changes are on record while the database is away.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from refinevad.apps.live.clock import Clock
+from refinevad.shown import shown
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS entry (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    time REAL NOT NULL,
+    address TEXT NOT NULL,
+    means TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    what TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    detail TEXT NOT NULL
+)
+"""
+_LONGEST = 200  # of a name or a program's own description
+_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True)
+class By:
+    """Where a request came from: the client's address, what it presented, and what program it says it is."""
+
+    address: str
+    means: str
+    agent: str
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """One change. `time` in Unix seconds; numbers rise and are never used again."""
+
+    number: int
+    time: float
+    by: By
+    what: str
+    subject: str
+    detail: dict[str, Any]
+
+
+class AuditLog:
+    """The file, opened for each entry: changes are rare. Safe to share between threads."""
+
+    def __init__(self, path: Path, clock: Clock, tell: Callable[[str], None], days: float, most: int) -> None:
+        self._path, self._clock, self._tell, self._days, self._most = path, clock, tell, days, most
+
+    def add(self, by: By, what: str, subject: str = "", **detail: Any) -> None:
+        """Record a change that was made; where it cannot be recorded the operator is told."""
+        texts = [shown(text[:_LONGEST]) for text in (by.address, by.means, by.agent, what, subject)]
+        try:
+            with self._open() as connection:
+                connection.execute(
+                    "INSERT INTO entry (time, address, means, agent, what, subject, detail) VALUES (?,?,?,?,?,?,?)",
+                    (self._clock.now(), *texts, json.dumps(detail)),
+                )
+                self._expire(connection)
+        except (sqlite3.Error, OSError) as error:
+            self._tell(f"audit: cannot record in {self._path} that {what} {shown(subject)}: {error}")
+
+    def find(self, limit: int, before: int | None = None) -> list[AuditEntry]:
+        """Newest first; `before`: those with smaller numbers alone."""
+        if not self._path.exists():
+            return []
+        with self._open() as connection:
+            rows = connection.execute(
+                "SELECT number, time, address, means, agent, what, subject, detail FROM entry "
+                "WHERE (? IS NULL OR number < ?) ORDER BY number DESC LIMIT ?",
+                (before, before, limit),
+            ).fetchall()
+        return [
+            AuditEntry(number, time, By(address, means, agent), what, subject, json.loads(detail))
+            for number, time, address, means, agent, what, subject, detail in rows
+        ]
+
+    def expire(self) -> None:
+        """Delete what is too old or too much; every new entry does so too."""
+        if self._path.exists():
+            try:
+                with self._open() as connection:
+                    self._expire(connection)
+            except (sqlite3.Error, OSError) as error:
+                self._tell(f"audit: cannot clear out {self._path}: {error}")
+
+    def _expire(self, connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM entry WHERE time < ?", (self._clock.now() - self._days * _DAY_S,))
+        connection.execute("DELETE FROM entry WHERE number <= (SELECT max(number) FROM entry) - ?", (self._most,))
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        if not self._path.exists():  # made with its mode: addresses are nobody else's business
+            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600))
+        with closing(sqlite3.connect(self._path, timeout=5.0)) as connection, connection:
+            connection.execute(_SCHEMA)
+            yield connection

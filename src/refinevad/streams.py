@@ -1,0 +1,105 @@
+"""Which stream of a container is the video, at which rate its frames come, and where it begins."""
+
+from fractions import Fraction
+from itertools import islice, pairwise
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+FALLBACK_RATE_HZ = 25.0  # for raw streams that state no rate
+_RAW = frozenset(("h264", "hevc", "m4v", "mpegvideo", "vvc", "obu", "cavsvideo", "vc1"))  # without times
+_STILLS = frozenset(("image2", "ico", "fits"))
+_STILL_BRANDS = frozenset(("avif", "mif1", "heic", "heix", "heim", "heis"))
+_LEAST_HZ = 1 / 3600
+_SAME_RATE = 1e-3
+_PAUSE_STEPS, _PAUSE_S = 4.0, 0.5  # a step of more than both is a pause
+_LOOKED_AT = 250  # packets, where a container has no index
+
+
+def picture_stream(container: "InputContainer") -> "VideoStream | None":
+    """The video that players show: the default one, or else the first; no cover, preview or still picture."""
+    from av.stream import Disposition
+
+    if _is_still(container):
+        return None
+    beside = Disposition.attached_pic | Disposition.timed_thumbnails
+    moving = [stream for stream in container.streams.video if not stream.disposition & beside]
+    return next((stream for stream in moving if stream.disposition & Disposition.default), next(iter(moving), None))
+
+
+def _is_still(container: "InputContainer") -> bool:
+    names = container.format.name.split(",")
+    if any(name.endswith("_pipe") or name in _STILLS for name in names):
+        return True
+    if container.metadata.get("major_brand", "").strip() in _STILL_BRANDS:
+        return True
+    return names == ["gif"] and all(stream.frames == 1 for stream in container.streams.video)
+
+
+def stated_rate_hz(container: "InputContainer", stream: "VideoStream") -> float:
+    """Frames a second by the container's word; that of a raw stream by the stream's own headers."""
+    rate = stream.average_rate or stream.guessed_rate
+    if _RAW & set(container.format.name.split(",")):
+        rate = stream.guessed_rate or rate
+    return _believable(float(rate or Fraction(0)))
+
+
+def _believable(rate_hz: float) -> float:
+    """A rate that pictures can have: bad stamps make averages of one in years."""
+    return rate_hz if rate_hz >= _LEAST_HZ else FALLBACK_RATE_HZ
+
+
+def is_in_doubt(container: "InputContainer", stream: "VideoStream") -> bool:
+    """Whether pauses may have gone into the average: then `nominal_rate_hz` has to look at stamps."""
+    average, guessed = stream.average_rate, stream.guessed_rate
+    if not average or not guessed or _RAW & set(container.format.name.split(",")):
+        return False
+    return abs(float(average / guessed) - 1.0) > _SAME_RATE
+
+
+def nominal_rate_hz(container: "InputContainer", stream: "VideoStream") -> float:
+    """Frames a second while there are pictures: the stated average, but where pauses have gone into that.
+
+    In doubt it takes packets out of the container, which is then no longer at its beginning.
+    """
+    stated = stated_rate_hz(container, stream)
+    if not is_in_doubt(container, stream):
+        return stated
+    steps = _steps_s(container, stream)
+    if len(steps) < 2:
+        return stated
+    usual = median(steps)
+    going_on = [step for step in steps if step <= max(_PAUSE_STEPS * usual, _PAUSE_S)]
+    if len(going_on) == len(steps):
+        return stated
+    rate, guessed = len(going_on) / sum(going_on), float(stream.guessed_rate or 0.0)
+    return guessed if guessed and abs(rate / guessed - 1.0) < 0.01 else _believable(rate)
+
+
+def _steps_s(container: "InputContainer", stream: "VideoStream") -> list[float]:
+    """Seconds between frames: all by the container's index, or else the first ones."""
+    import av
+
+    base = float(stream.time_base or 0)
+    index = stream.index_entries
+    if stream.frames and len(index) == stream.frames:
+        stamps = [entry.timestamp for entry in index]
+    else:
+        stamps = []
+        try:
+            for packet in islice(container.demux(stream), _LOOKED_AT):
+                if packet.pts is not None:
+                    stamps.append(packet.pts)
+        except av.error.FFmpegError:  # damaged: what came by then
+            pass
+    return [base * (after - before) for before, after in pairwise(sorted(stamps)) if after > before]
+
+
+def start_after_sound_s(container: "InputContainer", stream: "VideoStream") -> float:
+    """Seconds from where players begin to the first picture, as the container states them."""
+    if stream.start_time is None or stream.time_base is None or container.start_time is None:
+        return 0.0
+    return max(float(stream.start_time * stream.time_base) - container.start_time / 1e6, 0.0)
