@@ -39,6 +39,7 @@ from refinevad.training.windowed import make_batch, pass_through
 from refinevad.windows import WHOLE, WindowRule
 
 HISTORY = "history.jsonl"
+MOST_EPOCHS = 200  # that `steps` asks for: a set of a few videos is not gone through a thousand times
 _AT_LEAST = {
     "seed": 0,
     "epochs": 1,
@@ -279,7 +280,7 @@ class Trainer:
             _groups(self.model, options), lr=options.learning_rate, weight_decay=options.weight_decay
         )
         a_epoch = sum(1 for _ in balanced_batches(training, options.batch, options.seed, 0))
-        self.epochs = -(-options.steps // a_epoch) if options.steps else options.epochs
+        self.epochs = min(MOST_EPOCHS, -(-options.steps // a_epoch)) if options.steps else options.epochs
         steps = self.epochs * a_epoch
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, _warm_cosine(steps))
         self.scaler = loss_scaler(options.precision, self.device)
