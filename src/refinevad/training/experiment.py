@@ -86,7 +86,7 @@ def make_features(
     found = survey(recipe.data)
     step = progress(len(found.items)) if progress else None
     made = featurize(recipe.data, found.items, recipe.encoder, recipe.rule, out, workers, step)
-    return replace(made, notes=(*found.notes, *same_in_two_splits(made.index)))
+    return replace(made, notes=(*found.notes, *made.notes, *same_in_two_splits(made.index)))
 
 
 def split_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> list[Item]:
