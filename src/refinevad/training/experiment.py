@@ -272,12 +272,18 @@ def _cross_fitted(plan: Plan, folds: Sequence[Sequence[Item]], controls: bool) -
 
 
 def _later(report: EpochReport | None, number: int, folds: int) -> EpochReport | None:
-    """The report of the training with this number, of one more than there are folds."""
+    """The report of the training with this number, of one more than there are folds.
+
+    Its epochs count on over all of them; `held` is 1 among the figures of a model that only validates.
+    """
     if report is None:
         return None
-    return lambda epoch, figures: report(
-        number * int(figures["epochs"]) + epoch, figures | {"epochs": (folds + 1) * figures["epochs"]}
-    )
+
+    def later(epoch: int, figures: dict[str, float]) -> None:
+        whole = {"epochs": (folds + 1) * figures["epochs"], "held": float(number < folds)}
+        report(number * int(figures["epochs"]) + epoch, figures | whole)
+
+    return later
 
 
 def _fit(
