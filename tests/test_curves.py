@@ -61,6 +61,16 @@ def test_a_run_leaves_the_curves_of_its_history(features: Path, tmp_path: Path) 
     assert [value for _, value in found["learning_rate"]] == pytest.approx(expected)
 
 
+def test_curves_are_of_the_runs_own_model_not_of_those_that_validate(features: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f'[data]\nroot = "{features}"\n[train]\nepochs = 2\ncross_fit = 2\n')
+    assert main(["train", str(recipe), "--out", str(tmp_path), "--tensorboard", "--device", "cpu"]) == 0
+    history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    losses = read(tmp_path / CURVES)["loss"]
+    assert losses == [(epoch["epoch"], pytest.approx(epoch["loss"], rel=1e-6)) for epoch in history]
+    assert [epoch for epoch, _ in losses] == [1, 2]
+
+
 def test_no_curves_unless_asked(features: Path, tmp_path: Path) -> None:
     assert main(["train", str(features), "--out", str(tmp_path), "--epochs", "1", "--device", "cpu"]) == 0
     assert not (tmp_path / CURVES).exists()

@@ -324,3 +324,9 @@ def test_index_roundtrip_and_damage(tmp_path: Path) -> None:
         (tmp_path / "dataset.json").write_text(damage)
         with pytest.raises(InputError, match="damaged"):
             FeatureIndex.open(tmp_path)
+
+
+def test_a_row_whose_name_no_file_can_have_is_told_as_absent(tmp_path: Path) -> None:
+    (tmp_path / "videos.csv").write_text(f"path,labels,split\n{'9' * 300}.mp4,normal,train\n")
+    (note,) = survey(tmp_path).notes
+    assert note.startswith(f"1 rows of {tmp_path / 'videos.csv'} name no file")

@@ -90,7 +90,8 @@ def test_they_join_the_training_split_with_the_reviewers_labels(
     assert sorted(item.path for item in seen if item.split == "val") == ["val/fall/0.mkv", "val/normal/0.mkv"]
     config = json.loads((out / "config.json").read_text())
     assert config["model"]["categories"] == ["fall", "theft"]
-    assert config["training"]["videos"] == {"train": 7, "val": 2}
+    # four and three reviewed of the training split, two of the validation split: each trains, and is validated once
+    assert config["training"]["videos"] == {"train": 9, "val": 9}
     assert (out / "reviewed" / "videos.csv").read_text() == (
         "path,labels,split\nclips/right.mkv,fall,train\nclips/wrong.mkv,normal,train\nclips/other.mkv,theft,train\n"
     )

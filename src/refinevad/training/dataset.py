@@ -105,7 +105,7 @@ def _from_csv(path: Path) -> DataSet:
     files = files_below(path.parent, unreadable)
     videos = [file.relative_to(path.parent).as_posix() for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
     others = [name for name in videos if name not in listed]
-    absent = [item.path for item in items if not (path.parent / item.path).exists()]
+    absent = [item.path for item in items if not _is_there(path.parent / item.path)]
     notes = []
     if absent:
         named = [f"{name}{hint(name, videos)}" for name in absent[:3]] + absent[3:]
@@ -115,6 +115,14 @@ def _from_csv(path: Path) -> DataSet:
     if unreadable:
         notes.append(unreadable_words(unreadable))
     return DataSet(items, tuple(notes))
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file has this name; none has one that is too long or holds a NUL, which `exists` raises for."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _item(row: Row, columns: Collection[str], where: str) -> Item:

@@ -86,7 +86,7 @@ def make_features(
     found = survey(recipe.data)
     step = progress(len(found.items)) if progress else None
     made = featurize(recipe.data, found.items, recipe.encoder, recipe.rule, out, workers, step)
-    return replace(made, notes=(*found.notes, *same_in_two_splits(made.index)))
+    return replace(made, notes=(*found.notes, *made.notes, *same_in_two_splits(made.index)))
 
 
 def split_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> list[Item]:
@@ -272,12 +272,18 @@ def _cross_fitted(plan: Plan, folds: Sequence[Sequence[Item]], controls: bool) -
 
 
 def _later(report: EpochReport | None, number: int, folds: int) -> EpochReport | None:
-    """The report of the training with this number, of one more than there are folds."""
+    """The report of the training with this number, of one more than there are folds.
+
+    Its epochs count on over all of them; `held` is 1 among the figures of a model that only validates.
+    """
     if report is None:
         return None
-    return lambda epoch, figures: report(
-        number * int(figures["epochs"]) + epoch, figures | {"epochs": (folds + 1) * figures["epochs"]}
-    )
+
+    def later(epoch: int, figures: dict[str, float]) -> None:
+        whole = {"epochs": (folds + 1) * figures["epochs"], "held": float(number < folds)}
+        report(number * int(figures["epochs"]) + epoch, figures | whole)
+
+    return later
 
 
 def _fit(

@@ -39,6 +39,7 @@ from refinevad.training.windowed import make_batch, pass_through
 from refinevad.windows import WHOLE, WindowRule
 
 HISTORY = "history.jsonl"
+MOST_EPOCHS = 200  # that `steps` asks for: a set of a few videos is not gone through a thousand times
 _AT_LEAST = {
     "seed": 0,
     "epochs": 1,
@@ -279,7 +280,7 @@ class Trainer:
             _groups(self.model, options), lr=options.learning_rate, weight_decay=options.weight_decay
         )
         a_epoch = sum(1 for _ in balanced_batches(training, options.batch, options.seed, 0))
-        self.epochs = -(-options.steps // a_epoch) if options.steps else options.epochs
+        self.epochs = min(MOST_EPOCHS, -(-options.steps // a_epoch)) if options.steps else options.epochs
         steps = self.epochs * a_epoch
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, _warm_cosine(steps))
         self.scaler = loss_scaler(options.precision, self.device)
@@ -289,7 +290,10 @@ class Trainer:
         self.epoch = 0
 
     def run(self, progress: Callable[[int, dict[str, float]], None] | None = None) -> Trained:
-        """Train to the end; `progress(epoch, figures)` is called after each epoch, in the first process alone."""
+        """Train to the end; `progress(epoch, figures)` is called after each epoch, in the first process alone.
+
+        Among the figures are the epoch and how many there will be, as `epoch` and `epochs`.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         load_state(self)
         while self.epoch < self.epochs and self.epoch - self.best_epoch <= self.options.patience:
@@ -299,12 +303,12 @@ class Trainer:
                 self.best_validation, self.best_epoch = validated, self.epoch
                 self.best = {name: value.clone() for name, value in self.average.items()}
             self.epoch += 1
-            figures |= {"epochs": self.epochs, "val_video_auc": validated.video_auc, "val_loss": validated.loss}
+            figures |= {"val_video_auc": validated.video_auc, "val_loss": validated.loss}
             if self.processes.first:
                 self._record(figures)  # before the state: what a stop in between leaves is cut when it goes on
                 save_state(self)
                 if progress is not None:
-                    progress(self.epoch, figures)
+                    progress(self.epoch, figures | {"epoch": self.epoch, "epochs": self.epochs})
         if self.best is None or self.best_validation is None:
             raise InputError(f"training has no epoch to keep: epochs={self.options.epochs}; ask for at least one")
         self.model.load_state_dict(self.best)
