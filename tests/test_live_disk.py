@@ -103,13 +103,13 @@ def test_seven_events_that_begin_and_end_on_a_full_disk_reach_every_sink(
     assert (backlog["list"].waiting, backlog["list"].lost) == (0, 0)
     assert backlog["database"].held == backlog["database"].waiting > 0
     assert list((disk / "media").rglob("*.mp4")) == list((disk / "media").rglob("*.jpg")) == []
+    wait_until(lambda: any("cannot be written" in sentence for sentence in told), "a word of it")
     ballast.unlink()
     wait_until(lambda: not delivery.waiting(), "storage")
     assert {found.event.id for found in store.events.find()} == set(kinds)
     wait_until(lambda: not [each for each in delivery.troubles() if "MB are free" not in each], "all well")
     delivery.stop()
     store.close()
-    assert any("cannot be written" in sentence for sentence in told)
 
 
 @pytest.mark.parametrize("name", ["ENOSPC", "EDQUOT", "EROFS", "EACCES", "EIO"])
