@@ -19,8 +19,9 @@ from refinevad.scores import Scores
 from refinevad.training.benchmarks import MSAD, SHANGHAITECH, UCF_CRIME, XD_VIOLENCE, Benchmark
 from refinevad.training.crop_axis import crop_axis
 from refinevad.training.dataset import FeatureIndex, Item
-from refinevad.training.experiment import make_bags, make_features
+from refinevad.training.experiment import make_features
 from refinevad.training.feature_lists import labels_by_name, read_feature_list, video_and_crop
+from refinevad.training.fitting import make_bags
 from refinevad.training.importing import Imported, ImportRequest, import_features
 from refinevad.training.npy import open_npy
 from refinevad.training.over_videos import OverVideos

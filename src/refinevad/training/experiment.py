@@ -1,34 +1,24 @@
 """recipe -> RUN folder: features, splits, training, calibration. Knows labels, never when anything happens."""
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float
 
 from refinevad.checkpoint import CONFIG, METRICS, Checkpoint, read_json, write_json
-from refinevad.contender import HEADS_WITH_TEXT, Contender, ContenderConfig, ridge_config
+from refinevad.contender import ContenderConfig
 from refinevad.encoders.choice import open_encoder
 from refinevad.errors import InputError
 from refinevad.events import calibrate
-from refinevad.evidence import Prompts
-from refinevad.features import Features, StoredFeatures
-from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.model import RefineVADConfig
 from refinevad.peers.choice import LINEAR
-from refinevad.scores import score_timeline
-from refinevad.timeline import Timeline
-from refinevad.tokens import merge_runs
-from refinevad.training.bags import Bag, label_vector
-from refinevad.training.compared import MODEL, Compared, compare_on_labels
-from refinevad.training.controls import REFERENCE_VIDEOS, trivial
-from refinevad.training.cross_fit import deal, validation_of, without
+from refinevad.training.compared import Compared
+from refinevad.training.cross_fit import deal
 from refinevad.training.dataset import (
     INDEX,
-    NORMAL,
     FeatureIndex,
     Item,
     categories_of,
@@ -40,20 +30,14 @@ from refinevad.training.dataset import (
 )
 from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.featurize import Featurized, featurize, featurize_ucf_captions
+from refinevad.training.fitting import EpochReport, Fitted, Plan, cross_fitted, held_out
 from refinevad.training.importing import import_features
 from refinevad.training.leaks import same_in_two_splits
-from refinevad.training.loading import StoredBag
-from refinevad.training.loop import Trained, Trainer, TrainOptions, validate
+from refinevad.training.loop import Trained
 from refinevad.training.places import choose_inputs
-from refinevad.training.published import CropBag, PublishedFeatures, mean_over_crops
 from refinevad.training.recipe import DEFAULT_INPUTS, Recipe
 from refinevad.training.resume import STATE
-from refinevad.training.ridge import RIDGE, fit_linear
 from refinevad.training.ucf_crime import left_aside, read_test_videos, read_training_videos
-from refinevad.training.windowed import WindowedBag
-from refinevad.windows import WHOLE, WindowRule, windows_between_holes
-
-EpochReport = Callable[[int, dict[str, float]], None]
 
 
 def make_features(
@@ -161,7 +145,7 @@ def train_run(
     recipe, why = by_data(recipe, index, labelled)
     plan = Plan(recipe, index, folder, first, categories, device, processes, report)
     refuse_other_head(folder, recipe.config(first.values.shape[1], categories, first.provenance.parts))
-    fitted = _cross_fitted(plan, folds, controls) if folds else _held_out(plan, items, controls)
+    fitted = cross_fitted(plan, folds, controls) if folds else held_out(plan, items, controls)
     checkpoint = Checkpoint(
         model=fitted.trained.model,
         encoder=index.encoder,
@@ -180,136 +164,13 @@ def train_run(
 
 def by_data(recipe: Recipe, index: FeatureIndex, labelled: Sequence[Item]) -> tuple[Recipe, str | None]:
     """The recipe with the inputs that its training videos ask for, and why; as it is where it names its own."""
-    if not recipe.inputs_by_data or recipe.published is not None or "inputs" in recipe.model or recipe.head:
-        return recipe, None
-    if index.published is not None or recipe.kind != "videos":
+    told = "inputs" in recipe.model or bool(recipe.head)
+    if not recipe.inputs_by_data or told or recipe.kind != "videos" or index.published is not None:
         return recipe, None
     choice = choose_inputs(labelled, index.stored(labelled), DEFAULT_INPUTS)
     if choice is None:
         return recipe, None
     return replace(recipe, model={**recipe.model, "inputs": list(choice.parts)}), choice.why
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the models of one run share: `first` is any of its features, for their width and provenance."""
-
-    recipe: Recipe
-    index: FeatureIndex
-    folder: Path
-    first: Features
-    categories: tuple[str, ...]
-    device: torch.device | None
-    processes: Processes
-    report: EpochReport | None
-
-    @property
-    def rule(self) -> WindowRule:
-        return self.recipe.train.rule
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A trained model, and what its validation and its threshold rest on.
-
-    Attributes:
-        normal: curves of normal videos, with their times, from models that did not see them where there were any.
-        videos: how many of each split trained and validated.
-    """
-
-    trained: Trained
-    ridge: Contender | None
-    normal: list[tuple[Float[np.ndarray, "_segment"], Timeline]]
-    compared: Compared | None
-    videos: dict[str, int]
-
-
-def _held_out(plan: Plan, items: Sequence[Item], controls: bool) -> Fitted:
-    """Train on the training split, validate and calibrate on the validation split."""
-    chosen = {split: [item for item in items if item.split == split] for split in ("train", "val")}
-    features = {split: plan.index.stored(members) for split, members in chosen.items()}
-    trained, ridge = _fit(plan, plan.folder, chosen, features, controls, plan.report)
-    # a set without validation normals is calibrated on the training ones, which is optimistic
-    normal = _normal(chosen["val"], features["val"]) or _normal(chosen["train"], features["train"])
-    curves = [_curve(trained.model, video, plan.rule) for video in normal] if plan.processes.first else []
-    models = {MODEL: trained.model} | ({} if ridge is None else {RIDGE: ridge})
-    compared = None
-    if controls and plan.processes.first and {item.anomalous for item in chosen["val"]} == {True, False}:
-        scores = {name: [_curve(m, video, plan.rule)[0] for video in features["val"]] for name, m in models.items()}
-        beside = trivial(features["val"], features["train"][:REFERENCE_VIDEOS])
-        compared = compare_on_labels(chosen["val"], features["val"], {**scores, **beside})
-    return Fitted(trained, ridge, curves, compared, {split: len(members) for split, members in chosen.items()})
-
-
-def _cross_fitted(plan: Plan, folds: Sequence[Sequence[Item]], controls: bool) -> Fitted:
-    """Train on all folds' videos; validate and calibrate each by a model that never saw it (cross_fit.py)."""
-    items = [item for fold in folds for item in fold]
-    curves: dict[str, dict[str, Float[np.ndarray, _segment]]] = {}
-    for number, fold in enumerate(folds):
-        dealt = without(items, fold)
-        chosen = {"train": [item for item in dealt if item.split == "train"], "val": []}
-        features = {"train": plan.index.stored(chosen["train"]), "val": []}
-        report = _later(plan.report, number, len(folds))
-        trained, ridge = _fit(plan, plan.folder / f"held{number}", chosen, features, controls, report)
-        models = {MODEL: trained.model} | ({} if ridge is None else {RIDGE: ridge})
-        for item, video in zip(fold, plan.index.stored(fold), strict=True):
-            for name, model in models.items():
-                curves.setdefault(name, {})[item.path] = _curve(model, video, plan.rule)[0]
-    chosen = {"train": [replace(item, split="train") for item in items], "val": []}
-    features = {"train": plan.index.stored(items), "val": []}
-    trained, ridge = _fit(plan, plan.folder, chosen, features, controls, _later(plan.report, len(folds), len(folds)))
-    ordered = {name: [of[item.path] for item in items] for name, of in curves.items()}
-    anomalous = [item.anomalous for item in items]
-    trained = replace(trained, validation=validation_of(ordered[MODEL], anomalous))
-    beside = trivial(features["train"], features["train"][:REFERENCE_VIDEOS])
-    compared = compare_on_labels(items, features["train"], {**ordered, **beside}) if controls else None
-    normal = [
-        (curve, video.timeline)
-        for item, video, curve in zip(items, features["train"], ordered[MODEL], strict=True)
-        if not item.anomalous
-    ]
-    return Fitted(trained, ridge, normal, compared, {"train": len(items), "val": len(items)})
-
-
-def _later(report: EpochReport | None, number: int, folds: int) -> EpochReport | None:
-    """The report of the training with this number, of one more than there are folds.
-
-    Its epochs count on over all of them; `held` is 1 among the figures of a model that only validates.
-    """
-    if report is None:
-        return None
-
-    def later(epoch: int, figures: dict[str, float]) -> None:
-        whole = {"epochs": (folds + 1) * figures["epochs"], "held": float(number < folds)}
-        report(number * int(figures["epochs"]) + epoch, figures | whole)
-
-    return later
-
-
-def _fit(
-    plan: Plan,
-    folder: Path,
-    chosen: Mapping[str, Sequence[Item]],
-    features: Mapping[str, Sequence[Features]],
-    controls: bool,
-    report: EpochReport | None,
-) -> tuple[Trained, Contender | None]:
-    """A model trained on `train`, its epoch chosen on `val`, and the ridge control on the same videos."""
-    recipe, rule, processes = plan.recipe, plan.rule, plan.processes
-    prompts = embed_prompts(recipe, plan.categories, features["train"])
-    channels, parts = plan.first.values.shape[1], plan.first.provenance.parts
-    config = recipe.config(channels, plan.categories, parts, prompts.owner if prompts else ())
-    if rule.bounded and processes.count > 1:
-        raise InputError("training under a window rule runs in one process: start it with one")
-    # a ridge sees single segments, whatever window they will be scored in
-    closed = config if isinstance(config, ContenderConfig) and config.head == LINEAR else None
-    bags = {split: make_bags(config, chosen[split], features[split], WHOLE if closed else rule) for split in chosen}
-    usable = bags["val"] if {bag.anomalous for bag in bags["val"]} == {True, False} else []
-    if closed is not None:
-        return processes.from_first(lambda: _fitted(closed, bags["train"], usable, recipe.train)), None
-    trainer = Trainer(config, recipe.train, bags["train"], usable, folder, plan.device, prompts, processes)
-    trained = trainer.run(report)
-    return trained, fit_linear(ridge_config(config), bags["train"]) if controls and processes.first else None
 
 
 def _record(recipe: Recipe, fold: int | None, fitted: Fitted) -> dict[str, Any]:
@@ -331,18 +192,6 @@ def _write_validation(folder: Path, trained: Trained, compared: Compared | None)
     write_json(folder / METRICS, {"validation": figures})
 
 
-def _normal(items: Sequence[Item], features: Sequence[Features]) -> list[Features]:
-    return [video for item, video in zip(items, features, strict=True) if not item.anomalous]
-
-
-def _fitted(
-    config: ContenderConfig, training: Sequence[Bag], validation: Sequence[Bag], options: TrainOptions
-) -> Trained:
-    """The ridge as what training leaves: no epoch."""
-    model = fit_linear(config, training)
-    return Trained(model, -1, validate(model, validation or training, options, torch.device("cpu")), 0)
-
-
 def refuse_other_head(folder: Path, config: RefineVADConfig | ContenderConfig) -> None:
     """Keep a fitted run and a trained one from overwriting each other; of its own kind a trained one's state tells.
 
@@ -353,73 +202,3 @@ def refuse_other_head(folder: Path, config: RefineVADConfig | ContenderConfig) -
     trained = (folder / STATE).exists() or ((folder / CONFIG).exists() and stored != LINEAR)
     if trained if getattr(config, "head", None) == LINEAR else stored == LINEAR:
         raise InputError(f"{folder} holds a run of another head; choose another --out, or delete it")
-
-
-def make_bags(
-    config: RefineVADConfig | ContenderConfig,
-    items: Sequence[Item],
-    features: Sequence[Features],
-    rule: WindowRule = WHOLE,
-) -> list[Bag]:
-    """Bags for a model: one a crop; tokens where it merges runs. Videos without any token are left out.
-
-    Stored features are read batch by batch; tokens and windows are made here and kept in memory.
-
-    Raises:
-        InputError: a label the model does not know, or crops whose runs were to be merged or cut into windows.
-    """
-    bags: list[Bag] = []
-    for item, video in zip(items, features, strict=True):
-        if isinstance(video, PublishedFeatures):
-            if config.merge_runs or rule.bounded:
-                raise InputError(
-                    "published features are trained on whole, without merge_runs or a window: leave both out"
-                )
-            bags += [CropBag(crop, label_vector(item.labels, config.categories)) for crop in video.crops]
-            continue
-        if isinstance(video, StoredFeatures) and not config.merge_runs and not rule.bounded:
-            if video.timeline.segments:
-                bags.append(StoredBag(video.path, label_vector(item.labels, config.categories)))
-            continue
-        values = merge_runs(video.values).values if config.merge_runs else video.values
-        labels = label_vector(item.labels, config.categories)
-        if len(values) and rule.bounded:
-            seen = tuple(windows_between_holes(video.timeline, rule))
-            bags.append(WindowedBag(values, labels, video.values, seen, config.merge_runs))
-        elif len(values):
-            bags.append(Bag(values, labels))
-    return bags
-
-
-def embed_prompts(recipe: Recipe, categories: Sequence[str], training: Sequence[Features]) -> Prompts | None:
-    """The recipe's prompts in the space of the text features they are compared with; None without prompts.
-
-    Raises:
-        InputError: prompts without a text branch, of an unknown category, or not for every category and normal life.
-    """
-    if not recipe.prompts or (recipe.head and recipe.head.get("name") not in HEADS_WITH_TEXT):
-        return None
-    owners = {**{name: place for place, name in enumerate(categories)}, NORMAL: len(categories)}
-    if set(recipe.prompts) != set(owners):
-        missing, unknown = sorted(set(owners) - set(recipe.prompts)), sorted(set(recipe.prompts) - set(owners))
-        raise InputError(
-            f"[prompts] needs one list for each category and for normal: missing {missing}, unknown {unknown}"
-        )
-    encoder = open_encoder(recipe.encoder)
-    if encoder.text is None or encoder.vision is not None:
-        raise InputError(f"[prompts] are sentences: they need the encoder captions alone, not {recipe.encoder}")
-    pairs = [(owners[name], sentence) for name, sentences in recipe.prompts.items() for sentence in sentences]
-    vectors = encoder.text.sentences.encode([sentence for _, sentence in pairs])
-    tokens = [merge_runs(video.values).values for video in training]
-    center = np.concatenate(tokens).mean(axis=0, dtype=np.float64)
-    return Prompts(
-        torch.from_numpy(vectors), tuple(owner for owner, _ in pairs), torch.from_numpy(center.astype(np.float32))
-    )
-
-
-def _curve(
-    model: RefineVAD | Contender, features: Features, rule: WindowRule
-) -> tuple[Float[np.ndarray, "segment"], Timeline]:
-    return mean_over_crops(
-        features, lambda values: score_timeline(model, values, features.timeline, rule)
-    ).segments, features.timeline

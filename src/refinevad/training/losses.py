@@ -109,6 +109,14 @@ def pseudo_labels(
     return top, bottom | (mask & ~anomalous)
 
 
+def _sure_of(
+    output: Output, labels: Float[Tensor, "video category"], mask: Bool[Tensor, "video segment"], smoothing: int
+) -> tuple[Bool[Tensor, "video segment"], Bool[Tensor, "video segment"]]:
+    """`pseudo_labels` by the direct path, averaged over time; it takes no gradient."""
+    teacher = smooth(presence_logit(output.evidence).detach()[..., None], mask, smoothing).squeeze(-1)
+    return pseudo_labels(teacher, labels, mask)
+
+
 def pseudo_label_loss(
     output: Output,
     labels: Float[Tensor, "video category"],
@@ -116,8 +124,7 @@ def pseudo_label_loss(
     smoothing: int,
 ) -> Float[Tensor, ""]:
     """Cross-entropy of the refined logits with what the direct path, averaged over time, is surest of (ours)."""
-    teacher = smooth(presence_logit(output.evidence).detach()[..., None], mask, smoothing).squeeze(-1)
-    anomalous, normal = pseudo_labels(teacher, labels, mask)
+    anomalous, normal = _sure_of(output, labels, mask, smoothing)
     chosen = (anomalous | normal).to(output.refined.dtype)
     each = F.binary_cross_entropy_with_logits(output.refined, anomalous.to(output.refined.dtype), reduction="none")
     return ((each * chosen).sum(1) / chosen.sum(1).clamp_min(1)).mean()
@@ -133,8 +140,7 @@ def naming_loss(
 
     A batch without anomalous videos, or a single category, gives 0.
     """
-    teacher = smooth(presence_logit(output.evidence).detach()[..., None], mask, smoothing).squeeze(-1)
-    anomalous, _ = pseudo_labels(teacher, labels, mask)
+    anomalous, _ = _sure_of(output, labels, mask, smoothing)
     target = labels / labels.sum(-1, keepdim=True).clamp_min(1)
     each = -(output.segment_logits.log_softmax(-1) * target[:, None]).sum(-1) * anomalous
     return (each.sum(1) / anomalous.sum(1).clamp_min(1)).mean()

@@ -289,15 +289,18 @@ def _rule(encoder: dict[str, Any]) -> SegmentRule:
     return SegmentRule.default()
 
 
+def _default(data: Path, kind: str) -> Recipe:
+    """A data set with every default; whether its inputs are told by the data matters to videos alone."""
+    train = TrainOptions.from_dict(DEFAULT_TRAINING)
+    return Recipe(data=data, kind=kind, model=default_model(kind), train=train, inputs_by_data=True)
+
+
 def as_recipe(path: Path) -> Recipe:
     """A recipe file as it is; a folder of videos or of features with every default. Raises InputError otherwise."""
     if path.is_dir() and is_annotation_folder(path):
-        options = default_model("ucf-captions")
-        train = TrainOptions.from_dict(DEFAULT_TRAINING)
-        return Recipe(data=path, kind="ucf-captions", encoder="captions", model=options, train=train)
+        return replace(_default(path, "ucf-captions"), encoder="captions")
     if path.is_dir():
-        train = TrainOptions.from_dict(DEFAULT_TRAINING)
-        return Recipe(data=path, model=default_model("videos"), train=train, inputs_by_data=True)
+        return _default(path, "videos")
     if path.suffix == ".toml" and path.exists():
         return read_recipe(path)
     raise InputError(f"{path} is neither a recipe (.toml) nor a folder of labelled videos")

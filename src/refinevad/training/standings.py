@@ -12,7 +12,8 @@ from jaxtyping import Float
 from refinevad.checkpoint import Checkpoint, read_json, write_json
 from refinevad.training.ablation import paired
 from refinevad.training.dataset import FeatureIndex, categories_of
-from refinevad.training.experiment import make_bags, split_items
+from refinevad.training.experiment import split_items
+from refinevad.training.fitting import make_bags
 from refinevad.training.over_videos import OverVideos
 from refinevad.training.plain_controls import MLP, linear_on_means, mlp_with_mil
 from refinevad.training.predictions import Predictions, VideoPrediction

@@ -1,0 +1,246 @@
+"""A plan -> a trained model, and what its validation and its threshold rest on: one held-out split, or every video.
+
+Knows labels, never when anything happens.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from refinevad.contender import HEADS_WITH_TEXT, Contender, ContenderConfig, ridge_config
+from refinevad.encoders.choice import open_encoder
+from refinevad.errors import InputError
+from refinevad.evidence import Prompts
+from refinevad.features import Features, StoredFeatures
+from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.peers.choice import LINEAR
+from refinevad.scores import score_timeline
+from refinevad.timeline import Timeline
+from refinevad.tokens import merge_runs
+from refinevad.training.bags import Bag, label_vector
+from refinevad.training.compared import MODEL, Compared, compare_on_labels
+from refinevad.training.controls import REFERENCE_VIDEOS, trivial
+from refinevad.training.cross_fit import validation_of, without
+from refinevad.training.dataset import (
+    NORMAL,
+    FeatureIndex,
+    Item,
+)
+from refinevad.training.distributed import Processes
+from refinevad.training.loading import StoredBag
+from refinevad.training.loop import Trained, Trainer, TrainOptions, validate
+from refinevad.training.published import CropBag, PublishedFeatures, mean_over_crops
+from refinevad.training.recipe import Recipe
+from refinevad.training.ridge import RIDGE, fit_linear
+from refinevad.training.windowed import WindowedBag
+from refinevad.windows import WHOLE, WindowRule, windows_between_holes
+
+EpochReport = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the models of one run share: `first` is any of its features, for their width and provenance."""
+
+    recipe: Recipe
+    index: FeatureIndex
+    folder: Path
+    first: Features
+    categories: tuple[str, ...]
+    device: torch.device | None
+    processes: Processes
+    report: EpochReport | None
+
+    @property
+    def rule(self) -> WindowRule:
+        return self.recipe.train.rule
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, and what its validation and its threshold rest on.
+
+    Attributes:
+        normal: curves of normal videos, with their times, from models that did not see them where there were any.
+        videos: how many of each split trained and validated.
+    """
+
+    trained: Trained
+    ridge: Contender | None
+    normal: list[tuple[Float[np.ndarray, "_segment"], Timeline]]
+    compared: Compared | None
+    videos: dict[str, int]
+
+
+def held_out(plan: Plan, items: Sequence[Item], controls: bool) -> Fitted:
+    """Train on the training split, validate and calibrate on the validation split."""
+    chosen = {split: [item for item in items if item.split == split] for split in ("train", "val")}
+    features = {split: plan.index.stored(members) for split, members in chosen.items()}
+    trained, ridge = _fit(plan, plan.folder, chosen, features, controls, plan.report)
+    # a set without validation normals is calibrated on the training ones, which is optimistic
+    normal = _normal(chosen["val"], features["val"]) or _normal(chosen["train"], features["train"])
+    curves = [_curve(trained.model, video, plan.rule) for video in normal] if plan.processes.first else []
+    models = {MODEL: trained.model} | ({} if ridge is None else {RIDGE: ridge})
+    compared = None
+    if controls and plan.processes.first and {item.anomalous for item in chosen["val"]} == {True, False}:
+        scores = {name: [_curve(m, video, plan.rule)[0] for video in features["val"]] for name, m in models.items()}
+        beside = trivial(features["val"], features["train"][:REFERENCE_VIDEOS])
+        compared = compare_on_labels(chosen["val"], features["val"], {**scores, **beside})
+    return Fitted(trained, ridge, curves, compared, {split: len(members) for split, members in chosen.items()})
+
+
+def cross_fitted(plan: Plan, folds: Sequence[Sequence[Item]], controls: bool) -> Fitted:
+    """Train on all folds' videos; validate and calibrate each by a model that never saw it (cross_fit.py)."""
+    items = [item for fold in folds for item in fold]
+    curves: dict[str, dict[str, Float[np.ndarray, _segment]]] = {}
+    for number, fold in enumerate(folds):
+        dealt = without(items, fold)
+        chosen = {"train": [item for item in dealt if item.split == "train"], "val": []}
+        features = {"train": plan.index.stored(chosen["train"]), "val": []}
+        report = _later(plan.report, number, len(folds))
+        trained, ridge = _fit(plan, plan.folder / f"held{number}", chosen, features, controls, report)
+        models = {MODEL: trained.model} | ({} if ridge is None else {RIDGE: ridge})
+        for item, video in zip(fold, plan.index.stored(fold), strict=True):
+            for name, model in models.items():
+                curves.setdefault(name, {})[item.path] = _curve(model, video, plan.rule)[0]
+    chosen = {"train": [replace(item, split="train") for item in items], "val": []}
+    features = {"train": plan.index.stored(items), "val": []}
+    trained, ridge = _fit(plan, plan.folder, chosen, features, controls, _later(plan.report, len(folds), len(folds)))
+    ordered = {name: [of[item.path] for item in items] for name, of in curves.items()}
+    anomalous = [item.anomalous for item in items]
+    trained = replace(trained, validation=validation_of(ordered[MODEL], anomalous))
+    beside = trivial(features["train"], features["train"][:REFERENCE_VIDEOS])
+    compared = compare_on_labels(items, features["train"], {**ordered, **beside}) if controls else None
+    normal = [
+        (curve, video.timeline)
+        for item, video, curve in zip(items, features["train"], ordered[MODEL], strict=True)
+        if not item.anomalous
+    ]
+    return Fitted(trained, ridge, normal, compared, {"train": len(items), "val": len(items)})
+
+
+def _later(report: EpochReport | None, number: int, folds: int) -> EpochReport | None:
+    """The report of the training with this number, of one more than there are folds.
+
+    Its epochs count on over all of them; `held` is 1 among the figures of a model that only validates.
+    """
+    if report is None:
+        return None
+
+    def later(epoch: int, figures: dict[str, float]) -> None:
+        whole = {"epochs": (folds + 1) * figures["epochs"], "held": float(number < folds)}
+        report(number * int(figures["epochs"]) + epoch, figures | whole)
+
+    return later
+
+
+def _fit(
+    plan: Plan,
+    folder: Path,
+    chosen: Mapping[str, Sequence[Item]],
+    features: Mapping[str, Sequence[Features]],
+    controls: bool,
+    report: EpochReport | None,
+) -> tuple[Trained, Contender | None]:
+    """A model trained on `train`, its epoch chosen on `val`, and the ridge control on the same videos."""
+    recipe, rule, processes = plan.recipe, plan.rule, plan.processes
+    prompts = embed_prompts(recipe, plan.categories, features["train"])
+    channels, parts = plan.first.values.shape[1], plan.first.provenance.parts
+    config = recipe.config(channels, plan.categories, parts, prompts.owner if prompts else ())
+    if rule.bounded and processes.count > 1:
+        raise InputError("training under a window rule runs in one process: start it with one")
+    # a ridge sees single segments, whatever window they will be scored in
+    closed = config if isinstance(config, ContenderConfig) and config.head == LINEAR else None
+    bags = {split: make_bags(config, chosen[split], features[split], WHOLE if closed else rule) for split in chosen}
+    usable = bags["val"] if {bag.anomalous for bag in bags["val"]} == {True, False} else []
+    if closed is not None:
+        return processes.from_first(lambda: _fitted(closed, bags["train"], usable, recipe.train)), None
+    trainer = Trainer(config, recipe.train, bags["train"], usable, folder, plan.device, prompts, processes)
+    trained = trainer.run(report)
+    return trained, fit_linear(ridge_config(config), bags["train"]) if controls and processes.first else None
+
+
+def _normal(items: Sequence[Item], features: Sequence[Features]) -> list[Features]:
+    return [video for item, video in zip(items, features, strict=True) if not item.anomalous]
+
+
+def _fitted(
+    config: ContenderConfig, training: Sequence[Bag], validation: Sequence[Bag], options: TrainOptions
+) -> Trained:
+    """The ridge as what training leaves: no epoch."""
+    model = fit_linear(config, training)
+    return Trained(model, -1, validate(model, validation or training, options, torch.device("cpu")), 0)
+
+
+def make_bags(
+    config: RefineVADConfig | ContenderConfig,
+    items: Sequence[Item],
+    features: Sequence[Features],
+    rule: WindowRule = WHOLE,
+) -> list[Bag]:
+    """Bags for a model: one a crop; tokens where it merges runs. Videos without any token are left out.
+
+    Stored features are read batch by batch; tokens and windows are made here and kept in memory.
+
+    Raises:
+        InputError: a label the model does not know, or crops whose runs were to be merged or cut into windows.
+    """
+    bags: list[Bag] = []
+    for item, video in zip(items, features, strict=True):
+        if isinstance(video, PublishedFeatures):
+            if config.merge_runs or rule.bounded:
+                raise InputError(
+                    "published features are trained on whole, without merge_runs or a window: leave both out"
+                )
+            bags += [CropBag(crop, label_vector(item.labels, config.categories)) for crop in video.crops]
+            continue
+        if isinstance(video, StoredFeatures) and not config.merge_runs and not rule.bounded:
+            if video.timeline.segments:
+                bags.append(StoredBag(video.path, label_vector(item.labels, config.categories)))
+            continue
+        values = merge_runs(video.values).values if config.merge_runs else video.values
+        labels = label_vector(item.labels, config.categories)
+        if len(values) and rule.bounded:
+            seen = tuple(windows_between_holes(video.timeline, rule))
+            bags.append(WindowedBag(values, labels, video.values, seen, config.merge_runs))
+        elif len(values):
+            bags.append(Bag(values, labels))
+    return bags
+
+
+def embed_prompts(recipe: Recipe, categories: Sequence[str], training: Sequence[Features]) -> Prompts | None:
+    """The recipe's prompts in the space of the text features they are compared with; None without prompts.
+
+    Raises:
+        InputError: prompts without a text branch, of an unknown category, or not for every category and normal life.
+    """
+    if not recipe.prompts or (recipe.head and recipe.head.get("name") not in HEADS_WITH_TEXT):
+        return None
+    owners = {**{name: place for place, name in enumerate(categories)}, NORMAL: len(categories)}
+    if set(recipe.prompts) != set(owners):
+        missing, unknown = sorted(set(owners) - set(recipe.prompts)), sorted(set(recipe.prompts) - set(owners))
+        raise InputError(
+            f"[prompts] needs one list for each category and for normal: missing {missing}, unknown {unknown}"
+        )
+    encoder = open_encoder(recipe.encoder)
+    if encoder.text is None or encoder.vision is not None:
+        raise InputError(f"[prompts] are sentences: they need the encoder captions alone, not {recipe.encoder}")
+    pairs = [(owners[name], sentence) for name, sentences in recipe.prompts.items() for sentence in sentences]
+    vectors = encoder.text.sentences.encode([sentence for _, sentence in pairs])
+    tokens = [merge_runs(video.values).values for video in training]
+    center = np.concatenate(tokens).mean(axis=0, dtype=np.float64)
+    return Prompts(
+        torch.from_numpy(vectors), tuple(owner for owner, _ in pairs), torch.from_numpy(center.astype(np.float32))
+    )
+
+
+def _curve(
+    model: RefineVAD | Contender, features: Features, rule: WindowRule
+) -> tuple[Float[np.ndarray, "segment"], Timeline]:
+    return mean_over_crops(
+        features, lambda values: score_timeline(model, values, features.timeline, rule)
+    ).segments, features.timeline
