@@ -37,7 +37,6 @@ option_sets = st.fixed_dictionaries(
         "heads": st.sampled_from([1, 2]),
         "layers": st.integers(0, 2),
         "shift_layers": st.integers(0, 2),
-        "reach": st.integers(0, 2),
         "ridge": st.booleans(),
         "gate": st.sampled_from(GATES),
         "folding": st.integers(2, 5),

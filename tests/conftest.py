@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: where the real data lies, and one thread for reproducible figures."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,15 @@ def data_root() -> Path:
     if not (DATA / "README.md").exists():
         pytest.skip(f"real data not found at {DATA} (set REFINEVAD_DATA)")
     return DATA
+
+
+@pytest.fixture
+def small_encoder() -> Iterator[None]:
+    """`lite` opens the tests' small encoder, and no test meets the one before."""
+    from fakes import replaced
+    from refinevad.training import featurize
+
+    featurize._encoder.cache_clear()
+    with replaced():
+        yield
+    featurize._encoder.cache_clear()

@@ -24,7 +24,7 @@ OPTIONS = {
     "channels", "categories", "inputs", "width", "gate", "folding", "gate_temperature", "layers", "heads", "dropout",
     "positions", "topology", "weights", "category_temperature", "label_injection", "segment_posterior", "smoothing",
     "direct", "direct_dropout", "head_weight", "centre_head", "prompt_owner", "prompt_weight", "input_clip",
-    "shift_layers", "reach", "ridge",
+    "shift_layers", "ridge",
 }  # fmt: skip
 # those that act on finished logits, in scores.py, and are tested there
 WITHOUT_ORACLE = {"merge_runs", "empty", "relative_smoothing", "video_weight"}
@@ -232,13 +232,12 @@ def encoder_block(h: list[list[float]], weights: Weights, name: str, options: Op
         mixed: list[float] = []
         for head in range(heads):
             low, high = head * size, (head + 1) * size
-            seen = [other for other in range(segments) if not options["reach"] or abs(other - t) <= options["reach"]]
-            keys = [parts[other][width + low : width + high] for other in seen]
-            values = [parts[other][2 * width + low : 2 * width + high] for other in seen]
+            keys = [part[width + low : width + high] for part in parts]
+            values = [part[2 * width + low : 2 * width + high] for part in parts]
             biases = None
             if options["positions"] == "relative":
                 table = weights[f"{name}.position.bias"]
-                biases = [float(table[head, bucket(other - t)]) for other in seen]
+                biases = [float(table[head, bucket(other - t)]) for other in range(segments)]
             mixed += attend(parts[t][low:high], keys, values, biases)
         out = linear(weights, f"{name}.out", mixed)
         middle.append([a + b for a, b in zip(h[t], out, strict=True)])

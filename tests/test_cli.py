@@ -27,6 +27,8 @@ from refinevad.training import featurize
 from refinevad.training.loop import Trainer
 from videos import film, write_sound, write_video
 
+pytestmark = pytest.mark.usefixtures("small_encoder")
+
 torch.set_num_threads(1)
 FAKES = Path(__file__).with_name("fakes.py")
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -57,14 +59,6 @@ def make_recipe(root: Path, features: Path, smoothing: int = 0) -> Path:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_set(tmp_path_factory.mktemp("set") / "videos")
-
-
-@pytest.fixture(autouse=True)
-def _small_encoder() -> Iterator[None]:
-    featurize._encoder.cache_clear()
-    with replaced():
-        yield
-    featurize._encoder.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -3,32 +3,22 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from fakes import replaced
 from refinevad.apps.cli import main
 from refinevad.apps.terminal import note
 from refinevad.files import atomic_write, fitting
 from refinevad.shown import shown
-from refinevad.training import featurize
 from refinevad.training.dataset import FeatureIndex, Item
 from videos import write_video
 
 torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("small_encoder")
 LATIN_1 = os.fsdecode(b"caf\xe9.mkv")
 ODD = ("n" * 231 + ".mkv", "m" * 251 + ".mkv", "\u00e9" * 125 + ".mkv", LATIN_1, "a:b.mkv", "a\x1b[31mred\x07\n.mkv")
-
-
-@pytest.fixture(autouse=True)
-def _small_encoder() -> Iterator[None]:
-    featurize._encoder.cache_clear()
-    with replaced():
-        yield
-    featurize._encoder.cache_clear()
 
 
 def test_a_stem_is_cut_only_where_it_must_be() -> None:

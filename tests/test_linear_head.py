@@ -4,7 +4,6 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fakes import MeanEncoder, replaced
+from fakes import MeanEncoder
 from refinevad.apps.cli import main
 from refinevad.apps.live.secret import Secret
 from refinevad.apps.live.store import Store
@@ -23,7 +22,6 @@ from refinevad.errors import InputError
 from refinevad.features import Features, Provenance, save_features
 from refinevad.scores import score
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training import featurize
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.evaluation import evaluate
 from refinevad.training.experiment import split_items
@@ -31,18 +29,12 @@ from refinevad.training.recipe import as_recipe
 from watch_cases import RULE as LIVE
 from watch_cases import write_film
 
+pytestmark = pytest.mark.usefixtures("small_encoder")
+
 torch.set_num_threads(1)
 FAKES = Path(__file__).with_name("fakes.py")
 RULE = SegmentRule.default()
 SEGMENTS = 12
-
-
-@pytest.fixture(autouse=True)
-def _small_encoder() -> Iterator[None]:
-    featurize._encoder.cache_clear()
-    with replaced():
-        yield
-    featurize._encoder.cache_clear()
 
 
 def make_features(root: Path, counts: dict[str, int], loud: float = 3.0) -> Path:

@@ -1,21 +1,21 @@
 """Reviewed clips become training videos: with the reviewer's label, in the training split alone, without times."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from fakes import replaced
 from refinevad.apps.cli import main
 from refinevad.apps.live.records import EventRecord
 from refinevad.apps.live.secret import Secret
 from refinevad.apps.live.store import Store
 from refinevad.apps.live.stored import DATABASE, MEDIA
-from refinevad.training import experiment, featurize
+from refinevad.training import experiment
 from refinevad.training.dataset import Item
 from videos import write_video
+
+pytestmark = pytest.mark.usefixtures("small_encoder")
 
 torch.set_num_threads(1)
 VERDICTS = {
@@ -25,14 +25,6 @@ VERDICTS = {
     "unseen": (None, None),
     "gone": ("confirmed", None),
 }
-
-
-@pytest.fixture(autouse=True)
-def _small_encoder() -> Iterator[None]:
-    featurize._encoder.cache_clear()
-    with replaced():
-        yield
-    featurize._encoder.cache_clear()
 
 
 @pytest.fixture

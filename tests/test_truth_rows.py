@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,14 @@ from refinevad.apps.cli import main
 from refinevad.errors import InputError
 from refinevad.features import Features, Provenance
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training import featurize
 from refinevad.training.dataset import Item
 from refinevad.training.names import nearest
 from refinevad.training.set_truth import read_truth
 from refinevad.training.truth import TimedEvent, read_events_csv
 from refinevad.training.truth_rows import match_events
 from videos import write_video
+
+pytestmark = pytest.mark.usefixtures("small_encoder")
 
 torch.set_num_threads(1)
 HEADER = "path,start_s,end_s,category\n"
@@ -141,14 +142,6 @@ def test_nearest_names() -> None:
 
 
 # --- whole commands --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def _small_encoder() -> Iterator[None]:
-    featurize._encoder.cache_clear()
-    with replaced():
-        yield
-    featurize._encoder.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,6 @@ _AT_LEAST = {
     "category_temperature": 1e-3,
     "smoothing": 0,
     "shift_layers": 0,
-    "reach": 0,
 }
 
 
@@ -77,7 +76,6 @@ class RefineVADConfig(InputRanges):
         shift_layers: 0: the shift borrows raw channels, before the projection (the paper's). n: it borrows features
             of n layers behind the projection, each a shift, a linear map and a residual (ours).
         layers, heads, dropout, positions: the light Transformer.
-        reach: segments to either side that its attention sees; 0: the whole video.
         topology: how the category mixture enters the segments; `none` leaves CORE's injection out.
         weights: `soft` mixture over categories, or the single most present one (`hard`).
         category_temperature: of the softmax that makes w from p.
@@ -115,7 +113,6 @@ class RefineVADConfig(InputRanges):
     gate_temperature: float = 4.0
     shift_layers: int = 0
     layers: int = 1
-    reach: int = 0
     heads: int = 4
     dropout: float = 0.2
     positions: Positions = "relative"
@@ -355,7 +352,7 @@ class EncoderBlock(nn.Module):
 
     def __init__(self, config: RefineVADConfig) -> None:
         super().__init__()
-        self.heads, self.reach = config.heads, config.reach
+        self.heads = config.heads
         self.attention_norm = nn.LayerNorm(config.width)
         self.query_key_value = nn.Linear(config.width, 3 * config.width)
         self.out = nn.Linear(config.width, config.width)
@@ -388,8 +385,6 @@ class EncoderBlock(nn.Module):
         mask: Bool[Tensor, "video segment"],
     ) -> Float[Tensor, "video head segment part"]:
         segments, visible = mask.shape[1], mask[:, None, None, :]
-        if self.reach:
-            return self._attend_near(query, key, value, mask)
         if self.position is None:
             return F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
         if segments < LONG or torch.is_grad_enabled() or query.device.type != "cpu" or not mask.all():
@@ -398,24 +393,6 @@ class EncoderBlock(nn.Module):
         # the same numbers without the table, which for a window of 4,096 is 268 MB and slower to write than to use
         bias = self.position.backwards(segments)[None]
         return F.scaled_dot_product_attention(query.flip(2), key, value, attn_mask=bias).flip(2)
-
-    def _attend_near(
-        self,
-        query: Float[Tensor, "video head segment part"],
-        key: Float[Tensor, "video head segment part"],
-        value: Float[Tensor, "video head segment part"],
-        mask: Bool[Tensor, "video segment"],
-    ) -> Float[Tensor, "video head segment part"]:
-        """Attention to at most `reach` segments either side, in time and memory linear in the video's length."""
-        reach, span = self.reach, 2 * self.reach + 1
-        keys, values = (F.pad(part, (0, 0, reach, reach)).unfold(2, span, 1) for part in (key, value))
-        weights = (query[..., None] * keys).sum(-2) / math.sqrt(query.shape[-1])
-        if self.position is not None:
-            weights = weights + self.position(span)[:, reach][None, :, None, :]
-        visible = F.pad(mask, (reach, reach)).unfold(1, span, 1)
-        own = torch.arange(span, device=mask.device) == reach  # a padded segment sees itself: no row is empty
-        weights = weights.masked_fill(~(visible | own)[:, None], float("-inf")).softmax(-1)
-        return (weights[..., None, :] * values).sum(-1)
 
 
 class Injection(nn.Module):
