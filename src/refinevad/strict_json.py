@@ -8,9 +8,13 @@ def parse_json(text: str) -> Any:
     """Values of JSON text, with or without a byte order mark.
 
     Raises:
-        ValueError: not JSON (json.JSONDecodeError, which has line and column), or a key twice in one object.
+        ValueError: not JSON (json.JSONDecodeError, which has line and column), nested too deeply, or a key twice in
+            one object.
     """
-    return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_once)
+    try:
+        return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_once)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
