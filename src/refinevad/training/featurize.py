@@ -145,10 +145,13 @@ def featurize(
         raise InputError(f"none of the {len(items)} videos could be read; the first: {next(iter(failed.values()))}")
     usable = FeatureIndex(out, [item for item in items if item.path not in failed], encoder.spec, str(root))
     usable.save()
-    notes = [
-        sentence for item in usable.items for sentence in read_provenance(index.path(item)).source.get("notes", ())
-    ]
-    return Featurized(usable, made, len(items) - made - len(failed), failed, tuple(notes))
+    return Featurized(usable, made, len(items) - made - len(failed), failed, _found_in_videos(usable))
+
+
+def _found_in_videos(index: FeatureIndex) -> tuple[str, ...]:
+    """What was found when the videos were read, as their features keep it."""
+    kept = (read_provenance(index.path(item)).source.get("notes", ()) for item in index.items)
+    return tuple(sentence for notes in kept for sentence in notes)
 
 
 def featurize_ucf_captions(

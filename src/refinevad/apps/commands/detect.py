@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from refinevad.shown import shown
 
 if TYPE_CHECKING:
+    from refinevad.detector import Detector
     from refinevad.side_by_side import Workers
 
 HELP = "find events in videos"
@@ -82,9 +83,21 @@ def _workers(count: int | None, videos: Sequence[Path]) -> "AbstractContextManag
     return Workers(count)
 
 
-def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
+def _take_threshold(detector: "Detector", threshold: float) -> None:
+    """Put another threshold in the calibrated one's place; the lower one stays, where it is not above it."""
     from dataclasses import replace
 
+    from refinevad.errors import InputError
+
+    if not 0 <= threshold <= 1:
+        raise InputError(f"--threshold must lie in [0, 1]: got {threshold}")
+    calibration = detector.checkpoint.calibration
+    low = min(threshold, calibration.low_threshold)
+    shifted = replace(calibration, threshold=threshold, low_threshold=low)
+    detector.checkpoint = replace(detector.checkpoint, calibration=shifted)
+
+
+def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     from refinevad.apps.report import BatchEntry, report_stems, write_detection, write_overview
     from refinevad.apps.report.wording import verdict
     from refinevad.apps.terminal import give_json, note, progress_bar
@@ -101,14 +114,7 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     detector = Detector.open(args.model, window, args.allow_download)
     detector.checkpoint.model.to(device)
     if args.threshold is not None:
-        if not 0 <= args.threshold <= 1:
-            raise InputError(f"--threshold must lie in [0, 1]: got {args.threshold}")
-        shift = replace(
-            detector.checkpoint.calibration,
-            threshold=args.threshold,
-            low_threshold=min(args.threshold, detector.checkpoint.calibration.low_threshold),
-        )
-        detector.checkpoint = replace(detector.checkpoint, calibration=shift)
+        _take_threshold(detector, args.threshold)
     failed: dict[str, str] = {}
     entries, summary = [], []
     for video, stem in zip(args.videos, report_stems(args.videos), strict=True):

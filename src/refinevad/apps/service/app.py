@@ -81,20 +81,9 @@ def create_app(
             runner.stop()
 
     app = _described(lifespan)
-    app.state.context = Context(
-        watch,
-        store,
-        settings,
-        log,
-        feed,
-        runner,
-        metrics,
-        guesses,
-        audit,
-        incoming=BoundedSemaphore(settings.incoming),
-        ready=ready,
-        backlog=backlog,
-    )
+    parts = (watch, store, settings, log, feed, runner, metrics, guesses, audit)
+    incoming = BoundedSemaphore(settings.incoming)
+    app.state.context = Context(*parts, incoming=incoming, ready=ready, backlog=backlog)
     _add_routes(app)
     _add_page(app)
     _add_errors(app)
