@@ -13,7 +13,7 @@ from refinevad.encoders.base import EncoderIdentity
 from refinevad.encoders.captions import SentenceEncoder
 from refinevad.features import Features, Provenance, save_features
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training import experiment
+from refinevad.training import fitting
 from refinevad.training.ablation import Variant, paired, read_variant
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.experiment import split_items, train_run
@@ -56,7 +56,7 @@ def open_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Pa
     monkeypatch.setenv("REFINEVAD_DATA", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     text = choice.CaptionEncoder(Words())
-    monkeypatch.setattr(experiment, "open_encoder", lambda spec: choice.EncoderChoice(spec, None, text))
+    monkeypatch.setattr(fitting, "open_encoder", lambda spec: choice.EncoderChoice(spec, None, text))
     return read_recipe
 
 
