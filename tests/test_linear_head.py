@@ -288,3 +288,18 @@ def test_without_validation_videos_of_both_kinds_there_is_a_ridge_and_no_compari
     assert "ridge" not in capsys.readouterr().out
     assert train(folder, tmp_path / "linear", "--head", "linear") == 0
     assert "linear: fitted in closed form, validation video AUC" in capsys.readouterr().out
+
+
+def test_the_folds_that_validate_do_not_change_the_model(folder: Path, tmp_path: Path) -> None:
+    """Trained on all labelled videos in their own order, with models beside it that validate and without."""
+    runs = []
+    for folds in (1, 3):
+        recipe = tmp_path / f"{folds}.toml"
+        recipe.write_text(
+            f'[data]\nroot = "{folder}"\nsettings = "default"\n[train]\nsteps = 0\nepochs = 2\ncross_fit = {folds}\n'
+        )
+        assert train(recipe, tmp_path / str(folds)) == 0
+        runs.append(Checkpoint.load(tmp_path / str(folds)))
+    alone, beside = (run.model.state_dict() for run in runs)
+    assert all(torch.equal(value, beside[name]) for name, value in alone.items())
+    assert runs[0].calibration != runs[1].calibration

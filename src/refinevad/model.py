@@ -595,7 +595,12 @@ class RefineVAD(nn.Module):
         self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]
     ) -> Float[Tensor, "video segment selected"]:
         """The channels the model looks at, to mean 0 and spread 1 over the training set; 0 where padded."""
-        standard = (self.look(x) - self.input_mean) / self.input_scale
+        return self._standard(self.look(x), mask)
+
+    def _standard(
+        self, seen: Float[Tensor, "video segment selected"], mask: Bool[Tensor, "video segment"]
+    ) -> Float[Tensor, "video segment selected"]:
+        standard = (seen - self.input_mean) / self.input_scale
         if self.config.input_clip:
             standard = standard.clamp(-self.config.input_clip, self.config.input_clip)
         return standard * mask[..., None]
@@ -607,17 +612,17 @@ class RefineVAD(nn.Module):
         labels: Float[Tensor, "video category"] | None = None,
     ) -> Output:
         """Score padded videos; `mask` is true on real segments, of which each video needs at least one."""
-        standard = self.standardise(x, mask)
+        seen = self.look(x)
+        standard = self._standard(seen, mask)
         evidence = standard.new_zeros(*mask.shape, len(self.config.categories))
         if self.evidence is not None:
-            own = self.look(x) if self.config.ridge else standard
-            evidence = self.evidence(own) * mask[..., None]
+            evidence = self.evidence(seen if self.config.ridge else standard) * mask[..., None]
         h, ratio = self._refine(standard, mask)
         said = masked_mean(evidence, mask)[:, 0]
         injected, coarse, z, w, video = self.core(h, mask, labels, said)
         content = self.norm(injected)
         refined = self.head(content).squeeze(-1)
-        logits, segment_logits = self._combine(x, mask, content, refined, evidence)
+        logits, segment_logits = self._combine(seen, mask, content, refined, evidence)
         return Output(
             smooth(logits[..., None], mask, self.config.smoothing).squeeze(-1),
             coarse,
@@ -652,7 +657,7 @@ class RefineVAD(nn.Module):
 
     def _combine(
         self,
-        x: Float[Tensor, "video segment channel"],
+        seen: Float[Tensor, "video segment selected"],
         mask: Bool[Tensor, "video segment"],
         content: Float[Tensor, "video segment width"],
         refined: Float[Tensor, "video segment"],
@@ -670,7 +675,7 @@ class RefineVAD(nn.Module):
         else:
             logits, categories = logits + presence_logit(evidence), evidence
         if self.prompts is not None:
-            likeness, prior = self.prompts(self.look(x))
+            likeness, prior = self.prompts(seen)
             logits = logits + self.config.prompt_weight * prior
             categories = categories + 0.5 * self.config.prompt_weight * likeness
         return logits, categories

@@ -145,7 +145,7 @@ def train_run(
     recipe, why = by_data(recipe, index, labelled)
     plan = Plan(recipe, index, folder, first, categories, device, processes, report)
     refuse_other_head(folder, recipe.config(first.values.shape[1], categories, first.provenance.parts))
-    fitted = cross_fitted(plan, folds, controls) if folds else held_out(plan, items, controls)
+    fitted = cross_fitted(plan, labelled, folds, controls) if folds else held_out(plan, items, controls)
     checkpoint = Checkpoint(
         model=fitted.trained.model,
         encoder=index.encoder,

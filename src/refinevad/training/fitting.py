@@ -93,9 +93,11 @@ def held_out(plan: Plan, items: Sequence[Item], controls: bool) -> Fitted:
     return Fitted(trained, ridge, curves, compared, {split: len(members) for split, members in chosen.items()})
 
 
-def cross_fitted(plan: Plan, folds: Sequence[Sequence[Item]], controls: bool) -> Fitted:
-    """Train on all folds' videos; validate and calibrate each by a model that never saw it (cross_fit.py)."""
-    items = [item for fold in folds for item in fold]
+def cross_fitted(plan: Plan, items: Sequence[Item], folds: Sequence[Sequence[Item]], controls: bool) -> Fitted:
+    """Train on all items; validate and calibrate each by a model that never saw it (cross_fit.py).
+
+    The run's own model is the one that `cross_fit = 1` trains: the folds change what is known of it alone.
+    """
     curves: dict[str, dict[str, Float[np.ndarray, _segment]]] = {}
     for number, fold in enumerate(folds):
         dealt = without(items, fold)
