@@ -46,6 +46,13 @@ MALFORMED = {
     "o.srt": ("1\n00:00:01,0000 --> 00:00:02,0000\nx\n", "line 2: expected HH:MM:SS,mmm"),
     "p.vtt": ("WEBVTT\n\n00:01.000 --> 00:02.000\nx\n\nstray\ntext\n", "line 6: 'stray' has no times"),
     "q.json": ('{"a": {"captions": []}, "a": {"captions": [[0, 1, "x"]]}}', "'a' stands twice"),
+    "r.jsonl": ('{"start_s": 0, "end_s": 1' + "0" * 400 + ', "text": "x"}\n', "line 1: not JSON"),
+    "s.json": ('{"a": {"captions": [[0, -1' + "0" * 400 + ', "x"]]}}', "s.json: not JSON"),
+    "t.jsonl": ('{"start_s": 0, "end_s": 1e999, "text": "x"}\n', "line 1: end_s must be a number"),
+    "u.jsonl": ('{"start_s": "0", "end_s": 1, "text": "x"}\n', "line 1: start_s must be a number"),
+    "v.srt": (f"1\n{'9' * 5000}:00:01,000 --> 00:00:02,000\nx\n", "line 2: expected HH:MM:SS,mmm"),
+    "w.vtt": (f"WEBVTT\n\n00:01.000 --> {'9' * 400}:00:02.000\nx\n", "line 3: expected HH:MM:SS,mmm"),
+    "x.jsonl": ('{"start_s": ' + "[" * 900 + "]" * 900 + ', "end_s": 1, "text": "x"}\n', "line 1: not JSON"),
     "i.txt": ("hello", "must end in one of"),
 }
 

@@ -1,6 +1,10 @@
 """Predictions of any form, laid over the frames of the truth."""
 
+import io
 import json
+import struct
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +15,7 @@ from safetensors.numpy import save_file
 
 from refinevad.errors import InputError
 from refinevad.timeline import SegmentRule, Timeline
+from refinevad.training import npy
 from refinevad.training.localisation import TrueSpan
 from refinevad.training.predictions import Adjustment, VideoPrediction, align, read_predictions
 from refinevad.training.protocol import evaluate_predictions
@@ -65,6 +70,139 @@ def test_wrong_numbers_are_named(tmp_path: Path, values: object, said: str) -> N
     path.write_text(json.dumps({"a": values}))
     with pytest.raises(InputError, match="'a'") as error:
         read_predictions(path)
+    assert said in str(error.value)
+
+
+def _npz(path: Path, member: bytes, compression: int = zipfile.ZIP_STORED) -> None:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("a.npy", member)
+
+
+def _npy(values: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, values)
+    return file.getvalue()
+
+
+def _overwritten(path: Path, signature: bytes, offset: int, value: int) -> None:
+    """Write two bytes behind each record of a ZIP file that begins with `signature`."""
+    data = bytearray(path.read_bytes())
+    at = data.find(signature)
+    while at >= 0:
+        struct.pack_into("<H", data, at + offset, value)
+        at = data.find(signature, at + 4)
+    path.write_bytes(data)
+
+
+_LOCAL, _CENTRAL = b"PK\x03\x04", b"PK\x01\x02"  # a ZIP file's records of one member
+
+
+def _claimed(path: Path, shape: str, descr: str = "'<f8'") -> None:
+    """An array of 8 numbers whose header says another shape."""
+    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    head = b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + text.ljust(117) + b"\n"
+    _npz(path, head + bytes(64))
+
+
+def _unknown_compression(path: Path) -> None:
+    _npz(path, _npy(np.zeros(8)))
+    _overwritten(path, _LOCAL, 8, 97)
+    _overwritten(path, _CENTRAL, 10, 97)
+
+
+def _encrypted(path: Path, flags: int) -> None:
+    _npz(path, _npy(np.zeros(8)))
+    _overwritten(path, _LOCAL, 6, flags)
+    _overwritten(path, _CENTRAL, 8, flags)
+
+
+def _one_bit_off(path: Path, compression: int) -> None:
+    _npz(path, _npy(np.arange(100.0)), compression)
+    data = bytearray(path.read_bytes())
+    data[150] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (_unknown_compression, "compression method"),
+        (lambda path: _encrypted(path, 0x01), "encrypted"),
+        (lambda path: _encrypted(path, 0x41), "encryption"),
+        (lambda path: _one_bit_off(path, zipfile.ZIP_STORED), "CRC"),
+        (lambda path: _one_bit_off(path, zipfile.ZIP_DEFLATED), "damaged"),
+        (lambda path: _one_bit_off(path, zipfile.ZIP_BZIP2), "damaged"),
+        (lambda path: _one_bit_off(path, zipfile.ZIP_LZMA), "damaged"),
+        (lambda path: _claimed(path, "(1099511627776,)"), "damaged"),
+        (lambda path: _claimed(path, "(9" + "0" * 20 + ",)"), "damaged"),
+        (lambda path: _claimed(path, "(-8,)"), "damaged"),
+        (lambda path: _claimed(path, "(True, 8)"), "damaged"),
+        (lambda path: _claimed(path, "8"), "damaged"),
+        (lambda path: _claimed(path, "(8,)", "[('a', '<f8')]"), "not numbers"),
+        (lambda path: _claimed(path, "(4,)", "'<c16'"), "not numbers"),
+        (lambda path: _claimed(path, "((" + "(" * 40 + "),)"), "damaged"),
+        (lambda path: _npz(path, b"no array"), "damaged"),
+        (lambda path: _npz(path, b""), "damaged"),
+        (lambda path: path.write_bytes(_npy(np.zeros(8))), "numpy.savez"),
+        (lambda path: path.write_bytes(_npy(np.zeros(8)).replace(b"(8,)", b"(1" + b"0" * 12 + b",)")), "numpy.savez"),
+        (lambda path: path.mkdir(), "not found"),
+    ],
+)
+def test_an_archive_that_is_not_whole_is_one_sentence(
+    make: Callable[[Path], object], said: str, tmp_path: Path
+) -> None:
+    make(tmp_path / "p.npz")
+    with pytest.raises(InputError, match=r"p\.npz") as error:
+        read_predictions(tmp_path / "p.npz")
+    assert said in str(error.value)
+
+
+def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(npy, "MOST_ARCHIVE_BYTES", 10_000)
+    np.savez_compressed(tmp_path / "p.npz", a=np.zeros(800), b=np.zeros(500))
+    assert (tmp_path / "p.npz").stat().st_size < 1000
+    with pytest.raises(InputError, match=r"holds 10,656 bytes of arrays; at most 10,000"):  # 1300 of 8, headers of 128
+        read_predictions(tmp_path / "p.npz")
+
+
+def test_archives_of_every_usual_kind_are_read(tmp_path: Path) -> None:
+    path, scores = tmp_path / "p.npz", np.array([0.25, 0.5])
+    for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        for values in (scores, scores.astype("<f2"), scores.astype(">f4"), np.asfortranarray(scores[None].T)[:, 0]):
+            _npz(path, _npy(values), compression)
+            assert read_predictions(path)["a"].scores.tolist() == [0.25, 0.5]
+    table = np.array([[0.25, 0.75], [1.0, 0.0], [0.5, 0.5]])
+    _npz(path, _npy(np.asfortranarray(table)))
+    assert read_predictions(path)["a"].scores.tolist() == [0.75, 0.0, 0.5]
+
+
+@pytest.mark.parametrize(("kind", "bytes_each"), [("BF16", 2), ("F8_E4M3", 1), ("F8_E5M2", 1)])
+def test_numbers_that_numpy_has_not_are_named(kind: str, bytes_each: int, tmp_path: Path) -> None:
+    header = json.dumps({"a": {"dtype": kind, "shape": [2], "data_offsets": [0, 2 * bytes_each]}}).encode()
+    (tmp_path / "p.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(2 * bytes_each))
+    with pytest.raises(InputError, match=r"p\.safetensors .* float32"):
+        read_predictions(tmp_path / "p.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"a": [0.5, 1' + "0" * 400 + "]}", "is not JSON"),
+        ('{"a": [[0.5, 0.5], [1' + "0" * 400 + ", 0]]}", "is not JSON"),
+        ('{"a": ' + "9" * 5000 + "}", "is not JSON"),
+        ('{"a": ' + "[" * 40 + "0.5" + "]" * 40 + "}", "'a'"),
+        ('{"a": ' + "[" * 900 + "0.5" + "]" * 900 + "}", "is not JSON"),
+        ('{"a": {"0": 0.5}}', "'a'"),
+        ('{"a": ["0.5"]}', "'a'"),
+        ('{"a": "0.5"}', "'a'"),
+        ('{"a": 1e999}', "'a'"),
+        ('{"a": [1e999]}', "'a'"),
+    ],
+)
+def test_json_that_holds_no_scores_is_one_sentence(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(text)
+    with pytest.raises(InputError, match=r"p\.json") as error:
+        read_predictions(tmp_path / "p.json")
     assert said in str(error.value)
 
 

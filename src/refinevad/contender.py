@@ -23,6 +23,7 @@ from refinevad.peers.choice import KNOWN, LINEAR, open_head
 from refinevad.peers.linear import Linear
 from refinevad.peers.vadclip import VadCLIP
 from refinevad.ridge import CLIP, SMOOTHING, Ridge
+from refinevad.shown import short
 
 # options about the features: of the same name and meaning in RefineVADConfig
 SHARED_OPTIONS = ("input_clip", "merge_runs", "empty", "smoothing", "relative_smoothing", "video_weight")
@@ -198,7 +199,7 @@ def take_ridge(model: Contender, ridge: Ridge) -> Contender:
 def open_config(values: Any) -> RefineVADConfig | ContenderConfig:
     """The configuration that a RUN holds. Raises InputError for what is none, or an option that does not exist."""
     if not isinstance(values, Mapping):
-        raise InputError(f"a run's model is a table of options, not {str(values)[:100]!r}")
+        raise InputError(f"a run's model is a table of options, not {short(values)}")
     return ContenderConfig.from_dict(values) if "head" in values else RefineVADConfig.from_dict(dict(values))
 
 

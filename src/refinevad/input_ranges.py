@@ -3,6 +3,7 @@
 from typing import Any
 
 from refinevad.errors import InputError
+from refinevad.shown import short
 
 Ranges = tuple[tuple[int, int], ...]
 _MOST_CHANNELS = 1_000_000
@@ -44,4 +45,4 @@ def as_ranges(values: Any) -> Ranges:
     try:
         return tuple((int(first), int(last)) for first, last in values)
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"model inputs are pairs of channels, [first, last]: got {str(values)[:100]!r}") from error
+        raise InputError(f"model inputs are pairs of channels, [first, last]: got {short(values)}") from error

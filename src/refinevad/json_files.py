@@ -1,12 +1,12 @@
 """JSON objects out of files that anyone may have written: bounded in size and depth, and never waited for."""
 
-import json
 import os
 import stat
 from pathlib import Path
 from typing import Any
 
 from refinevad.errors import InputError
+from refinevad.strict_json import parse_json
 
 MOST_BYTES = 64 << 20  # figures of a thousand videos take a few megabytes
 
@@ -40,12 +40,11 @@ def read_json(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
             content = file.read(most_bytes + 1)
         if len(content) > most_bytes:
             raise InputError(f"{path} holds more than {most_bytes:,} bytes")
-        value = json.loads(content.decode("utf-8"))
+        value = parse_json(content.decode("utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # ValueError: no JSON, no UTF-8, a number of thousands of digits
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InputError(f"{path} is not valid JSON ({reason})") from error
+    except ValueError as error:  # no JSON, or no UTF-8
+        raise InputError(f"{path} is not valid JSON ({error})") from error
     if not isinstance(value, dict):
         raise InputError(f"{path} holds a JSON {type(value).__name__} where an object is expected")
     return value

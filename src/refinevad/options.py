@@ -1,10 +1,10 @@
 """Options that people write in recipes: each value is what its dataclass says, or one sentence tells which is not."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from refinevad.errors import InputError
+from refinevad.finite import is_finite
 
 
 def check_options(kind: str, known: type, values: Mapping[str, Any], at_least: Mapping[str, int | float]) -> None:
@@ -22,19 +22,10 @@ def check_options(kind: str, known: type, values: Mapping[str, Any], at_least: M
         hint = hints[name]
         if get_origin(hint) is Literal and value not in get_args(hint):
             raise InputError(f"{kind} option {name} is one of {', '.join(get_args(hint))}: got {value!r}")
-        if hint is float and not _finite(value):
+        if hint is float and not is_finite(value):
             raise InputError(f"{kind} option {name} is a number: got {value!r}")
         if hint in (int, bool) and type(value) is not hint:
             needed = "a whole number" if hint is int else "true or false"
             raise InputError(f"{kind} option {name} is {needed}: got {value!r}")
         if name in at_least and value < at_least[name]:
             raise InputError(f"{kind} option {name} must be at least {at_least[name]:g}: got {value!r}")
-
-
-def _finite(value: object) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number beyond every float
-        return False

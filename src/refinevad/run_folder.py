@@ -7,7 +7,6 @@ weights that are numbers, and a model that gives numbers. Nothing is allotted by
 
 import math
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,10 @@ from torch import Tensor
 
 from refinevad.contender import Contender, ContenderConfig, open_config, open_model
 from refinevad.errors import InputError
+from refinevad.finite import is_finite
 from refinevad.json_files import check_regular, read_json
 from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.shown import short
 from refinevad.timeline import SegmentRule
 from refinevad.windows import WHOLE, WindowRule
 
@@ -86,15 +87,15 @@ def read_run(folder: Path) -> RunFacts:
     _check_finite(config, path)
     encoder, signature, training = config["encoder"], config["signature"], config.get("training", {})
     if not isinstance(encoder, str) or not encoder:
-        raise InputError(f"{path}: encoder must be the name of one; got {_short(encoder)}")
+        raise InputError(f"{path}: encoder must be the name of one; got {short(encoder)}")
     for name, value in (("signature", signature), ("training", training), ("model", config["model"])):
         if not isinstance(value, dict):
-            raise InputError(f"{path}: {name} must be an object; got {_short(value)}")
+            raise InputError(f"{path}: {name} must be an object; got {short(value)}")
     _check_signature(signature, path)
     window_of(training, path)
     fold = training.get("fold")
     if fold is not None and (type(fold) is not int or fold < 0):
-        raise InputError(f"{path}: the training's fold must be a whole number or null; got {_short(fold)}")
+        raise InputError(f"{path}: the training's fold must be a whole number or null; got {short(fold)}")
     return RunFacts(_model_config(config["model"], path), encoder, signature, training, read_calibration(folder))
 
 
@@ -113,11 +114,11 @@ def read_calibration(folder: Path) -> dict[str, Any]:
     for name, kind in _CALIBRATION.items():
         value = content[name]
         if kind is bool and type(value) is not bool:
-            raise InputError(f"{path}: {name} must be true or false; got {_short(value)}")
-        if kind is float and not _is_finite(value):
-            raise InputError(f"{path}: {name} must be a finite number; got {_short(value)}")
+            raise InputError(f"{path}: {name} must be true or false; got {short(value)}")
+        if kind is float and not is_finite(value):
+            raise InputError(f"{path}: {name} must be a finite number; got {short(value)}")
         if kind is float and value < 0:
-            raise InputError(f"{path}: {name} must be at least 0; got {_short(value)}")
+            raise InputError(f"{path}: {name} must be at least 0; got {short(value)}")
     if not content["low_threshold"] <= content["threshold"] <= 1:
         raise InputError(
             f"{path}: 0 <= low_threshold <= threshold <= 1 must hold; "
@@ -130,12 +131,12 @@ def window_of(training: Mapping[str, Any], path: Path | str = "this run") -> Win
     """The window rule that a run's record of its training names; none: whole videos. Raises InputError."""
     options = training.get("options", {})
     if not isinstance(options, Mapping):
-        raise InputError(f"{path}: training options must be an object; got {_short(options)}")
+        raise InputError(f"{path}: training options must be an object; got {short(options)}")
     lengths = [options.get(name, 0.0) for name in ("window_s", "delay_s")]
-    if not all(_is_finite(length) for length in lengths):
+    if not all(is_finite(length) for length in lengths):
         raise InputError(f"{path}: window_s and delay_s must be numbers of seconds; got {lengths[0]!r}, {lengths[1]!r}")
     if "seed" in options and type(options["seed"]) is not int:
-        raise InputError(f"{path}: the seed must be a whole number; got {_short(options['seed'])}")
+        raise InputError(f"{path}: the seed must be a whole number; got {short(options['seed'])}")
     try:
         return WindowRule(float(lengths[0]), float(lengths[1])) if lengths[0] else WHOLE
     except InputError as error:
@@ -175,34 +176,34 @@ def _model_config(values: Mapping[str, Any], path: Path) -> Config:
     """A configuration whose every value is of its kind; lists as such, numbers of a size that can be."""
     for name in ("categories", "inputs", "prompt_owner"):
         if not isinstance(values.get(name, []), list):
-            raise InputError(f"{path}: model {name} must be a list; got {_short(values[name])}")
+            raise InputError(f"{path}: model {name} must be a list; got {short(values[name])}")
     if not isinstance(values.get("options", {}), dict) or not isinstance(values.get("head", ""), str):
         raise InputError(f"{path}: model head must be a name, and its options an object")
     if not all(isinstance(name, str) and name for name in values.get("categories", [])):
-        raise InputError(f"{path}: model categories must be names; got {_short(values['categories'])}")
+        raise InputError(f"{path}: model categories must be names; got {short(values['categories'])}")
     for name, value in _leaves(values, path):
         most = _MOST_CHANNELS if name == "channels" else _MOST_SIZE
         if type(value) is int and abs(value) > most:
-            raise InputError(f"{path}: model {name} can be {most:,} at most; got {_short(value)}")
+            raise InputError(f"{path}: model {name} can be {most:,} at most; got {short(value)}")
     try:
         return open_config(values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: the model is described wrongly ({_short(error)}); train the run again") from error
+        raise InputError(f"{path}: the model is described wrongly ({short(error)}); train the run again") from error
 
 
 def _check_signature(signature: Mapping[str, Any], path: Path) -> None:
     """Raises InputError where it names no encoder, or no rule that makes segments."""
     encoder, rule = signature.get("encoder"), signature.get("rule")
     if not isinstance(encoder, dict) or not isinstance(encoder.get("name"), str):
-        raise InputError(f"{path}: signature must hold the encoder with its name; got {_short(encoder)}")
+        raise InputError(f"{path}: signature must hold the encoder with its name; got {short(encoder)}")
     if not isinstance(rule, dict) or set(rule) not in ({"seconds"}, {"frames"}):
-        raise InputError(f"{path}: the signature's rule must be seconds or frames a segment; got {_short(rule)}")
+        raise InputError(f"{path}: the signature's rule must be seconds or frames a segment; got {short(rule)}")
     ((unit, value),) = rule.items()
     least, most = (_SHORTEST_S, _LONGEST_S) if unit == "seconds" else (1, _MOST_FRAMES)
-    if not _is_finite(value) or not least <= value <= most or (unit == "frames" and type(value) is not int):
-        raise InputError(f"{path}: the rule's {unit} must lie in [{least:g}, {most:g}]; got {_short(value)}")
+    if not is_finite(value) or not least <= value <= most or (unit == "frames" and type(value) is not int):
+        raise InputError(f"{path}: the rule's {unit} must lie in [{least:g}, {most:g}]; got {short(value)}")
     SegmentRule(**rule)
 
 
@@ -221,7 +222,7 @@ def _expected_arrays(config: Config, path: Path) -> Arrays:
         with torch.device("meta"):  # shapes without memory
             asked = open_model(config).state_dict()
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(f"{path}: no model can be built as {CONFIG} says ({_short(error)})") from error
+        raise InputError(f"{path}: no model can be built as {CONFIG} says ({short(error)})") from error
     return {name: (_KINDS.get(value.dtype, "?"), tuple(value.shape)) for name, value in asked.items()}
 
 
@@ -231,7 +232,7 @@ def _check_sizes(config: Config, stored: Arrays, path: Path) -> None:
     for layers in (options.get("layers", 0), options.get("shift_layers", 0)):
         if not isinstance(layers, int) or layers > len(stored):
             raise InputError(
-                f"{path} holds {len(stored)} arrays, which cannot be {_short(layers)} layers, as {CONFIG} says"
+                f"{path} holds {len(stored)} arrays, which cannot be {short(layers)} layers, as {CONFIG} says"
             )
     channels = sum(last - first for first, last in config.inputs) if config.inputs else config.channels
     found = stored.get("input_mean")
@@ -249,7 +250,7 @@ def _probe(model: RefineVAD | Contender, config: Config, path: Path) -> None:
             output = model(values, torch.ones(1, _PROBE_SEGMENTS, dtype=torch.bool))
             found = [output.logits, output.share_logits, output.presence]
     except (RuntimeError, IndexError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: the model cannot score as {CONFIG} says ({_short(error)})") from error
+        raise InputError(f"{path}: the model cannot score as {CONFIG} says ({short(error)})") from error
     if not all(bool(torch.isfinite(part).all()) for part in found):
         raise InputError(f"{path}: with these weights the model gives no numbers; train the run again")
 
@@ -257,7 +258,7 @@ def _probe(model: RefineVAD | Contender, config: Config, path: Path) -> None:
 def _known(content: Mapping[str, Any], names: Mapping[str, Any] | tuple[str, ...], path: Path) -> None:
     unknown = sorted(set(content) - set(names))
     if unknown:
-        raise InputError(f"{path}: unknown key {_short(unknown[0])}; known: {', '.join(names)}")
+        raise InputError(f"{path}: unknown key {short(unknown[0])}; known: {', '.join(names)}")
     needed = [name for name in ("model", "encoder", "signature") if name in names and name not in content]
     if needed:
         raise InputError(f"{path}: {needed[0]} is missing; it is damaged or of another version: train the run again")
@@ -283,16 +284,6 @@ def _leaves(content: Any, path: Path) -> Iterator[tuple[str, Any]]:
             left += [(key, item, depth + 1) for item in value]
         else:
             yield key, value
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-
-
-def _short(value: object) -> str:
-    """A value in an error's sentence, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _shape(array: tuple[str, tuple[int, ...]] | None) -> str:

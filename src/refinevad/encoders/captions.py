@@ -21,6 +21,8 @@ from refinevad.encoders.base import EncoderIdentity
 from refinevad.encoders.cues import read_cues
 from refinevad.encoders.weights import state_sha256
 from refinevad.errors import InputError
+from refinevad.finite import is_finite
+from refinevad.shown import short
 from refinevad.strict_json import parse_json
 from refinevad.timeline import Timeline
 
@@ -80,13 +82,13 @@ def _caption(where: str, start_s: object, end_s: object, text: object) -> Captio
     """A checked caption; `where` begins the sentence of the error."""
     times = []
     for name, value in (("start_s", start_s), ("end_s", end_s)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value) or value < 0:
-            raise InputError(f"{where}: {name} must be a number of seconds from 0 on, not {value!r}")
+        if not is_finite(value) or value < 0:
+            raise InputError(f"{where}: {name} must be a number of seconds from 0 on, not {short(value)}")
         times.append(float(value))
     if times[1] < times[0]:
         raise InputError(f"{where}: end_s {times[1]:g} lies before start_s {times[0]:g}")
     if not isinstance(text, str) or not text.strip():
-        raise InputError(f"{where}: text must be a sentence, not {text!r}")
+        raise InputError(f"{where}: text must be a sentence, not {short(text)}")
     return Caption(times[0], times[1], " ".join(text.split()))
 
 
@@ -104,7 +106,7 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[str, Caption | None]]:
             raise InputError(f"{where}: lacks {', '.join(missing)}")
         video = item.get("video", path.stem)
         if not isinstance(video, str) or not video:
-            raise InputError(f"{where}: video must be a name, not {video!r}")
+            raise InputError(f"{where}: video must be a name, not {short(video)}")
         yield video, _caption(where, item["start_s"], item["end_s"], item["text"])
 
 

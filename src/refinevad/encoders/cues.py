@@ -7,8 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from refinevad.errors import InputError
+from refinevad.shown import short
 
-_CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})(?!\d)")
+_CLOCK = re.compile(r"(?:(?<!\d)(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})(?!\d)")
 _TIMES = re.compile(rf"^\s*({_CLOCK.pattern})\s*-->\s*({_CLOCK.pattern})")
 _ARROW = re.compile(r"-->|->|[\u2013\u2014\u2212-]\s?>|\u2192")
 _CLOCK_LIKE = re.compile(r"[^A-Za-z]*\d\s*:\s*\d")
@@ -47,7 +48,7 @@ def read_cues(path: Path, text: str) -> list[Cue]:
         numbered = not places and len(before) > 1 and before[0][1].strip().isdigit()
         for number, line in _unplaced(before, webvtt, bool(places)):
             if webvtt or numbered or not cues:
-                raise InputError(f"{path}, line {number}: {line.strip()!r} has no times above it")
+                raise InputError(f"{path}, line {number}: {short(line.strip())} has no times above it")
             cues[-1][3].append(line)
         for place, end in pairwise([*places, len(block)] if places else []):
             number, line = block[place]
@@ -89,7 +90,7 @@ def _is_times(line: str, where: str) -> bool:
     if _TIMES.match(line):
         return True
     if any(_CLOCK_LIKE.match(side) for side in _ARROW.split(line)[:2]) and _ARROW.search(line):
-        raise InputError(f"{where}: expected HH:MM:SS,mmm --> HH:MM:SS,mmm, not {line.strip()!r}")
+        raise InputError(f"{where}: expected HH:MM:SS,mmm --> HH:MM:SS,mmm, not {short(line.strip())}")
     return False
 
 

@@ -1,6 +1,5 @@
 """What each part buys: variants of a recipe over the same seeds, compared pair by pair with the whole."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from refinevad.errors import InputError
+from refinevad.toml_files import read_toml
 from refinevad.training.over_videos import OverVideos
 from refinevad.training.recipe import Recipe
 from refinevad.training.seed_rows import SeedRow
@@ -43,10 +43,7 @@ def read_variant(path: Path) -> Variant:
     Raises:
         InputError: not TOML, or another table.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:  # not TOML, not UTF-8, or too long a number
-        raise InputError(f"variant {path} cannot be read: {error}") from error
+    content = read_toml(path, "variant")
     unknown = sorted(set(content) - {"model", "head", "train", "prompts"})
     if unknown:
         raise InputError(f"variant {path}: unknown {', '.join(unknown)}; it has [model], [head], [train] and prompts")

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from refinevad.errors import InputError
+from refinevad.shown import short
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training.annotation import (
     read_msad_annotation,
@@ -22,6 +23,7 @@ from refinevad.training.annotation import (
 )
 from refinevad.training.localisation import TrueSpan
 from refinevad.training.names import hint, some
+from refinevad.training.npy import map_npy
 from refinevad.training.truth import FIELD_RULE, Ranges, Truth, VideoTruth, labels_of, merged, ranges_of
 
 
@@ -229,10 +231,17 @@ def read_shanghaitech_split(path: Path) -> tuple[SplitEntry, ...]:
         if not (Path(file).suffix == ".npy" and video.isdigit()):
             raise InputError(f"{path}, line {number}: expected folder/<camera>_<video>_<crop>.npy, got {line!r}")
         anomalous = len(video) == 4
-        if label.strip() and (float(label) > 0) != anomalous:
+        if label.strip() and _is_above_0(label, f"{path}, line {number}") != anomalous:
             raise InputError(f"{path}, line {number}: label {label.strip()} contradicts the name {name!r}")
         entries[name] = SplitEntry(name, SHANGHAITECH.categories if anomalous else ())
     return tuple(entries.values())
+
+
+def _is_above_0(label: str, where: str) -> bool:
+    try:
+        return float(label) > 0
+    except ValueError:
+        raise InputError(f"{where}: the label must be a number, 0 for normal; got {short(label.strip())}") from None
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
@@ -326,12 +335,9 @@ def shanghaitech_truth(annotation: Path, frames: Mapping[str, int], rule: Segmen
 
 
 def _frame_mask(path: Path) -> Bool[np.ndarray, "frame"]:
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not an array of frame labels ({error})") from error
-    if values.ndim != 1 or not np.isin(values, (0, 1)).all():
-        raise InputError(f"{path} must hold one 0 or 1 a frame, not shape {values.shape}")
+    values = map_npy(path)
+    if values.ndim != 1 or values.dtype.kind not in "fiub" or not np.isin(values, (0, 1)).all():
+        raise InputError(f"{path} must hold one 0 or 1 a frame, not {values.dtype} of shape {values.shape}")
     return np.asarray(values > 0)
 
 

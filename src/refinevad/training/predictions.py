@@ -13,7 +13,6 @@ How scores meet frames (`Expansion`):
 Whatever does not fit is listed in `Alignment.adjusted`, video by video.
 """
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from refinevad.strict_json import parse_json
 from refinevad.timeline import Timeline
 from refinevad.training.metrics import Runs
 from refinevad.training.names import hint
+from refinevad.training.npy import read_npz
 from refinevad.training.truth import Truth, VideoTruth
 from refinevad.video import VIDEO_SUFFIXES
 
@@ -99,7 +99,7 @@ def read_predictions(path: Path) -> dict[str, VideoPrediction]:
     Raises:
         InputError: unreadable, of another kind, empty, or a video whose numbers are not finite scores or probabilities.
     """
-    readers = {".npz": _read_npz, ".safetensors": _read_safetensors, ".json": _read_json}
+    readers = {".npz": read_npz, ".safetensors": _read_safetensors, ".json": _read_json}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"predictions must be .npz, .safetensors or .json, not {path.name}")
@@ -111,16 +111,6 @@ def read_predictions(path: Path) -> dict[str, VideoPrediction]:
     return {name: _checked(name, values, path) for name, values in arrays.items()}
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError(f"{path} holds one array, not an archive; save it with numpy.savez")
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is damaged or holds Python objects ({error}); save plain number arrays") from error
-
-
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -129,6 +119,8 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         return dict(load_file(path))
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is not a safetensors file ({error})") from error
+    except (TypeError, AttributeError) as error:  # of a kind that NumPy has not, such as bfloat16
+        raise InputError(f"{path} holds numbers of a kind that is not read here ({error}); save float32") from error
 
 
 def _read_json(path: Path) -> dict[str, np.ndarray]:
@@ -141,6 +133,8 @@ def _read_json(path: Path) -> dict[str, np.ndarray]:
     arrays = {}
     for name, values in content.items():
         try:
+            if np.array(values).dtype.kind == "U":
+                raise TypeError("text")
             arrays[name] = np.array(values, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise InputError(f"{path}: the scores of {name!r} are not a list of numbers, or of equal lists") from error

@@ -1,7 +1,6 @@
 """A recipe: one experiment in one TOML file. Its header comment says command, cost, expected and measured."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +11,9 @@ from refinevad.encoders.choice import DEFAULT_ENCODER
 from refinevad.errors import InputError
 from refinevad.model import RefineVADConfig
 from refinevad.peers.choice import LINEAR
+from refinevad.shown import short
 from refinevad.timeline import SegmentRule
+from refinevad.toml_files import read_toml
 from refinevad.training.importing import DEFAULT_ENCODER_NAME, ImportRequest
 from refinevad.training.loop import TrainOptions
 from refinevad.training.ucf_crime import is_annotation_folder
@@ -205,10 +206,7 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         InputError: not TOML, an unknown table or key, or data that is not there.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or too long a number
-        raise InputError(f"recipe {path} is not valid TOML: {error}") from error
+    content = read_toml(path, "recipe")
     for table, values in content.items():
         _check_table(path, table, values)
     data, encoder = content.get("data", {}), content.get("encoder", {})
@@ -245,7 +243,7 @@ def _check_table(path: Path, table: str, values: object) -> None:
     if table not in _TABLES:
         raise InputError(f"recipe {path}: unknown table {[table]} in [{table}]")
     if not isinstance(values, dict):
-        raise InputError(f"recipe {path}: {table} is a table, [{table}], not {str(values)[:100]!r}")
+        raise InputError(f"recipe {path}: {table} is a table, [{table}], not {short(values)}")
     known = _TABLES[table]
     if known is None:
         return
@@ -256,7 +254,7 @@ def _check_table(path: Path, table: str, values: object) -> None:
         fits = {str: isinstance(value, str), int: type(value) is int, float: number, object: True}[known[name]]
         if not fits:
             words = {str: "text", int: "a whole number", float: "a number"}[known[name]]
-            raise InputError(f"recipe {path}: {name} in [{table}] is {words}, not {str(value)[:100]!r}")
+            raise InputError(f"recipe {path}: {name} in [{table}] is {words}, not {short(value)}")
 
 
 def _published(path: Path, content: dict[str, Any]) -> ImportRequest:

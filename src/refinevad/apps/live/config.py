@@ -23,7 +23,6 @@ Relative paths are relative to the file's folder.
 """
 
 import re
-import tomllib
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -35,6 +34,7 @@ from refinevad.apps.live.disk import RESERVE_MB
 from refinevad.apps.live.secret import Secret, read_secret
 from refinevad.apps.live.sinks.options import SINK_TYPES, SinkOptions, StdoutOptions
 from refinevad.errors import InputError
+from refinevad.toml_files import read_toml
 
 DEFAULT_STORAGE = "sqlite:///refinevad-live.db"
 NAME = re.compile(r"\w(?:[\w .-]{0,62}\w)?")  # also a folder's name and a topic's level
@@ -139,12 +139,7 @@ def read_config(path: Path) -> LiveConfig:
     Raises:
         InputError: not TOML, an unknown key, a value of the wrong kind, an address or secret at fault.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"configuration {path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or too long a number
-        raise InputError(f"configuration {path} is not valid TOML: {error}") from error
+    content = read_toml(path, "configuration")
     tables = {name: content.pop(name, []) for name in ("camera", "sink")}
     retention = content.pop("retention", {})
     for name, entries in tables.items():
