@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import struct
 from fractions import Fraction
 from html.parser import HTMLParser
 from importlib.resources import files
@@ -381,6 +382,26 @@ def test_keyframe_is_the_frame_at_the_peak(tmp_path: Path) -> None:
         picture = cv2.imdecode(np.frombuffer(pictures[index], np.uint8), cv2.IMREAD_COLOR)
         assert picture.shape == (270, 480, 3)
         assert picture.mean() == pytest.approx(20 + 3.5 * frame, abs=2.5)
+
+
+@pytest.mark.parametrize(("width", "height", "shown"), [(2, 1, (32, 96)), (2**31 - 1, 1, (32, 48)), (1, 99, (32, 48))])
+def test_pixels_that_nobody_has_are_taken_for_square(
+    width: int, height: int, shown: tuple[int, int], tmp_path: Path
+) -> None:
+    """The width and height of a pixel stand in an MP4's `pasp`."""
+    video = tmp_path / "v.mp4"
+    with av.open(str(video), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(3, 2)
+        for _ in range(10):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 48, 3), np.uint8), format="rgb24")))
+        container.mux(stream.encode(None))
+    content = video.read_bytes()
+    assert content.count(b"pasp" + struct.pack(">II", 3, 2)) == 1
+    video.write_bytes(content.replace(b"pasp" + struct.pack(">II", 3, 2), b"pasp" + struct.pack(">II", width, height)))
+    (jpeg,) = extract_keyframes(video, [Event(0.1, 0.2, 0.9, 0.1, "fall", {})]).values()
+    assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape[:2] == shown
 
 
 def write_levels(path: Path, ticks: list[int], size: tuple[int, int]) -> Path:

@@ -23,7 +23,7 @@ from servers import PATIENCE_S
 from service_house import House
 from service_process import until
 from test_service_network import Start
-from videos import write_sound, write_video
+from videos import nobodys_codec, write_sound, write_video
 
 
 def wait_for(house: House, job: str, states: tuple[str, ...]) -> dict[str, Any]:
@@ -74,7 +74,9 @@ def test_what_is_no_video_is_refused_by_its_content(house: House, tmp_path: Path
     playlist = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"
     concat = b"ffconcat version 1.0\nfile '/etc/passwd'\n"
     sound = write_sound(tmp_path / "a.wav").read_bytes()
-    for content in (b"plain text, no video at all", playlist, concat, sound, b"\x00" * 5000):
+    unknown = nobodys_codec(tmp_path / "zzzz.mp4", "libx264", b"avc1").read_bytes()
+    assert "no decoder" in house.client.post("/api/v1/jobs?name=a.mp4", content=unknown).text
+    for content in (b"plain text, no video at all", playlist, concat, sound, unknown, b"\x00" * 5000):
         answer = house.client.post("/api/v1/jobs?name=a.mp4", content=content)
         assert answer.status_code == 415, content[:20]
     assert house.client.post("/api/v1/jobs?name=a.mp4", content=b"").status_code == 400

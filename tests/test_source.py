@@ -21,7 +21,7 @@ from refinevad.errors import InputError
 from refinevad.timeline import SegmentRule
 from refinevad.video import ClipReader
 from servers import PATIENCE_S, RtspServer
-from videos import flat, spoil_packets, write_headers_only, write_video
+from videos import flat, nobodys_codec, spoil_packets, write_headers_only, write_video
 from watch_cases import write_film
 
 Rtsp = Callable[..., RtspServer]
@@ -140,6 +140,8 @@ def test_files_that_are_no_videos_are_refused_in_a_sentence(tmp_path: Path) -> N
     empty = write_headers_only(tmp_path / "empty.mp4")
     with pytest.raises(InputError, match="no video stream in"):
         fast(empty)
+    with pytest.raises(InputError, match=r"no video stream in .*zzzz\.mp4 \(there is no decoder"):
+        fast(nobodys_codec(tmp_path / "zzzz.mp4", "libx264", b"avc1"))
 
 
 # -- streams ----------------------------------------------------------------------------------------------------------

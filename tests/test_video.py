@@ -6,6 +6,7 @@ import warnings
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ from videos import (
     NTSC,
     cut,
     flat,
+    nobodys_codec,
     show_by,
     spoil_packets,
     turn,
@@ -72,6 +74,9 @@ def _spoilt(folder: Path) -> Path:
     ("make", "words"),
     [
         (lambda folder: folder / "absent.mp4", "not found"),
+        (lambda folder: nobodys_codec(folder / "v.mp4", "libx264", b"avc1"), "no decoder"),
+        (lambda folder: nobodys_codec(folder / "v.mov", "mjpeg", b"jpeg", "yuvj420p"), "no decoder"),
+        (lambda folder: nobodys_codec(folder / "v.avi", "mpeg4", b"FMP4"), "no decoder"),
         (lambda folder: folder / "no" / "such" / "folder.mp4", "not found"),
         (lambda folder: write_video(folder / "a.mp4", frames=2) / "below.mp4", "not found"),
         (lambda folder: folder, "is a folder"),
@@ -96,6 +101,25 @@ def test_unreadable_files_get_one_sentence(make, words: str, tmp_path: Path) -> 
     assert words in sentence
     assert str(path) in sentence
     assert "\n" not in sentence
+
+
+def test_beside_a_video_that_nobody_decodes_the_other_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "v.mov"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream(codec, rate=10) for codec in ("mjpeg", "libx264")]
+        for stream, pixels in zip(streams, ("yuvj420p", "yuv420p"), strict=True):
+            stream.width, stream.height, stream.pix_fmt = 32, 32, pixels
+        for level in (60, 120, 180):
+            picture = av.VideoFrame.from_ndarray(np.full((32, 32, 3), level, np.uint8), format="rgb24")
+            for stream in streams:
+                container.mux(stream.encode(picture))
+        for stream in streams:
+            container.mux(stream.encode(None))
+    path.write_bytes(path.read_bytes().replace(b"jpeg", b"zzzz"))
+    with av.open(str(path)) as container:
+        assert [stream.codec_context is None for stream in container.streams.video] == [True, False]
+    assert probe(path).codec == "h264"
+    assert len(list(FrameReader(path))) == 3
 
 
 def test_unreadable_permissions(tmp_path: Path) -> None:

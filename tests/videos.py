@@ -103,6 +103,13 @@ def write_long_video(path: Path, frames: int, rate: Fraction) -> Path:
     return path
 
 
+def nobodys_codec(path: Path, codec: str, name: bytes, pixels: str = "yuv420p") -> Path:
+    """A film whose codec, `name` in its container, is called `zzzz`, which nobody decodes."""
+    write_video(path, frames=10, codec=codec, pixels=pixels)
+    path.write_bytes(path.read_bytes().replace(name, b"zzzz"))
+    return path
+
+
 def write_sound(path: Path, seconds: float = 1.0) -> Path:
     """A file with sound and no picture."""
     with av.open(str(path), "w") as container:

@@ -20,14 +20,27 @@ _LOOKED_AT = 250  # packets, where a container has no index
 
 
 def picture_stream(container: "InputContainer") -> "VideoStream | None":
-    """The video that players show: the default one, or else the first; no cover, preview or still picture."""
+    """The video that players show: the default one, or else the first; no cover, preview or still picture.
+
+    A stream that nothing here can decode has no codec, and is none of them.
+    """
     from av.stream import Disposition
 
     if _is_still(container):
         return None
     beside = Disposition.attached_pic | Disposition.timed_thumbnails
-    moving = [stream for stream in container.streams.video if not stream.disposition & beside]
+    decoded = [stream for stream in container.streams.video if stream.codec_context is not None]
+    moving = [stream for stream in decoded if not stream.disposition & beside]
     return next((stream for stream in moving if stream.disposition & Disposition.default), next(iter(moving), None))
+
+
+def why_no_picture(container: "InputContainer") -> str:
+    """What is there instead, in a container without a `picture_stream`."""
+    if not container.streams.video:
+        return "audio only?"
+    if any(stream.codec_context is None for stream in container.streams.video):
+        return "there is no decoder for its pictures here"
+    return "a still picture or a cover"
 
 
 def _is_still(container: "InputContainer") -> bool:

@@ -14,7 +14,7 @@ from refinevad.frames import Clip, FrameNeeds
 from refinevad.needed_frames import SPARING_CODECS, NeededFrames
 from refinevad.presentation import PlanError
 from refinevad.stamps import FilmTimes, StampCounts, wrap_s
-from refinevad.streams import nominal_rate_hz, picture_stream, start_after_sound_s
+from refinevad.streams import nominal_rate_hz, picture_stream, start_after_sound_s, why_no_picture
 from refinevad.timeline import SegmentRule, Timeline
 
 if TYPE_CHECKING:
@@ -103,9 +103,8 @@ def open_container(path: Path) -> "InputContainer":
             f"not a video that FFmpeg can read, or cut short: {path} ({_reason(error)}); copy or convert it again"
         ) from error
     if picture_stream(container) is None:
-        still = bool(container.streams.video)
+        what = why_no_picture(container)
         container.close()
-        what = "a still picture or a cover" if still else "audio only?"
         raise InputError(f"no video stream in {path} ({what}); choose a file with moving pictures")
     return container
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from refinevad.apps.live.addresses import Address, mask
 from refinevad.errors import InputError, RefineVADError
 from refinevad.stamps import longest_step_s
-from refinevad.streams import is_in_doubt, nominal_rate_hz, picture_stream, stated_rate_hz
+from refinevad.streams import is_in_doubt, nominal_rate_hz, picture_stream, stated_rate_hz, why_no_picture
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -93,8 +93,9 @@ class Source:
             raise self._refusal(f"{address}: {_reason(error)}{_BOUNDED * bounded}" if address.live else said) from None
         stream = picture_stream(container)
         if stream is None:
+            what = why_no_picture(container)
             container.close()
-            raise self._refusal(f"no video stream in {address}")
+            raise self._refusal(f"no video stream in {address} ({what})")
         return container, stream
 
     def _has_length(self) -> bool:

@@ -18,6 +18,7 @@ from refinevad.video import FrameReader, open_container, video_of
 MAX_KEYFRAMES = 40
 MAX_WIDTH = 480
 _JPEG_QUALITY = 82
+_MOST_ASPECT = 4.0  # of a pixel; by a slip of the header one picture could fill the memory
 _TICK = 1e-6  # of a tick: a second written as a decimal may fall just short of its own tick
 
 
@@ -75,8 +76,9 @@ def _read_through(video: Path, seconds: Mapping[int, float], max_width: int) -> 
 
 
 def pixel_aspect(stream: VideoStream) -> float:
-    """Width of a pixel over its height; 1 when the file does not say."""
-    return float(stream.sample_aspect_ratio or 1) or 1.0
+    """Width of a pixel over its height; 1 when the file does not say, or says what no camera makes."""
+    ratio = float(stream.sample_aspect_ratio or 1)
+    return ratio if 1 / _MOST_ASPECT <= ratio <= _MOST_ASPECT else 1.0
 
 
 def upright_rgb(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from refinevad.apps.live.addresses import parse_address
 from refinevad.errors import InputError
-from refinevad.streams import picture_stream
+from refinevad.streams import picture_stream, why_no_picture
 
 _FASTEST_HZ, _USUAL_HZ = 240.0, 25.0  # faster is a slip of the header; unknown is taken as usual
 MOST_MEMORY_BYTES = 4_000_000_000
@@ -66,7 +66,7 @@ def _look(path: Path, most_pixels: int) -> Probed:
         with av.open(address.url, options=address.options, metadata_errors="ignore") as container:
             stream = picture_stream(container)
             if stream is None:
-                raise InputError("the file has no moving pictures in it; choose a video")
+                raise InputError(f"the file has no moving pictures in it ({why_no_picture(container)}); choose a video")
             _require_size(stream.width, stream.height, most_pixels)  # by the header: before a picture is decoded
             for _ in container.decode(stream):
                 break
