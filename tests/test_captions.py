@@ -254,3 +254,47 @@ def test_listed_videos_without_captions_are_counted(tmp_path: Path) -> None:
         missing,
         "1 captioned videos are in no list and are left out: Arson02_x264",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("Anomaly_Train.txt", b"Arson/\xff.mp4\n", "UTF-8"),
+        ("captions.json", b"\xff", "not JSON"),
+        ("captions.json", b'{"Arson001_x264": 5}', "duration_s"),
+        ("captions.json", b'{"Arson001_x264": {"captions": [1], "duration_s": "2"}}', "duration_s"),
+        ("captions.json", b'{"Arson001_x264": {"captions": [1], "duration_s": true}}', "duration_s"),
+        ("captions.json", b'{"Arson001_x264": {"captions": [1], "duration_s": NaN}}', "duration_s"),
+        ("captions.json", b'{"Arson001_x264": {"captions": [1], "duration_s": 1e999}}', "duration_s"),
+        ("captions.json", b'{"Arson001_x264": {"captions": [1], "duration_s": -1}}', "duration_s"),
+        ("captions.json", b'{"Arson001_x264": {"captions": [1], "duration_s": 1e300}}', "at most 20,000,000 frames"),
+        ("test_truth.json", b'{"videos": {"name": 1}}', "videos"),
+        ("test_truth.json", b"{}", "videos"),
+        ("test_truth.json", b'{"videos": ["Normal_7"]}', "video 1"),
+        ("test_truth.json", b'{"videos": [{"name": 7, "label": "Normal", "frames": 50}]}', "video 1"),
+        ("test_truth.json", b'{"videos": [{"name": [], "label": "Normal", "frames": 50}]}', "video 1"),
+        ("test_truth.json", b'{"videos": [{"name": "Normal_7", "label": null, "frames": 50}]}', "label"),
+        ("test_truth.json", b'{"videos": [{"name": "Normal_7", "label": "Normal"}]}', "frames"),
+        ("test_truth.json", b'{"videos": [{"name": "Normal_7", "label": "Normal", "frames": "50"}]}', "frames"),
+        ("test_truth.json", b'{"videos": [{"name": "Normal_7", "label": "Normal", "frames": 0}]}', "frames"),
+        ("test_truth.json", b'{"videos": [{"name": "Normal_7", "label": "Normal", "frames": 1e999}]}', "frames"),
+        (
+            "test_truth.json",
+            b'{"videos": [{"name": "Normal_7", "label": "Normal", "frames": 9' + b"0" * 30 + b"}]}",
+            "at most 20,000,000 frames",
+        ),
+    ],
+)
+def test_a_damaged_file_of_the_benchmark_is_one_sentence(name: str, content: bytes, words: str, tmp_path: Path) -> None:
+    (_folder(tmp_path) / "test_truth.json").write_text('{"videos": []}')
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError) as error:
+        _ = [video.timeline for read in (read_training_videos, read_test_videos) for video in read(tmp_path)]
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"videos": [7]}', '{"videos": [{"name": 7, "label": "x", "frames": 9}]}'])
+def test_what_is_left_aside_of_a_damaged_truth_is_one_sentence(content: str, tmp_path: Path) -> None:
+    (_folder(tmp_path) / "test_truth.json").write_text(content)
+    with pytest.raises(InputError, match=r"test_truth\.json"):
+        left_aside(tmp_path, test=True)

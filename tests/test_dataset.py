@@ -1,5 +1,6 @@
 """Which videos there are and what they are labelled; wrong tables are refused with their line."""
 
+import json
 import os
 from collections import Counter
 from dataclasses import replace
@@ -97,6 +98,10 @@ def test_table_with_folds(tmp_path: Path) -> None:
         ("path,labels,fold\na.mp4,fall,1\nb.mp4,fall,one\n", "line 3: fold 'one'"),
         ("path,labels,fold\na.mp4,fall\n", "line 2: fold ''"),
         ("path,labels,fold\na.mp4,fall,-1\n", "line 2: fold '-1'"),
+        ("path,labels,fold\na.mp4,fall,1\nb.mp4,fall," + "9" * 5000 + "\n", "line 3: fold '999"),
+        ("path,labels,fold\na.mp4,fall," + "9" * 30 + "\n", "line 2: fold '999"),
+        ("path,labels,split\n.,fall,train\n", "line 2: path '.'"),
+        ("path,labels,split\n./,fall,train\n", "line 2: path './'"),
         ("path,labels,split\n/a.mp4,fall,train\n", "line 2: path '/a.mp4'"),
         ("path,labels,split\n../a.mp4,fall,train\n", "line 2: path '../a.mp4'"),
         ("path,labels,split\na.mp4,fall,train\na.mp4,fall,test\n", "lists a.mp4 twice"),
@@ -324,6 +329,98 @@ def test_index_roundtrip_and_damage(tmp_path: Path) -> None:
         (tmp_path / "dataset.json").write_text(damage)
         with pytest.raises(InputError, match="damaged"):
             FeatureIndex.open(tmp_path)
+
+
+_LISTED = {"path": "train/a.mp4", "labels": ["fall"], "split": "train", "fold": None}
+_LIES = {"files": {"0": "a.npy"}, "crops": 0, "segments": 4, "audio": None, "axis": 1}
+_PUBLISHED = {
+    **{"folder": ".", "audio_folder": "", "rate_hz": 25.0, "channels": 3, "audio_channels": 0},
+    **{"train_crop": None, "test_crop": None, "videos": {"train/a.mp4": _LIES}},
+}
+_INDEX = {"encoder": "lite", "source": "videos", "items": [_LISTED]}
+
+
+def _item(**changes: object) -> dict[str, object]:
+    return {**_INDEX, "items": [{**_LISTED, **changes}]}
+
+
+def _set(**changes: object) -> dict[str, object]:
+    return {**_INDEX, "published": {**_PUBLISHED, **changes}}
+
+
+def _video(**changes: object) -> dict[str, object]:
+    return _set(videos={"train/a.mp4": {**_LIES, **changes}})
+
+
+def test_an_index_is_taken_as_it_is_written(tmp_path: Path) -> None:
+    for content in (_INDEX, _item(fold=3), _set(), _set(train_crop=0), _video(crops=2), _video(audio="a__vggish.npy")):
+        (tmp_path / "dataset.json").write_text(json.dumps(content))
+        assert FeatureIndex.open(tmp_path).items[0].path == "train/a.mp4"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({**_INDEX, "items": []}, "items"),
+        ({**_INDEX, "items": {}}, "items"),
+        ({**_INDEX, "items": "abc"}, "items"),
+        ({**_INDEX, "encoder": 5}, "encoder"),
+        ({**_INDEX, "source": None}, "source"),
+        (_item(path=5), "path"),
+        (_item(path=""), "path"),
+        (_item(path="."), "path"),
+        (_item(path="/"), "path"),
+        (_item(path="../a.mp4"), "path"),
+        (_item(path="/etc/a.mp4"), "path"),
+        (_item(labels="fall"), "labels"),
+        (_item(labels=[1]), "labels"),
+        (_item(split=0), "split"),
+        (_item(fold="x"), "fold"),
+        (_item(fold=True), "fold"),
+        (_item(strange=1), "strange"),
+        ({**_INDEX, "published": []}, "published"),
+        (_set(rate_hz="25"), "rate_hz"),
+        (_set(rate_hz=float("nan")), "rate_hz"),
+        (_set(rate_hz=0), "rate_hz"),
+        (_set(channels=0), "channels"),
+        (_set(channels=1e308), "channels"),
+        (_set(channels=2**40), "channels"),
+        (_set(audio_channels=-1), "audio_channels"),
+        (_set(train_crop="each"), "train_crop"),
+        (_set(folder=1), "folder"),
+        (_set(videos=[]), "videos"),
+        (_set(videos={}), "train/a.mp4"),
+        (_set(videos={"train/a.mp4": None}), "train/a.mp4"),
+        (_video(files={"x": "a.npy"}), "files"),
+        (_video(files={"9" * 5000: "a.npy"}), "files"),
+        (_video(files={"0": 1}), "files"),
+        (_video(files={}), "files"),
+        (_video(files=[]), "files"),
+        (_video(files={"1": "a.npy"}, crops=2), "files"),
+        (_video(crops=-1), "crops"),
+        (_video(crops=True), "crops"),
+        (_video(segments=0), "segments"),
+        (_video(segments=1.5), "segments"),
+        (_video(segments=2**40), "segments"),
+        (_video(audio=3), "audio"),
+        (_video(axis=7), "axis"),
+        (_video(strange=1), "strange"),
+    ],
+)
+def test_a_damaged_index_is_one_sentence_with_its_file(content: object, words: str, tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"dataset\.json.*extract again") as error:
+        FeatureIndex.open(tmp_path)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"[" * 100_000, b'{"items": ' + b"9" * 5000 + b"}", b"[" * 900 + b"]" * 900]
+)
+def test_an_index_that_is_no_text_is_one_sentence(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"dataset\.json"):
+        FeatureIndex.open(tmp_path)
 
 
 def test_a_row_whose_name_no_file_can_have_is_told_as_absent(tmp_path: Path) -> None:

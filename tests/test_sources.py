@@ -78,3 +78,9 @@ def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "videos.csv").write_bytes(b"path,source\n\xff\xfe,a\n")
     with pytest.raises(InputError, match=r"videos\.csv is not UTF-8"):
         read_groups(tmp_path, VIDEOS)
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", "a/.."])
+def test_a_row_without_a_name_groups_nothing(name: str, tmp_path: Path) -> None:
+    (tmp_path / "shots.csv").write_text(f"path,source\n{name},x\na.mp4,y\n")
+    assert read_groups(tmp_path, ["a.mp4"]).of == {"a.mp4": "y"}

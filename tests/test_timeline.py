@@ -165,3 +165,10 @@ def test_no_frames_is_no_segments() -> None:
 def test_nonsense_is_refused(make) -> None:
     with pytest.raises(InputError):
         make()
+
+
+@pytest.mark.parametrize("rule", [SegmentRule(frames=16), SegmentRule(seconds=0.64)], ids=str)
+@pytest.mark.parametrize("frames", [20_000_001, 2**63, 10**400], ids=["more", "2**63", "10**400"])
+def test_a_video_of_more_frames_than_nine_days_have_is_refused(frames: int, rule: SegmentRule) -> None:
+    with pytest.raises(InputError, match="at most 20,000,000 frames"):
+        Timeline.uniform(frames, 25.0, rule)

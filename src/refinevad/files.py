@@ -32,6 +32,14 @@ def fitting(stem: str, rest: str) -> str:
     return f"{begin}{digest}"
 
 
+def is_there(path: Path) -> bool:
+    """Whether a file or folder has this name; too long a one, or one with a NUL in it, has none, and is no error."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a `.partial` path beside `path`; move it to `path` when the block ends well, delete it otherwise.

@@ -17,6 +17,7 @@ from refinevad.errors import InputError
 
 DEFAULT_SEGMENT_S = 0.64
 FIELD_SEGMENT_FRAMES = 16
+MOST_FRAMES = 20_000_000  # of a video whose length a file merely claims: nine days at 25 a second
 _TICK_S = 1e-4  # half a tick of the coarsest usual time base: frames on a border belong to the later segment
 
 
@@ -129,7 +130,13 @@ class Timeline:
 
     @classmethod
     def uniform(cls, frames: int, rate_hz: float, rule: SegmentRule) -> "Timeline":
-        """Timeline of a constant-rate video that begins at 0 s; the last segment may be short."""
+        """Timeline of a constant-rate video that begins at 0 s; the last segment may be short.
+
+        Raises:
+            InputError: a rate that is none, or fewer frames than none, or more than `MOST_FRAMES`.
+        """
+        if frames > MOST_FRAMES:
+            raise InputError(f"a video has at most {MOST_FRAMES:,} frames; cut one that has more into parts")
         if frames < 0 or not rate_hz > 0:
             raise InputError(f"a timeline needs frames >= 0 and a rate > 0: got {frames} frames at {rate_hz} Hz")
         if rule.frames is not None:

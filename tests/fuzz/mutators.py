@@ -1,11 +1,18 @@
 """Spoiling by structure: a table's cells, a tree's leaves, a file's length fields, and bytes where nothing is known."""
 
+import io
 import json
 import re
+import struct
+import tomllib
+import zipfile
 from random import Random
 from typing import Any
 
-NUMBERS = ("nan", "inf", "-inf", "1e308", "-1e308", "1e-320", "-1", "0", "-0.0", "9" * 23, "9" * 5000, "0x10", "1_0")
+NUMBERS = (
+    *("nan", "inf", "-inf", "1e308", "-1e308", "1e-320", "1e999", "-1", "0", "-0.0", "0x10", "1_0"),
+    *("9" * 9, "9" * 23, "9" * 400, "9" * 5000, "0x" + "f" * 5000),
+)
 TEXTS = (
     "",
     " ",
@@ -16,6 +23,9 @@ TEXTS = (
     "a" * 70_000,
     "../../etc/passwd",
     "/dev/zero",
+    "file:/dev/zero",
+    ".",
+    "/",
     '"',
     ",",
     ";",
@@ -115,11 +125,34 @@ def _encoded(random: Random, content: str) -> bytes:
 
 
 def tree(random: Random, content: Any) -> Any:
-    """A JSON tree with one to three leaves, keys or branches spoilt."""
-    content = json.loads(json.dumps(content))
+    """A tree of lists and tables with one to three leaves, keys or branches spoilt."""
     for _ in range(random.randint(1, 3)):
-        content = _spoilt(random, content)
+        content = _spoilt(random, content) if random.random() < 0.5 else _anywhere(random, content)
     return content
+
+
+def _anywhere(random: Random, content: Any) -> Any:
+    """One of all the places in a tree, each as likely as the next, holds something else."""
+    place = random.choice([*_places(content)] or [()])
+
+    def put(node: Any, place: tuple[Any, ...]) -> Any:
+        if not place:
+            return random.choice(LEAVES)
+        if isinstance(node, dict):
+            return {key: put(value, place[1:]) if key == place[0] else value for key, value in node.items()}
+        return [put(value, place[1:]) if at == place[0] else value for at, value in enumerate(node)]
+
+    return put(content, place)
+
+
+def _places(node: Any, before: tuple[Any, ...] = ()) -> Any:
+    """The way to each branch and leaf below a node."""
+    if before:
+        yield before
+    if len(before) > 20:
+        return
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        yield from _places(value, (*before, key))
 
 
 def _spoilt(random: Random, node: Any) -> Any:
@@ -138,7 +171,7 @@ def _spoilt(random: Random, node: Any) -> Any:
         return [*node[:at], _spoilt(random, node[at]), *node[at + 1 :]]
     if random.random() < 0.03:
         deep: Any = node
-        for _ in range(random.choice((50, 3000))):
+        for _ in range(random.choice((50, 100, 900, 3000))):
             deep = [deep]
         return deep
     return random.choice(LEAVES)
@@ -151,6 +184,105 @@ def dumped(random: Random, content: Any) -> bytes:
     except RecursionError:
         said = "[" * 100_000
     return text(random, said) if random.random() < 0.15 else said.encode()
+
+
+def tables(random: Random, content: bytes) -> bytes:
+    """A TOML file: by its text, or by its tables, whose values are spoilt and written again."""
+    if random.random() < 0.4:
+        return text(random, content.decode())
+    whole = tree(random, tomllib.loads(content.decode()))
+    lines = [f"{_key(name)} = {_value(value)}" for name, value in whole.items()] if isinstance(whole, dict) else []
+    return ("\n".join(lines) + "\n").encode("utf-8", "replace")
+
+
+def _key(name: str) -> str:
+    return json.dumps(name, ensure_ascii=True).replace("\\ud800", "?")
+
+
+def _value(value: Any, depth: int = 0) -> str:
+    """A value as TOML writes it; what it cannot say (nothing at all) is a word, which is no TOML."""
+    if depth > 200:
+        return "0"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_key(name)} = {_value(part, depth + 1)}" for name, part in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(part, depth + 1) for part in value) + "]"
+    if isinstance(value, str):
+        return _key(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value)
+
+
+def packed(random: Random, content: bytes) -> bytes:
+    """An archive: its records, or what is in it with records that fit again."""
+    if random.random() < 0.4:
+        return binary(random, content)
+    if random.random() < 0.5:
+        return _records(random, content)
+    file = io.BytesIO()
+    how = random.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
+    with zipfile.ZipFile(io.BytesIO(content)) as whole, zipfile.ZipFile(file, "w", how) as new:
+        for name in whole.namelist():
+            new.writestr(name, array(random, whole.read(name)) if random.random() < 0.7 else whole.read(name))
+    return file.getvalue()
+
+
+def _records(random: Random, content: bytes) -> bytes:
+    """The fields of one kind in an archive's directory and before its members: method, flags, sizes, offsets."""
+    data = bytearray(content)
+    local, central = random.choice(((6, 8), (8, 10), (14, 16), (18, 20), (22, 24), (26, 28), (None, 42)))
+    value = random.choice((0, 1, 8, 12, 14, 97, 0x41, 0xFFFF, random.getrandbits(16)))
+    for signature, offset in ((b"PK\x03\x04", local), (b"PK\x01\x02", central)):
+        for found in re.finditer(re.escape(signature), content):
+            if offset is not None and found.start() + offset + 2 <= len(data):
+                struct.pack_into("<H", data, found.start() + offset, value)
+    return bytes(data)
+
+
+def array(random: Random, content: bytes) -> bytes:
+    """A `.npy` file: its bytes, or the text of its header, which is then as long as is said of it."""
+    if random.random() < 0.4 or content[:6] != b"\x93NUMPY":
+        return binary(random, content)
+    (length,) = struct.unpack_from("<H", content, 8)
+    header, body = content[10 : 10 + length].decode("latin-1"), content[10 + length :]
+    shapes = ("()", "(0,)", "(-1,)", "(True,)", f"({10**6}, {10**6})", f"({2**63},)", "8", "((((((1,),),),),),)")
+    kinds = ("'<f2'", "'|O'", "'<c16'", "'|S0'", "'|V8'", "'<M8[s]'", "'|b1'", "[('a', '<f8')]", "'<f16'", "1", "'?'")
+    how = random.randrange(3)
+    if how == 0:
+        header = re.sub(r"\([^)]*\)", lambda _: random.choice(shapes), header, count=1)
+    elif how == 1:
+        header = re.sub(r"'[<>|][a-z]\d+'", lambda _: random.choice(kinds), header, count=1)
+    else:
+        header = text(random, header).decode("latin-1")
+    new = header.encode("latin-1", "replace")[:65_535]
+    return content[:8] + struct.pack("<H", len(new)) + new + body
+
+
+def film(random: Random, content: bytes) -> bytes:
+    """A container: bytes anywhere, as likely at its end, where an MP4 keeps its index; or a length before a name."""
+    how = random.random()
+    if how < 0.4:
+        return binary(random, content)
+    if how < 0.6:
+        return binary(random, content[::-1])[::-1]
+    names = list(re.finditer(rb"[a-zA-Z]{4}", content))
+    if not names:
+        return binary(random, content)
+    data = bytearray(content)
+    for _ in range(random.randint(1, 3)):
+        at = random.choice(names).start() + random.choice((-4, 0, 4, 8, 12, 16, 20, 24, 28, 32))
+        size = random.choice((1, 2, 4, 4, 8))
+        if 0 <= at <= len(data) - size:
+            number = random.choice((*_INTEGERS, random.getrandbits(32))) & (256**size - 1)
+            data[at : at + size] = number.to_bytes(size, "big")
+    return bytes(data)
+
+
+def stream(random: Random, content: bytes) -> bytes:
+    """A bitstream: what lies behind the first headers, so that there is something to be decoded wrongly."""
+    head = random.choice((0, 64, 200, 800))
+    return content[:head] + binary(random, content[head:])
 
 
 def binary(random: Random, content: bytes) -> bytes:

@@ -15,8 +15,9 @@ from typing import Any
 
 from refinevad.errors import InputError
 from refinevad.features import Features, StoredFeatures, load_features, read_provenance, require_same_signature
-from refinevad.files import atomic_write, fitting
+from refinevad.files import atomic_write, fitting, is_there
 from refinevad.training.folders import SPLITS, files_below, split_named, unreadable_words, videos_in_folders
+from refinevad.training.index_file import is_inside, read_index
 from refinevad.training.names import hint, some
 from refinevad.training.published import PublishedSet
 from refinevad.training.table import Row, read_table
@@ -105,7 +106,7 @@ def _from_csv(path: Path) -> DataSet:
     files = files_below(path.parent, unreadable)
     videos = [file.relative_to(path.parent).as_posix() for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
     others = [name for name in videos if name not in listed]
-    absent = [item.path for item in items if not _is_there(path.parent / item.path)]
+    absent = [item.path for item in items if not is_there(path.parent / item.path)]
     notes = []
     if absent:
         named = [f"{name}{hint(name, videos)}" for name in absent[:3]] + absent[3:]
@@ -117,26 +118,18 @@ def _from_csv(path: Path) -> DataSet:
     return DataSet(items, tuple(notes))
 
 
-def _is_there(path: Path) -> bool:
-    """Whether a file has this name; none has one that is too long or holds a NUL, which `exists` raises for."""
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
-
-
 def _item(row: Row, columns: Collection[str], where: str) -> Item:
     """One row of videos.csv; `where` names its line."""
     path, labels, split, fold = (row[name] for name in ("path", "labels", "split", "fold"))
     if not path or not labels:
         raise InputError(f"{where}: path or labels missing (normal videos have the label {NORMAL})")
-    if Path(path).is_absolute() or ".." in Path(path).parts:
+    if not is_inside(path):
         raise InputError(f"{where}: path '{path}' must lie inside the folder of videos.csv and be relative to it")
     named = split_named(split)
     if "split" in columns and named is None:
         raise InputError(f"{where}: split '{split}' is none of {', '.join(SPLITS)}")
-    if (fold or not split) and not fold.isdecimal():
-        raise InputError(f"{where}: fold '{fold}' is not a whole number")
+    if (fold or not split) and not (fold.isdecimal() and len(fold) < 10):
+        raise InputError(f"{where}: fold '{fold[:30]}' is not a whole number, or too large for one")
     names = dict.fromkeys(label.strip() for label in labels.split(";") if label.strip())
     anomalies = tuple(name for name in names if name.lower() != NORMAL)
     return Item(Path(path).as_posix(), anomalies, named or "", int(fold) if fold else None)
@@ -239,17 +232,14 @@ class FeatureIndex:
 
     @classmethod
     def open(cls, root: Path) -> "FeatureIndex":
-        """Raises InputError where `root` holds no feature index."""
+        """Raises InputError where `root` holds no feature index, or a damaged one."""
         path = root / INDEX
         if not path.exists():
             raise InputError(f"no features in {root} ({INDEX} is missing); run refinevad extract first")
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            items = [Item(**{**item, "labels": tuple(item["labels"])}) for item in content["items"]]
-            published = PublishedSet.from_dict(content["published"]) if "published" in content else None
-            return cls(root, items, content["encoder"], content["source"], published)
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise InputError(f"{path} is damaged ({error}); run refinevad extract again") from error
+        content = read_index(path)
+        items = [Item(**{**item, "labels": tuple(item["labels"])}) for item in content["items"]]
+        published = PublishedSet.from_dict(content["published"]) if "published" in content else None
+        return cls(root, items, content["encoder"], content["source"], published)
 
     def load(self, items: Sequence[Item]) -> list[Features]:
         """Load features of items, all of one signature. Raises InputError on the first that does not fit."""

@@ -115,4 +115,5 @@ def _key(row: Row) -> str:
 
 
 def _bare(name: str) -> str:
-    return str(Path(name).with_suffix(""))
+    path = Path(name)
+    return str(path.with_suffix("")) if path.name else ""

@@ -17,8 +17,9 @@ import numpy as np
 from jaxtyping import Bool
 
 from refinevad.errors import InputError
+from refinevad.shown import short
 from refinevad.strict_json import parse_json
-from refinevad.timeline import FIELD_SEGMENT_FRAMES, SegmentRule, Timeline
+from refinevad.timeline import FIELD_SEGMENT_FRAMES, MOST_FRAMES, SegmentRule, Timeline
 from refinevad.training.localisation import TrueSpan
 from refinevad.training.names import hint
 from refinevad.training.table import Row, read_table
@@ -163,7 +164,9 @@ def _video_of(entry: Any, where: str, columns: Sequence[str], rule: SegmentRule)
     where = f"{where} ({entry['name']})"
     frames = entry.get("frames")
     if not isinstance(frames, int) or isinstance(frames, bool) or frames < 1:
-        raise InputError(f'{where}: "frames" must be a whole number above 0, got {frames!r}')
+        raise InputError(f'{where}: "frames" must be a whole number above 0, got {short(frames)}')
+    if frames > MOST_FRAMES:
+        raise InputError(f'{where}: "frames" can be at most {MOST_FRAMES:,}, got {short(frames)}')
     labels = labels_of(entry.get("label"), columns, where)
     anomalous_frames = _ranges(entry.get("anomalous_frames"), where, "anomalous_frames")
     anomalous = merged(anomalous_frames, frames)
@@ -192,7 +195,7 @@ def labels_of(label: object, columns: Sequence[str], where: str) -> tuple[str, .
         InputError: not text, or a category that is not among the columns.
     """
     if not isinstance(label, str) or not label:
-        raise InputError(f'{where}: "label" must be a category or the normal label, got {label!r}')
+        raise InputError(f'{where}: "label" must be a category or the normal label, got {short(label)}')
     if label == columns[0] or label.lower() in _NORMAL_NAMES:
         return ()
     names = (label,) if label in columns else tuple(name for name in label.split("-") if name != "0")
@@ -208,9 +211,9 @@ def _ranges(value: object, where: str, key: str) -> list[tuple[int, int]]:
     pairs = []
     for pair in value:
         if not isinstance(pair, list) or len(pair) != 2 or not all(type(frame) is int for frame in pair):
-            raise InputError(f'{where}: "{key}" holds {pair!r}, not a pair of whole frame numbers')
+            raise InputError(f'{where}: "{key}" holds {short(pair)}, not a pair of whole frame numbers')
         if not 0 <= pair[0] < pair[1]:
-            raise InputError(f'{where}: "{key}" holds {pair}, which does not end after it starts at 0 or later')
+            raise InputError(f'{where}: "{key}" holds {short(pair)}, which does not end after it starts at 0 or later')
         pairs.append((pair[0], pair[1]))
     return pairs
 

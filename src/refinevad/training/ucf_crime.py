@@ -19,6 +19,8 @@ from jaxtyping import Float
 
 from refinevad.encoders.captions import CaptionEncoder, CaptionsByVideo, read_captions
 from refinevad.errors import InputError
+from refinevad.finite import is_finite
+from refinevad.shown import short
 from refinevad.strict_json import parse_json
 from refinevad.timeline import FIELD_SEGMENT_FRAMES, SegmentRule, Timeline
 from refinevad.training.benchmarks import UCF_CRIME
@@ -81,7 +83,7 @@ def left_aside(root: Path, test: bool) -> tuple[str, ...]:
     captioned = _durations(root / "captions.json")
     listed = [name for name, _ in _listed(root)]
     if test:
-        listed += [entry["name"] for entry in _json(root / "test_truth.json")["videos"]]
+        listed += [video.name for video in _test_videos(root / "test_truth.json")]
     without = [name for name in listed if name not in captioned]
     notes = [f"{len(without)} listed videos have no captions and are left out: {some(without)}"] if without else []
     strange = sorted(set(captioned) - set(listed)) if test else []
@@ -97,18 +99,24 @@ def read_test_videos(root: Path) -> tuple[UcfCrimeVideo, ...]:
         InputError: a file of the folder is absent or malformed.
     """
     durations = _durations(root / "captions.json")
-    path = root / "test_truth.json"
+    return tuple(video for video in _test_videos(root / "test_truth.json") if video.name in durations)
+
+
+def _test_videos(path: Path) -> list[UcfCrimeVideo]:
+    """Name, labels and frames of each video of test_truth.json; when something happens is not looked at."""
     entries = _json(path).get("videos")
     if not isinstance(entries, list):
         raise InputError(f"{path}: lacks its list of videos")
-    try:
-        return tuple(
-            UcfCrimeVideo(entry["name"], _label(entry["label"], str(path)), "test", int(entry["frames"]))
-            for entry in entries
-            if entry["name"] in durations
-        )
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: a video lacks its name, label or frames ({error})") from error
+    videos = []
+    for number, entry in enumerate(entries, start=1):
+        where = f"{path}: video {number}"
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(name), str) for name in ("name", "label")):
+            raise InputError(f"{where} lacks its name or label")
+        frames = entry.get("frames")
+        if type(frames) is not int or frames < 1:
+            raise InputError(f"{where}: frames must be a whole number above 0, not {short(frames)}")
+        videos.append(UcfCrimeVideo(entry["name"], _label(entry["label"], where), "test", frames))
+    return videos
 
 
 def caption_features(
@@ -131,11 +139,16 @@ def _label(folder: str, where: str) -> tuple[str, ...]:
 
 def _durations(path: Path) -> dict[str, float]:
     """Seconds by video, for the videos that have captions."""
-    table = _json(path)
-    try:
-        return {name: float(entry["duration_s"]) for name, entry in table.items() if entry["captions"]}
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: a video lacks its duration_s or captions ({error})") from error
+    durations = {}
+    for name, entry in _json(path).items():
+        if not isinstance(entry, dict) or "captions" not in entry:
+            raise InputError(f"{path}: {short(name)} lacks its duration_s or captions")
+        seconds = entry.get("duration_s")
+        if entry["captions"] and (not is_finite(seconds) or seconds < 0):
+            raise InputError(f"{path}: {short(name)}: duration_s must be a number of seconds, not {short(seconds)}")
+        if entry["captions"]:
+            durations[name] = float(seconds)
+    return durations
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -153,3 +166,5 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; is this the folder of UCF-Crime?") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not JSON or text in UTF-8 (byte {error.start}); convert it") from error
