@@ -17,7 +17,9 @@ from refinevad.errors import InputError
 from refinevad.features import (
     Features,
     Provenance,
+    StoredFeatures,
     load_features,
+    map_values,
     read_provenance,
     require_same_signature,
     save_features,
@@ -176,6 +178,129 @@ def _without_times(path: Path) -> None:
 def _short(path: Path) -> None:
     save_features(path, features())
     path.write_bytes(path.read_bytes()[:-8])
+
+
+_WHOLE = {
+    "values": np.zeros((2, 3), np.float32),
+    "frame_bounds": np.array([0, 16, 32]),
+    "time_bounds": np.array([0.0, 0.64, 1.28]),
+}
+_HEADER = {"encoder": {}, "rule": {}, "parts": {"motion": [0, 3]}}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "header"),
+    [
+        ({"values": np.zeros(2, np.float32)}, {}),
+        ({"values": np.zeros((), np.float32)}, {}),
+        ({"values": np.zeros((2, 3), np.int64)}, {}),
+        ({"values": np.zeros((2, 3), np.complex64)}, {}),
+        ({"frame_bounds": np.array(0)}, {}),
+        ({"frame_bounds": np.array([[0, 16, 32]])}, {}),
+        ({"frame_bounds": np.array([0.0, 16.0, 32.0])}, {}),
+        ({"frame_bounds": np.array([-16, 0, 16])}, {}),
+        ({"frame_bounds": np.array([0, 16, 2**62])}, {}),
+        ({"frame_bounds": np.array([5, 16, 32])}, {}),
+        ({"time_bounds": np.array(0.0)}, {}),
+        ({"time_bounds": np.array([0.0, np.nan, 1.28])}, {}),
+        ({"time_bounds": np.array([0.0, 0.64, np.inf])}, {}),
+        ({"time_bounds": np.array([0.0, 0.64, 1e300])}, {}),
+        ({"time_bounds": np.array([0, 1, 2])}, {}),
+        ({"early_ends": np.array([0.5, np.nan])}, {}),
+        ({"early_ends": np.array(0.5)}, {}),
+        ({}, {"encoder": []}),
+        ({}, {"encoder": "lite"}),
+        ({}, {"rule": None}),
+        ({}, {"source": 5}),
+        ({}, {"sampling": []}),
+        ({}, {"version": 5}),
+        ({}, {"parts": {"motion": [0, 4]}}),
+        ({}, {"parts": {"motion": [-1, 3]}}),
+        ({}, {"parts": {"motion": [2, 1]}}),
+        ({}, {"parts": {"motion": [0, 1e999]}}),
+        ({}, {"parts": {"motion": ["0", "3"]}}),
+        ({}, {"parts": [1]}),
+        ({}, {"strange": 1}),
+    ],
+    ids=str,
+)
+def test_arrays_and_headers_that_do_not_fit_are_one_sentence(
+    arrays: dict[str, np.ndarray], header: dict[str, object], tmp_path: Path
+) -> None:
+    path = tmp_path / "v.safetensors"
+
+    def write(arrays: dict[str, np.ndarray], header: dict[str, object]) -> None:
+        metadata = {"format": "refinevad-features-1", "provenance": json.dumps({**_HEADER, **header})}
+        save_file({**_WHOLE, **arrays}, path, metadata=metadata)
+
+    write({}, {})
+    assert load_features(path).timeline.frames == 32
+    write(arrays, header)
+    with pytest.raises(InputError, match=r"v\.safetensors"):
+        load_features(path)
+    with pytest.raises(InputError, match=r"v\.safetensors"):
+        _ = StoredFeatures(path).values
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"encoder": ' + "9" * 5000 + "}", "[" * 900 + "]" * 900, "[]", "5"])
+def test_a_header_that_is_no_provenance_is_one_sentence(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "v.safetensors"
+    save_file(_WHOLE, path, metadata={"format": "refinevad-features-1", "provenance": text})
+    with pytest.raises(InputError, match=r"header of .*v\.safetensors"):
+        load_features(path)
+
+
+@pytest.mark.parametrize(("kind", "bytes_each"), [("BF16", 2), ("F8_E4M3", 1)])
+@pytest.mark.parametrize("name", ["values", "time_bounds"])
+def test_numbers_that_numpy_has_not_are_one_sentence(kind: str, bytes_each: int, name: str, tmp_path: Path) -> None:
+    """A header by hand: `safetensors` writes no such arrays from NumPy's."""
+    shapes = {"values": [2, 3], "frame_bounds": [3], "time_bounds": [3]}
+    kinds = {"values": ("F32", 4), "frame_bounds": ("I64", 8), "time_bounds": ("F64", 8), name: (kind, bytes_each)}
+    described: dict[str, object] = {
+        "__metadata__": {"format": "refinevad-features-1", "provenance": json.dumps(_HEADER)}
+    }
+    end = 0
+    for array, shape in shapes.items():
+        begin, end = end, end + int(np.prod(shape)) * kinds[array][1]
+        described[array] = {"dtype": kinds[array][0], "shape": shape, "data_offsets": [begin, end]}
+    head = json.dumps(described).encode()
+    path = tmp_path / "v.safetensors"
+    path.write_bytes(len(head).to_bytes(8, "little") + head + bytes(end))
+    with pytest.raises(InputError, match=r"v\.safetensors"):
+        load_features(path)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**32, 2**63 - 1, 2**64 - 1])
+def test_a_header_whose_length_is_no_length_is_one_sentence(length: int, tmp_path: Path) -> None:
+    path = tmp_path / "v.safetensors"
+    save_features(path, features())
+    path.write_bytes(length.to_bytes(8, "little") + path.read_bytes()[8:])
+    for read in (load_features, map_values):
+        with pytest.raises(InputError, match=r"v\.safetensors"):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "shape", "kind"),
+    [
+        (0, 24, [2, -3], "F32"),
+        (0, 24, [2**40, 3], "F32"),
+        (-8, 16, [2, 3], "F32"),
+        (0, float("inf"), [2, 3], "F32"),
+        (0, 24, [2, 3], ["F32"]),
+        (0, 24, "23", "F32"),
+        (0, 24, [2, 3.5], "F32"),
+        (0, 24, {"a": 1}, "F32"),
+    ],
+)
+def test_a_map_of_what_is_not_there_is_one_sentence(
+    begin: object, end: object, shape: object, kind: object, tmp_path: Path
+) -> None:
+    head = json.dumps({"values": {"dtype": kind, "shape": shape, "data_offsets": [begin, end]}}).encode()
+    path = tmp_path / "v.safetensors"
+    path.write_bytes(len(head).to_bytes(8, "little") + head + bytes(24))
+    with pytest.raises(InputError, match=r"v\.safetensors"):
+        map_values(path)
 
 
 @pytest.mark.parametrize(

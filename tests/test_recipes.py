@@ -11,6 +11,7 @@ from fakes import Letters
 from refinevad.encoders import choice
 from refinevad.encoders.base import EncoderIdentity
 from refinevad.encoders.captions import SentenceEncoder
+from refinevad.errors import InputError
 from refinevad.features import Features, Provenance, save_features
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training import fitting
@@ -133,6 +134,78 @@ def test_a_variant_is_laid_over_a_recipe_and_its_prompts_can_go(tmp_path: Path) 
     assert changed.train.lambda_gmm == 0.0
     assert changed.prompts == {}
     assert recipe.model["gate"] == "soft"
+
+
+LONG = "1" + "0" * 400  # a whole number beyond every float
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"[train]\nepochs = {LONG}", "too large"),
+        ("[train]\nepochs = 0x" + "f" * 5000, "too large"),
+        ("[train]\nseed = 99999999999", "seed"),
+        ("[train]\nbatch = 9999999999", "batch"),
+        ("[model]\nwidth = 9999999999", "width"),
+        ("[data]\nfolds = -1", "folds"),
+        ("[data]\nfolds = 100000000", "folds"),
+        ("[data]\nvalidation_share = 1.0", "validation_share"),
+        ("[data]\nvalidation_share = -0.5", "validation_share"),
+        ("[events]\nalerts_per_hour = -1", "alerts_per_hour"),
+        ('[prompts]\nfall = "A fall."', "prompts"),
+        ("[prompts]\nfall = [1]", "prompts"),
+        ("[prompts]\nfall = []", "prompts"),
+        ("[prompts.fall]\nx = 1", "prompts"),
+        ("[head]\nname = 5", "head"),
+        ('[head]\nname = ["rtfm"]', "head"),
+        ("[head]\nwidth = 8", "head"),
+        ('[data]\nroot = "' + "a" * 5000 + '"', "data not found"),
+        ('[data]\nroot = "a\\u0000b"', "data not found"),
+        ("[data]\nx = 2026-11-28", "unknown key"),
+    ],
+)
+def test_a_recipe_that_nothing_can_be_trained_by_is_one_sentence(text: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(text.replace("[data]\n", '[data]\nroot = "."\n') if "root" not in text else text)
+    if "[data]" not in text:
+        path.write_text('[data]\nroot = "."\n' + text)
+    with pytest.raises(InputError) as error:
+        read_recipe(path)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("model = 5", "model"),
+        ("model = []", "model"),
+        ("train = 'x'", "train"),
+        ("head = 1.5", "head"),
+        ("prompts = 1", "prompts"),
+        ("[train]\nepoch = 5", "epoch"),
+        ("[train]\nepochs = 'x'", "epochs"),
+        (f"[train]\nepochs = {LONG}", "too large"),
+        ("model = " + "[" * 5000, "TOML"),
+        ("[other]\nx = 1", "other"),
+    ],
+)
+def test_a_variant_that_is_none_is_one_sentence(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "v.toml").write_text(text)
+    with pytest.raises(InputError, match=r"variant .*v\.toml") as error:
+        read_variant(tmp_path / "v.toml")
+    assert words in str(error.value)
+
+
+def test_toml_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "large.toml").write_bytes(b"#" * (5 << 20))
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "latin.toml").write_bytes(b"x = '\xe9'")
+    for read in (read_recipe, read_variant):
+        for name in ("large", "folder", "latin", "absent"):
+            with pytest.raises(InputError, match=rf"{name}\.toml"):
+                read(tmp_path / f"{name}.toml")
+    with pytest.raises(InputError, match="/dev/zero holds more than"):  # without an end
+        read_recipe(Path("/dev/zero"))
 
 
 def test_paired_difference_by_hand() -> None:

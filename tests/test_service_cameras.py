@@ -1,5 +1,8 @@
 """Cameras through the API: added, paused, removed, never with their passwords."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("fastapi", reason="the service needs the extra `service`")
@@ -9,6 +12,7 @@ from refinevad.apps.live.addresses import parse_address
 from refinevad.apps.live.config import CameraConfig
 from refinevad.apps.service.changes import ChangeLog
 from refinevad.apps.service.watch import Watch
+from refinevad.errors import InputError
 from service_house import House
 from service_parts import CATEGORIES, JPEG, StillEngine
 from videos import write_video
@@ -148,3 +152,30 @@ def test_the_model_is_swapped_for_runs_beside_it_alone(house: House) -> None:
     door = CameraConfig("door", parse_address("rtsp://h/a"), house.run)
     Watch(again, ChangeLog(house.folder / "changes.json"), [door], house.run).start(house.told.append)
     assert again.watched["door"].model.name == "second"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"added": []},
+        {"added": {"yard": 5}},
+        {"added": 5},
+        {"removed": "door"},
+        {"removed": [1]},
+        {"removed": 5},
+        {"paused": {"door": 1}},
+        {"thresholds": {"door": "0.5"}},
+        {"thresholds": {"door": True}},
+        {"thresholds": {"door": 1.5}},
+        {"thresholds": {"door": float("nan")}},
+        {"thresholds": [0.5]},
+        {"model": 5},
+        {"strange": 1},
+    ],
+    ids=str,
+)
+def test_a_damaged_record_of_changes_is_one_sentence(content: object, tmp_path: Path) -> None:
+    path = tmp_path / "changes.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"changes\.json.*move it away"):
+        ChangeLog(path)

@@ -27,15 +27,19 @@ from refinevad.files import atomic_write
 from refinevad.json_files import check_regular
 from refinevad.json_files import read_json as read_json  # where a RUN's other files are read, too
 from refinevad.model import RefineVAD
+from refinevad.peers.choice import LINEAR
 from refinevad.run_folder import CALIBRATION as CALIBRATION
 from refinevad.run_folder import CONFIG as CONFIG
 from refinevad.run_folder import WEIGHTS as WEIGHTS
 from refinevad.run_folder import load_model, read_calibration, read_run, window_of
+from refinevad.shown import short
+from refinevad.strict_json import parse_json
 from refinevad.windows import WindowRule
 
 METRICS = "metrics.json"
 RIDGE_FILE, RIDGE_FORMAT = "ridge.safetensors", "refinevad-ridge-1"
 MOST_RIDGE_BYTES = 256 << 20
+_DAMAGE = (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -135,12 +139,17 @@ class Checkpoint:
                 header = file.metadata() or {}
                 if header.get("format") != RIDGE_FORMAT:
                     raise KeyError(f"format {header.get('format')}")
-                config = ContenderConfig.from_dict(json.loads(header["config"]))
+                config = ContenderConfig.from_dict(parse_json(header["config"]))
+                if config.head != LINEAR:
+                    raise KeyError(f"head {short(config.head)}")
                 if (config.channels, config.categories) != (self.model.config.channels, self.model.config.categories):
                     raise KeyError("it is another model's")
                 model = Contender(config)
-                model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                model.load_state_dict(weights)
+                if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
+                    raise ValueError("NaN or infinite weights")
+        except (*_DAMAGE, InputError) as error:
             raise InputError(
                 f"the ridge control {path} is damaged or of another version ({error}); train the run again, "
                 "or delete this file to evaluate without it"

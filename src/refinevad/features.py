@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from refinevad.errors import InputError
 from refinevad.files import atomic_write
+from refinevad.shown import short
+from refinevad.strict_json import parse_json
 from refinevad.timeline import Timeline
 
 FORMAT = "refinevad-features-1"
+_MOST_FRAMES_EACH = 1_000_000  # a segment's; no rule makes longer ones
+_LONGEST_S = 1e9
+_MOST_HEADER_BYTES = 100_000_000  # safetensors' own bound
 _STORED = {"F16": np.float16, "F32": np.float32}  # safetensors' names of what `save_features` writes
 
 
@@ -111,8 +116,12 @@ def map_values(path: Path) -> Float[np.ndarray, "segment channel"]:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            described = json.loads(file.read(length))["values"]
+            if length > _MOST_HEADER_BYTES:
+                raise ValueError(f"a header of {length:,} bytes")
+            described = parse_json(file.read(length).decode("utf-8"))["values"]
         begin, end = described["data_offsets"]
+        if not all(type(number) is int and number >= 0 for number in (begin, end, *described["shape"])):
+            raise ValueError("its header says no shape or no place")
         array = np.memmap(path, _STORED[described["dtype"]], "c", 8 + length + begin, tuple(described["shape"]))
     except FileNotFoundError as error:
         raise InputError(f"features not found: {path}; run refinevad extract first") from error
@@ -137,16 +146,15 @@ def load_features(path: Path) -> Features:
     """
     with _open(path) as file:
         provenance = _provenance(path, file.metadata())
-        try:
-            values = file.get_tensor("values").astype(np.float32)
-        except SafetensorError as error:
-            raise InputError(f"features {path} are not whole ({error}); extract them again") from error
+        values = _array(path, file, "values", "f").astype(np.float32)
         timeline = _timeline(path, file)
     if values.ndim != 2 or len(values) != timeline.segments:
         raise InputError(
             f"features {path} hold {values.shape} values for {timeline.segments} segments; extract them again"
         )
-    bad = ~np.isfinite(values).all(axis=1)
+    if any(last > values.shape[1] for _, last in provenance.parts.values()):
+        raise InputError(f"the header of {path} names channels that are not there; extract the features again")
+    bad = np.asarray(~np.isfinite(values).all(axis=1))
     if bad.any():
         raise InputError(
             f"features {path} hold NaN or infinite values in {int(bad.sum())} of {len(bad)} segments "
@@ -165,22 +173,49 @@ def _open(path: Path) -> Any:
 
 
 def _timeline(path: Path, file: Any) -> Timeline:
+    frames, times = _array(path, file, "frame_bounds", "i"), _array(path, file, "time_bounds", "f")
+    ends = _array(path, file, "early_ends", "f") if "early_ends" in set(file.keys()) else None
+    fit = all(bounds.ndim == 1 for bounds in (frames, times, *([] if ends is None else [ends])))
+    if not fit or not len(frames) or frames[0] != 0 or (np.diff(frames) > _MOST_FRAMES_EACH).any():
+        raise InputError(f"features {path} have segments of no frames or of too many; extract them again")
+    for bounds in (times, ends):
+        if bounds is not None and not (np.abs(bounds) < _LONGEST_S).all():  # so is NaN
+            raise InputError(f"features {path} have segments at no time that a video has; extract them again")
     try:
-        ends = file.get_tensor("early_ends") if "early_ends" in set(file.keys()) else None
-        return Timeline(file.get_tensor("frame_bounds"), file.get_tensor("time_bounds"), ends)
-    except SafetensorError as error:
+        return Timeline(frames, times, ends)
+    except InputError as error:
+        raise InputError(f"features {path}: {error}; extract them again") from error
+
+
+def _array(path: Path, file: Any, name: str, kind: str) -> Shaped[np.ndarray, "..."]:
+    """A stored array of floats (`f`) or whole numbers (`i`). Raises InputError where it is none."""
+    try:
+        array: Shaped[np.ndarray, ...] = file.get_tensor(name)
+    except (SafetensorError, TypeError, AttributeError) as error:  # the last two: of a kind that NumPy has not
         raise InputError(f"features {path} are not whole ({error}); extract them again") from error
+    if array.dtype.kind != kind:
+        raise InputError(f"features {path} hold {name} as {array.dtype}; extract them again")
+    return array
 
 
 def _provenance(path: Path, metadata: Mapping[str, str] | None) -> Provenance:
     if not metadata or metadata.get("format") != FORMAT:
         raise InputError(f"{path} holds no refinevad features; write them with refinevad extract")
     try:
-        fields = json.loads(metadata["provenance"])
-        fields["parts"] = {name: (int(first), int(last)) for name, (first, last) in fields["parts"].items()}
+        fields = parse_json(metadata["provenance"])
+        fields["parts"] = {name: _range(*bounds) for name, bounds in fields["parts"].items()}
+        if strange := [n for n, value in fields.items() if not isinstance(value, str if n == "version" else dict)]:
+            raise ValueError(f"{strange[0]} is {short(fields[strange[0]])}")
         return Provenance(**fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"the header of {path} is damaged ({error}); extract the features again") from error
+
+
+def _range(first: object, last: object) -> tuple[int, int]:
+    """Channels [first, last). Raises ValueError where they are none."""
+    if type(first) is not int or type(last) is not int or not 0 <= first <= last:
+        raise ValueError(f"channels {short(first)} to {short(last)}")
+    return first, last
 
 
 def require_same_signature(expected: Mapping[str, Any], features: Provenance, what: str) -> None:

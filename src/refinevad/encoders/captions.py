@@ -6,7 +6,6 @@ the first token where the model's folder says so, then L2-normalised: Reimers an
 """
 
 import importlib.util
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +21,7 @@ from refinevad.encoders.cues import read_cues
 from refinevad.encoders.weights import state_sha256
 from refinevad.errors import InputError
 from refinevad.finite import is_finite
+from refinevad.json_files import read_json
 from refinevad.shown import short
 from refinevad.strict_json import parse_json
 from refinevad.timeline import Timeline
@@ -259,7 +259,7 @@ def _load(folder: Path) -> tuple[Any, Any]:
 
 def _settings(path: Path) -> dict[str, Any]:
     """A JSON object from a model's folder, empty where the file is absent."""
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    return read_json(path) if path.exists() else {}
 
 
 def _pooling(folder: Path) -> str:
@@ -275,4 +275,4 @@ def _pooling(folder: Path) -> str:
 def _max_tokens(folder: Path, config: Any, tokenizer: Any) -> int:
     declared = _settings(folder / "sentence_bert_config.json").get("max_seq_length")
     limits: Iterable[int | None] = (declared, tokenizer.model_max_length, config.max_position_embeddings)
-    return min(int(limit) for limit in limits if limit)
+    return min(int(limit) for limit in limits if is_finite(limit) and limit > 0)

@@ -22,6 +22,9 @@ from refinevad.devices import open_device, pinned, sent
 from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
 from refinevad.encoders.weights import state_sha256
 from refinevad.errors import InputError
+from refinevad.finite import is_finite
+from refinevad.json_files import read_json
+from refinevad.shown import short
 
 _BATCH_FRAMES = 64
 _BICUBIC = 3  # PIL.Image.Resampling.BICUBIC, the filter CLIP was trained with
@@ -45,8 +48,11 @@ class ClipPreprocessing:
         side = crop.get("height") if isinstance(crop, dict) else crop
         if not isinstance(edge, int) or not isinstance(side, int) or edge < side:
             raise InputError(f"this CLIP's preprocessing is not known here: size {size}, crop_size {crop}")
-        mean, std = settings.get("image_mean", cls.mean), settings.get("image_std", cls.std)
-        return cls(edge, side, int(settings.get("resample", _BICUBIC)), tuple(mean), tuple(std))
+        resample = settings.get("resample", _BICUBIC)
+        mean, std = (settings.get(name, usual) for name, usual in (("image_mean", cls.mean), ("image_std", cls.std)))
+        if type(resample) is not int or not all(_are_colours(colours) for colours in (mean, std)):
+            raise InputError(f"this CLIP's preprocessing is not known here: {short([resample, mean, std])}")
+        return cls(edge, side, resample, tuple(mean), tuple(std))
 
     def __call__(self, frames: UInt8[np.ndarray, "frame height width 3"]) -> Float32[np.ndarray, "frame 3 side side"]:
         """Frames as the network wants them."""
@@ -65,6 +71,10 @@ class ClipPreprocessing:
         pixels -= np.array(self.mean, np.float32)
         pixels /= np.array(self.std, np.float32)
         return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+
+
+def _are_colours(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 3 and all(is_finite(part) for part in value)
 
 
 class ClipEncoder(Encoder):
@@ -136,4 +146,4 @@ def _load(source: str) -> tuple[Any, ClipPreprocessing]:
         raise InputError(f"cannot load CLIP from {source}: {str(error).splitlines()[0]}") from error
     if settings is None:
         return network, ClipPreprocessing()
-    return network, ClipPreprocessing.from_settings(json.loads(Path(settings).read_text(encoding="utf-8")))
+    return network, ClipPreprocessing.from_settings(read_json(Path(settings)))

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from refinevad.errors import InputError
+from refinevad.shown import short
 from refinevad.toml_files import read_toml
+from refinevad.training.loop import TrainOptions
 from refinevad.training.over_videos import OverVideos
 from refinevad.training.recipe import Recipe
 from refinevad.training.seed_rows import SeedRow
@@ -41,12 +43,21 @@ def read_variant(path: Path) -> Variant:
     """Read a variant file: [model], [head] and [train] as in a recipe, and `prompts = false`.
 
     Raises:
-        InputError: not TOML, or another table.
+        InputError: not TOML, another table, or an option of training that does not exist.
     """
     content = read_toml(path, "variant")
     unknown = sorted(set(content) - {"model", "head", "train", "prompts"})
     if unknown:
         raise InputError(f"variant {path}: unknown {', '.join(unknown)}; it has [model], [head], [train] and prompts")
+    for name in ("model", "head", "train"):
+        if not isinstance(content.get(name, {}), dict):
+            raise InputError(f"variant {path}: {name} is a table, [{name}], not {short(content[name])}")
+    if not isinstance(content.get("prompts", True), bool):
+        raise InputError(f"variant {path}: prompts is true or false, not {short(content['prompts'])}")
+    try:
+        TrainOptions.from_dict(content.get("train", {}))
+    except InputError as error:
+        raise InputError(f"variant {path}: {error}") from error
     return Variant(
         path.stem,
         content.get("model", {}),

@@ -9,6 +9,7 @@ from typing import Any
 from refinevad.contender import HEADS_WITH_TEXT, SHARED_OPTIONS, ContenderConfig, head_options, ridge_config
 from refinevad.encoders.choice import DEFAULT_ENCODER
 from refinevad.errors import InputError
+from refinevad.files import is_there
 from refinevad.model import RefineVADConfig
 from refinevad.peers.choice import LINEAR
 from refinevad.shown import short
@@ -189,12 +190,15 @@ _TABLES: dict[str, dict[str, type] | None] = {  # None: checked where its option
 }
 
 
+_RANGES = {"folds": (0, 1000), "validation_share": (0.0, 0.9), "alerts_per_hour": (0.0, 1e6)}
+
+
 def find_data(text: str, base: Path | None = None) -> Path:
     """A data path as written: absolute, or relative to here, to the recipe, or to $REFINEVAD_DATA."""
     data = Path(os.environ.get(DATA_VARIABLE, DEFAULT_DATA))
     candidates = [Path(text), *([base / text] if base else []), data / text]
     for candidate in candidates:
-        if candidate.exists():
+        if is_there(candidate):
             return candidate
     looked = ", ".join(str(candidate) for candidate in candidates)
     raise InputError(f"data not found: {text} (looked at {looked}); set {DATA_VARIABLE} to the folder that holds it")
@@ -209,6 +213,7 @@ def read_recipe(path: Path) -> Recipe:
     content = read_toml(path, "recipe")
     for table, values in content.items():
         _check_table(path, table, values)
+    _check_words(path, content)
     data, encoder = content.get("data", {}), content.get("encoder", {})
     if "root" not in data:
         raise InputError(f"recipe {path}: [data] needs root, the folder of the data set")
@@ -252,9 +257,23 @@ def _check_table(path: Path, table: str, values: object) -> None:
     for name, value in values.items():
         number = isinstance(value, float | int) and not isinstance(value, bool) and -1e300 < value < 1e300
         fits = {str: isinstance(value, str), int: type(value) is int, float: number, object: True}[known[name]]
+        least, most = _RANGES.get(name, (-1e300, 1e300))
+        if fits and isinstance(value, int | float) and not least <= value <= most:
+            raise InputError(f"recipe {path}: {name} in [{table}] lies in [{least:g}, {most:g}]: got {short(value)}")
         if not fits:
             words = {str: "text", int: "a whole number", float: "a number"}[known[name]]
             raise InputError(f"recipe {path}: {name} in [{table}] is {words}, not {short(value)}")
+
+
+def _check_words(path: Path, content: Mapping[str, Any]) -> None:
+    """Raises InputError where a head has no name, or a category's prompts are no sentences."""
+    if "head" in content and not isinstance(content["head"].get("name"), str):
+        raise InputError(f"recipe {path}: [head] needs name, the name of one")
+    for name, sentences in content.get("prompts", {}).items():
+        if not isinstance(sentences, list) or not sentences or not all(isinstance(one, str) for one in sentences):
+            raise InputError(
+                f"recipe {path}: [prompts] holds a list of sentences for each category; {short(name)} is none"
+            )
 
 
 def _published(path: Path, content: dict[str, Any]) -> ImportRequest:

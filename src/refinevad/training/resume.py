@@ -11,6 +11,7 @@ from torch import Tensor
 
 from refinevad.errors import InputError
 from refinevad.files import atomic_write
+from refinevad.strict_json import parse_json
 
 if TYPE_CHECKING:
     from refinevad.training.loop import Trainer
@@ -53,13 +54,14 @@ def load_state(trainer: "Trainer") -> None:
         return
     try:
         with safe_open(path, framework="pt", device=str(trainer.device)) as file:
-            header = json.loads(file.metadata()["state"])
+            header = parse_json(file.metadata()["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         fingerprint, best = header["fingerprint"], header["best"]
         # options that came after the state was written are at their defaults, which change nothing
         fingerprint["options"] = {**asdict(TrainOptions()), **fingerprint["options"]}
         epochs, scaler = (header["best_epoch"], header["epoch"], header["schedule_steps"]), header.get("scaler", {})
-    except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        best_validation = None if best is None else Validation(*best)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"training state {path} is damaged ({error}); delete it to start again") from error
     if fingerprint != json.loads(json.dumps(trainer.fingerprint)):
         raise InputError(
@@ -71,7 +73,7 @@ def load_state(trainer: "Trainer") -> None:
         raise InputError(f"training state {path} is damaged (weights are missing); delete it to start again") from error
     trainer.average = _take(tensors, "average")
     trainer.best = _take(tensors, "best") or None
-    trainer.best_validation = None if best is None else Validation(*best)
+    trainer.best_validation = best_validation
     trainer.best_epoch, trainer.epoch, steps = epochs
     skeleton = trainer.optimizer.state_dict()
     skeleton["state"] = {

@@ -143,11 +143,12 @@ def _durations(path: Path) -> dict[str, float]:
     for name, entry in _json(path).items():
         if not isinstance(entry, dict) or "captions" not in entry:
             raise InputError(f"{path}: {short(name)} lacks its duration_s or captions")
+        if not entry["captions"]:
+            continue
         seconds = entry.get("duration_s")
-        if entry["captions"] and (not is_finite(seconds) or seconds < 0):
+        if not is_finite(seconds) or seconds < 0:
             raise InputError(f"{path}: {short(name)}: duration_s must be a number of seconds, not {short(seconds)}")
-        if entry["captions"]:
-            durations[name] = float(seconds)
+        durations[name] = float(seconds)
     return durations
 
 

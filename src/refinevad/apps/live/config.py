@@ -34,6 +34,7 @@ from refinevad.apps.live.disk import RESERVE_MB
 from refinevad.apps.live.secret import Secret, read_secret
 from refinevad.apps.live.sinks.options import SINK_TYPES, SinkOptions, StdoutOptions
 from refinevad.errors import InputError
+from refinevad.shown import short
 from refinevad.toml_files import read_toml
 
 DEFAULT_STORAGE = "sqlite:///refinevad-live.db"
@@ -50,7 +51,11 @@ _AT_LEAST = {
 }
 _MAY_BE_EMPTY = ("discovery_prefix",)  # empty: none
 LONGEST_EVENT_S = 120.0  # what goes on is told again so often, as another event with a clip of its own
-_AT_MOST = {"longest_event_s": 3600.0, "threshold": 1.0, "port": 65535, "pre_roll_s": 60.0, "post_roll_s": 60.0}
+_AT_MOST = {
+    **{"longest_event_s": 3600.0, "threshold": 1.0, "port": 65535, "pre_roll_s": 60.0, "post_roll_s": 60.0},
+    **dict.fromkeys((f"{kind}_days" for kind in ("scores", "events", "reviewed", "jobs", "audit")), 36_500.0),
+}
+_MOST = 1e9  # of anything else: seconds beyond it are no time that can be waited for
 
 
 @dataclass(frozen=True)
@@ -214,7 +219,7 @@ def _vouched(address: Address, ca_file: Path | None, where: str) -> Address:
         return address
     if address.scheme not in ("rtsps", "https"):
         raise InputError(f"{where}: ca_file is for rtsps and https; {address} is neither")
-    if not ca_file.is_file():
+    if not _is_file(ca_file):
         raise InputError(f"{where}: ca_file {ca_file} is not there")
     return replace(address, ca_file=ca_file)
 
@@ -271,16 +276,21 @@ def _value(name: str, value: Any, hint: Any, where: str, base: Path) -> Any:
     if hint is Secret and isinstance(value, str):
         return read_secret(value, f"{where}: {name}")
     if hint is Path and isinstance(value, str) and value:
-        return base / Path(value).expanduser()
+        try:
+            return base / Path(value).expanduser()
+        except RuntimeError as error:
+            raise InputError(
+                f"{where}: {name} {short(value)} begins in the folder of a user who is not here"
+            ) from error
     if hint is str and isinstance(value, str) and (value or name in _MAY_BE_EMPTY):
         return value
     if hint is bool and isinstance(value, bool):
         return value
     if (hint is int and type(value) is int) or (hint is float and type(value) in (int, float)):
-        least, most = _AT_LEAST.get(name, 0), _AT_MOST.get(name, float("inf"))
-        if least <= value <= most and value != float("inf"):
+        least, most = _AT_LEAST.get(name, 0), _AT_MOST.get(name, _MOST)
+        if least <= value <= most:
             return hint(value)
-        raise InputError(f"{where}: {name} must lie in [{least:g}, {most:g}]; got {value!r}")
+        raise InputError(f"{where}: {name} must lie in [{least:g}, {most:g}]; got {short(value)}")
     if get_origin(hint) is tuple and isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
     kinds = {
@@ -291,5 +301,5 @@ def _value(name: str, value: Any, hint: Any, where: str, base: Path) -> Any:
         int: "a whole number",
         float: "a number",
     }
-    shown = "" if hint is Secret else f"; got {value!r}"
+    shown = "" if hint is Secret else f"; got {short(value)}"
     raise InputError(f"{where}: {name} must be {kinds.get(hint, 'a list of names')}{shown}")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from refinevad.errors import InputError
 
+_MOST_BYTES = 64 << 10
+
 
 @dataclass(frozen=True)
 class Secret:
@@ -34,10 +36,14 @@ def read_secret(text: str, what: str) -> Secret:
     elif text.startswith("file:"):
         path = Path(text.removeprefix("file:"))
         try:
-            value = path.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8 text"
+            with path.open("rb") as file:
+                content = file.read(_MOST_BYTES + 1)
+            value = content.decode("utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a name with a NUL in it
+            reason = getattr(error, "strerror", None) or "not UTF-8 text, or no file's name"
             raise InputError(f"{what} is to come from the file {path}, which cannot be read: {reason}") from error
+        if len(content) > _MOST_BYTES:
+            raise InputError(f"{what} is to come from the file {path}, which holds more than {_MOST_BYTES:,} bytes")
     else:
         value = text
     if not value:

@@ -9,10 +9,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from refinevad.checkpoint import read_json
 from refinevad.errors import InputError
 from refinevad.files import atomic_write
+from refinevad.finite import is_finite
+from refinevad.shown import short
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,19 @@ class Changes:
         return replace(self, thresholds=others if threshold is None else {**others, name: threshold})
 
 
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "added": lambda value: isinstance(value, dict) and _are_names([*value.values()]),
+    "removed": _are_names,
+    "paused": _are_names,
+    "thresholds": lambda value: isinstance(value, dict) and all(is_finite(n) and 0 <= n <= 1 for n in value.values()),
+    "model": lambda value: value is None or isinstance(value, str),
+}
+
+
 def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
     return tuple(other for other in names if other != name)
 
@@ -78,7 +94,7 @@ class ChangeLog:
         if not self._path.exists():
             return Changes()
         content = read_json(self._path)
-        try:
-            return Changes(**{**content, **{name: tuple(content.get(name, ())) for name in ("removed", "paused")}})
-        except TypeError as error:
-            raise InputError(f"{self._path} is of another version ({error}); move it away to begin anew") from error
+        if wrong := [name for name, value in content.items() if name not in _KINDS or not _KINDS[name](value)]:
+            said = f"{wrong[0][:60]} is {short(content[wrong[0]])}"
+            raise InputError(f"{self._path} is damaged or of another version ({said}); move it away to begin anew")
+        return Changes(**{**content, **{name: tuple(content.get(name, ())) for name in ("removed", "paused")}})
