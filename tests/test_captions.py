@@ -189,6 +189,14 @@ def test_a_missing_embedder_is_explained(tmp_path: Path) -> None:
         SentenceEncoder(str(tmp_path))
 
 
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, "9" * 5000])
+def test_a_damaged_pooling_is_one_sentence(text: str, tmp_path: Path) -> None:
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text(text)
+    with pytest.raises(InputError, match=r"1_Pooling/config\.json"):
+        SentenceEncoder(str(tmp_path))
+
+
 def test_an_unknown_pooling_is_refused(tmp_path: Path) -> None:
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_max_tokens": true}')
@@ -267,7 +275,8 @@ def test_listed_videos_without_captions_are_counted(tmp_path: Path) -> None:
         ("captions.json", b'{"Arson001_x264": {"captions": [1], "duration_s": NaN}}', "duration_s"),
         ("captions.json", b'{"Arson001_x264": {"captions": [1], "duration_s": 1e999}}', "duration_s"),
         ("captions.json", b'{"Arson001_x264": {"captions": [1], "duration_s": -1}}', "duration_s"),
-        ("captions.json", b'{"Arson001_x264": {"captions": [1], "duration_s": 1e300}}', "at most 20,000,000 frames"),
+        ("captions.json", b'{"Arson001_x264": {"captions": [1], "duration_s": 1e300}}', "duration_s"),
+        ("captions.json", b'{"Arson001_x264": {"captions": [1], "duration_s": 1e308}}', "duration_s"),
         ("test_truth.json", b'{"videos": {"name": 1}}', "videos"),
         ("test_truth.json", b"{}", "videos"),
         ("test_truth.json", b'{"videos": ["Normal_7"]}', "video 1"),

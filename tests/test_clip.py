@@ -58,6 +58,25 @@ def test_preprocessing_settings_of_old_and_new_checkpoints() -> None:
         ClipPreprocessing.from_settings({"size": {"height": 224, "width": 224}})
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"image_mean": 5},
+        {"image_mean": [0.5, 0.5]},
+        {"image_std": ["0.5"] * 3},
+        {"image_std": [0, float("nan"), 1]},
+        {"resample": "bicubic"},
+        {"resample": None},
+        {"size": True, "crop_size": True},
+        {"size": 10**9},
+    ],
+    ids=str,
+)
+def test_settings_of_other_kinds_are_one_sentence(settings: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="preprocessing is not known"):
+        ClipPreprocessing.from_settings(settings)
+
+
 def test_a_segment_is_the_mean_of_unit_embeddings(folder: Path) -> None:
     """Against transformers from pixels to vectors, segments of unequal frame counts side by side."""
     encoder = ClipEncoder(str(folder), frames=3)

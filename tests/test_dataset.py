@@ -352,6 +352,13 @@ def _video(**changes: object) -> dict[str, object]:
     return _set(videos={"train/a.mp4": {**_LIES, **changes}})
 
 
+def test_channels_are_counted_where_no_part_is_named(tmp_path: Path) -> None:
+    index = FeatureIndex(tmp_path, [Item("a.mp4", (), "train")], "lite", "videos")
+    timeline = Timeline.uniform(32, 25.0, SegmentRule(frames=16))
+    save_features(tmp_path / "a.safetensors", Features(np.ones((2, 5), np.float32), timeline, Provenance({}, {})))
+    assert index.channels() == 5
+
+
 def test_an_index_is_taken_as_it_is_written(tmp_path: Path) -> None:
     for content in (_INDEX, _item(fold=3), _set(), _set(train_crop=0), _video(crops=2), _video(audio="a__vggish.npy")):
         (tmp_path / "dataset.json").write_text(json.dumps(content))
@@ -371,6 +378,8 @@ def test_an_index_is_taken_as_it_is_written(tmp_path: Path) -> None:
         (_item(path="."), "path"),
         (_item(path="/"), "path"),
         (_item(path="../a.mp4"), "path"),
+        (_item(path="a\ud800.mp4"), "path"),
+        (_item(path="a\0.mp4"), "path"),
         (_item(path="/etc/a.mp4"), "path"),
         (_item(labels="fall"), "labels"),
         (_item(labels=[1]), "labels"),
@@ -388,6 +397,9 @@ def test_an_index_is_taken_as_it_is_written(tmp_path: Path) -> None:
         (_set(audio_channels=-1), "audio_channels"),
         (_set(train_crop="each"), "train_crop"),
         (_set(folder=1), "folder"),
+        ({**_INDEX, "published": {"folder": "."}}, "audio_folder"),
+        (_video(files={"0": "../a.npy"}), "files"),
+        (_video(files={"0": "/etc/a.npy"}), "files"),
         (_set(videos=[]), "videos"),
         (_set(videos={}), "train/a.mp4"),
         (_set(videos={"train/a.mp4": None}), "train/a.mp4"),

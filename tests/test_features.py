@@ -286,6 +286,7 @@ def test_a_header_whose_length_is_no_length_is_one_sentence(length: int, tmp_pat
         (0, 24, [2, -3], "F32"),
         (0, 24, [2**40, 3], "F32"),
         (-8, 16, [2, 3], "F32"),
+        (0, 24, [6], "F32"),
         (0, float("inf"), [2, 3], "F32"),
         (0, 24, [2, 3], ["F32"]),
         (0, 24, "23", "F32"),

@@ -26,6 +26,19 @@ def test_spoilt_inputs_are_borne(tmp_path: Path) -> None:
     assert [f"{tally.kind}: {found.what}: {found.said}" for tally in tallies for found in tally.findings] == []
 
 
+@pytest.mark.parametrize("name", [name for name in kinds.KINDS if name not in ("routes", "http", "websockets")])
+def test_inputs_that_are_whole_are_read_to_their_end(name: str, tmp_path: Path) -> None:
+    """Where they were refused already, spoilt ones would be refused by the same sentence, and nothing be found."""
+    examples, reader = kinds.KINDS[name].examples(tmp_path), run._Reader(name, tmp_path)
+    try:
+        for number, (end, content) in enumerate(examples):
+            path = tmp_path / f"input-{number}{end}"
+            path.write_bytes(content)
+            assert (end, reader.read(path, 0)) == (end, ("", ""))
+    finally:
+        reader.stop()
+
+
 def test_the_same_seed_makes_the_same_inputs(tmp_path: Path) -> None:
     for name in ("captions", "npy", "events.csv"):
         kind = kinds.KINDS[name]

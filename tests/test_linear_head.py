@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from fakes import MeanEncoder
 from refinevad.apps.cli import main
@@ -135,6 +136,32 @@ def test_a_damaged_ridge_stops_evaluation_with_a_sentence_and_nothing_else(
     checkpoint = Checkpoint.load(tmp_path)  # what scores needs no control
     with pytest.raises(InputError, match=r"ridge control .*ridge\.safetensors is damaged"):
         checkpoint.with_ridge(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "config", ["[" * 100_000, "[]", "5", '{"head": "rtfm"}', '{"channels": ' + "9" * 5000 + "}", "{"]
+)
+def test_a_ridge_of_another_description_is_one_sentence(config: str, trained: Path, tmp_path: Path) -> None:
+    whole = Checkpoint.load(trained)
+    (tmp_path / "ridge.safetensors").write_bytes((trained / "ridge.safetensors").read_bytes())
+    weights = load_file(tmp_path / "ridge.safetensors")
+    with safe_open(tmp_path / "ridge.safetensors", framework="pt") as file:
+        header = file.metadata()
+    if "rtfm" in config:
+        config = json.dumps({**json.loads(header["config"]), "head": "rtfm", "options": {"width": 1 << 20}})
+    save_file(weights, tmp_path / "ridge.safetensors", metadata={**header, "config": config})
+    with pytest.raises(InputError, match=r"ridge control .*ridge\.safetensors is damaged"):
+        whole.with_ridge(tmp_path)
+
+
+def test_a_ridge_that_gives_no_number_is_one_sentence(trained: Path, tmp_path: Path) -> None:
+    weights = load_file(trained / "ridge.safetensors")
+    with safe_open(trained / "ridge.safetensors", framework="pt") as file:
+        header = file.metadata()
+    weights["input_scale"] = weights["input_scale"] * float("nan")
+    save_file(weights, tmp_path / "ridge.safetensors", metadata=header)
+    with pytest.raises(InputError, match=r"ridge\.safetensors is damaged .*NaN"):
+        Checkpoint.load(trained).with_ridge(tmp_path)
 
 
 def test_evaluate_shows_the_ridge_with_its_interval(

@@ -201,18 +201,37 @@ def with_broken_header(path: Path) -> None:
     save_file(load_file(path), path, metadata={"state": "{"})
 
 
-def without_weights(path: Path) -> None:
+def header_of(path: Path) -> dict[str, str]:
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))["__metadata__"]
+        header: dict[str, str] = json.loads(file.read(size))["__metadata__"]
+    return header
+
+
+def with_another(**changes: object) -> Callable[[Path], None]:
+    def harm(path: Path) -> None:
+        state = {**json.loads(header_of(path)["state"]), **changes}
+        save_file(load_file(path), path, metadata={"state": json.dumps(state)})
+
+    return harm
+
+
+def without_weights(path: Path) -> None:
+    header = header_of(path)
     tensors = {name: value for name, value in load_file(path).items() if not name.startswith("model/head")}
     save_file(tensors, path, metadata=header)
 
 
 @pytest.mark.parametrize(
     "harm",
-    [cut, without_header, with_broken_header, without_weights, lambda path: path.write_bytes(b"")],
-    ids=["cut", "no header", "broken header", "no weights", "empty"],
+    [
+        *(cut, without_header, with_broken_header, without_weights, lambda path: path.write_bytes(b"")),
+        lambda path: save_file(load_file(path), path, metadata={"state": "[" * 100_000}),
+        lambda path: save_file(load_file(path), path, metadata={"state": "[]"}),
+        *(with_another(epoch="2"), with_another(epoch=-1), with_another(best_epoch=None), with_another(best=[1, 2, 3])),
+        *(with_another(best=["a", "b"]), with_another(schedule_steps=1.5), with_another(scaler=[1])),
+        *(with_another(fingerprint=[]), with_another(fingerprint={"options": 5})),
+    ],
 )
 def test_a_damaged_state_is_refused(harm: Callable[[Path], None], whole: tuple[Trained, Path], tmp_path: Path) -> None:
     shutil.copytree(whole[1], tmp_path, dirs_exist_ok=True)

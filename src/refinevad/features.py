@@ -127,7 +127,7 @@ def map_values(path: Path) -> Float[np.ndarray, "segment channel"]:
         raise InputError(f"features not found: {path}; run refinevad extract first") from error
     except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
         raise InputError(f"features {path} cannot be read ({error}); extract them again") from error
-    if array.nbytes != end - begin:
+    if array.nbytes != end - begin or array.ndim != 2:
         raise InputError(f"features {path} are not whole; extract them again")
     return array
 

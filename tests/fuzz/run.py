@@ -30,10 +30,14 @@ class Finding:
 
 @dataclass
 class Tally:
-    """What became of one kind's inputs; `known`: those found before (known.py), which are not in `found`."""
+    """What became of one kind's inputs.
+
+    `refused`: by a sentence; `known`: found before (known.py), and not in `found`; the others were read whole.
+    """
 
     kind: str
     tried: int = 0
+    refused: int = 0
     found: int = 0
     known: int = 0
     findings: list[Finding] = field(default_factory=list)
@@ -100,6 +104,7 @@ def _one(name: str, inputs: int, seed: int, out: Path) -> Tally:
             path.write_bytes(kind.spoil(random, content))
             what, said = reader.read(path, number)
             tally.tried += 1
+            tally.refused += not what and bool(said)
             if what:
                 if any(part in said for part in KNOWN.get(name, ())):
                     tally.known += 1
@@ -123,10 +128,10 @@ def _kept(path: Path, folder: Path, what: str) -> Path:
 
 
 def table(tallies: Sequence[Tally]) -> str:
-    """Kinds, and of each how many were tried, found wanting, and found so before."""
-    rows = [[tally.kind, tally.tried, tally.found, tally.known] for tally in tallies]
-    whole = ["all", *(sum(int(row[column]) for row in rows) for column in (1, 2, 3))]
-    lines = [list(map(str, row)) for row in (["kind", "tried", "found", "known"], *rows, whole)]
+    """Kinds, and of each how many were tried, refused by a sentence, found wanting, and found so before."""
+    rows = [[tally.kind, tally.tried, tally.refused, tally.found, tally.known] for tally in tallies]
+    whole = ["all", *(sum(int(row[column]) for row in rows) for column in (1, 2, 3, 4))]
+    lines = [list(map(str, row)) for row in (["kind", "tried", "refused", "found", "known"], *rows, whole)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])

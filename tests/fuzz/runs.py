@@ -1,6 +1,7 @@
 """What is trained and started by: recipes, variants of them, RUN folders, features, cameras and the service's own."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -63,8 +64,8 @@ def read_variants(path: Path) -> None:
 def cameras(folder: Path) -> list[Example]:
     text = (ROOT / "docs" / "live.md").read_text().split("```toml\n")[1].split("```")[0]
     (folder / "door").write_text("a secret")
-    (folder / "camera.pem").write_text("certificate")
-    return [(".toml", text.replace("/run/secrets/door", str(folder / "door")).replace("env:", "file:").encode())]
+    (folder / "door.pem").write_text("certificate")
+    return [(".toml", re.sub(r"env:\w+|file:/run/secrets/door", f"file:{folder / 'door'}", text).encode())]
 
 
 def make_run(folder: Path, threshold: float = 0.5) -> Path:

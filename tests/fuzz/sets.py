@@ -145,7 +145,7 @@ def _judge(found: Truth) -> None:
 def annotations(_: Path) -> list[Example]:
     """The benchmarks' own texts, each under its own name."""
     mask = io.BytesIO()
-    np.save(mask, np.repeat([0, 1, 0], 32).astype(np.int64))
+    np.save(mask, np.repeat([0, 1, 0, 0], _FRAMES // 2).astype(np.int64))
     columns = "name,scenario,total frames,starting frame of anomaly,ending frame of anomaly"
     rows = f"{columns}\nFire_1,x,48,5,20\nNormal_1,x,48,,\n"
     return [
@@ -154,7 +154,7 @@ def annotations(_: Path) -> list[Example]:
             b"Abuse028_x264.mp4  Abuse  165  240  -1  -1  \nNormal_1.mp4 Normal -1 -1 -1 -1\n",
         ),
         ("-annotations.txt", b"a__#0_label_B1-0-0 5 20 30 40\nb__#0_label_G-B2-B6 1 9\n"),
-        ("-gt-sh.npy", mask.getvalue()),
+        ("-sh-gt.npy", mask.getvalue()),
         ("-anomaly_annotation.csv", rows.encode()),
         ("-UCSDped2.m", b"TestVideoFile = {};\nTestVideoFile{end+1}.gt_frame = [5:20, 30:40];\n"),
         ("-Anomaly_Train.txt", b"Abuse/Abuse001_x264.mp4\nTraining_Normal_Videos_Anomaly/Normal_Videos001_x264.mp4\n"),
@@ -163,35 +163,28 @@ def annotations(_: Path) -> list[Example]:
     ]
 
 
-def read_annotation(folder: Path) -> Read:
-    frames = (
-        "Abuse028_x264",
-        "Normal_1",
-        "a__#0_label_B1-0-0",
-        "b__#0_label_A",
-        "Fire_1",
-        "Test001",
-        "01_0014",
-        "01_001",
-    )
-    of_its_own = {
-        "Anomaly_Train.txt": read_ucf_split,
-        "test.list": read_shanghaitech_split,
-        "features.csv": read_feature_list,
-    }
+_VIDEOS_OF = {
+    "Temporal_Anomaly_Annotation.txt": ("Abuse028_x264", "Normal_1"),
+    "annotations.txt": ("a__#0_label_B1-0-0", "b__#0_label_G-B2-B6", "c__#0_label_A"),
+    "sh-gt.npy": ("01_0014", "01_001"),
+    "anomaly_annotation.csv": ("Fire_1", "Normal_1"),
+    "UCSDped2.m": ("Test001", "Train001"),
+}
+_SPLITS = {"Anomaly_Train.txt": read_ucf_split, "test.list": read_shanghaitech_split, "features.csv": read_feature_list}
 
+
+def read_annotation(folder: Path) -> Read:
     def read(path: Path, _: int) -> None:
         place = folder / "annotation"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
         file = _as(place, path)
-        if file.name in of_its_own:
-            of_its_own[file.name](file)
+        if file.name in _SPLITS:
+            _SPLITS[file.name](file)
             return
-        for names in (frames[:2], frames[2:4], frames[4:5], frames[5:6], frames[6:]):
-            found = official_truth(place, dict.fromkeys(names, _FRAMES))
-            if found is not None and found.videos:
-                _judge(found)
+        found = official_truth(place, dict.fromkeys(_VIDEOS_OF[file.name], _FRAMES))
+        assert found is not None, "an annotation that is there is not found"
+        _judge(found)
 
     return read
 

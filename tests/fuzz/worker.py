@@ -8,12 +8,16 @@ import warnings
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-MOST_MEMORY_BYTES = 2_000_000_000  # more than it had when it began
-LONGEST_SENTENCE = 100_000
+MOST_MEMORY_BYTES = 2_000_000_000  # of one input, more than there was before it
+_HARD_LIMIT_BYTES = 6_000_000_000  # there the system refuses, before the machine suffers
+LONGEST_SENTENCE = 10_000
 
 
 def work(kind: str, folder: str, pipe: Connection) -> None:
-    """Take paths of inputs of one kind, answer each with (what, said); what is empty where nothing is wrong."""
+    """Take paths of inputs of one kind, answer each with (what, said).
+
+    `what` is empty where nothing is wrong; then `said` is the sentence of a refusal, or empty where all was read.
+    """
     from fuzz.kinds import KINDS
 
     sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
@@ -24,12 +28,25 @@ def work(kind: str, folder: str, pipe: Connection) -> None:
     pipe.send(("ready", ""))
     while True:
         path, seed = pipe.recv()
-        pipe.send(_judged(read, Path(path), seed))
+        before = _forget_peak()
+        what, said = _judged(read, Path(path), seed)
+        grown = _memory("VmHWM") - before
+        # a reader that bears a refused allocation has borne the input; one that filled the memory before has not
+        pipe.send(("memory", f"{grown:,} bytes ({path[-40:]}") if grown > MOST_MEMORY_BYTES else (what, said))
+
+
+def _memory(name: str) -> int:
+    return int(Path("/proc/self/status").read_text().split(f"{name}:")[1].split()[0]) * 1024
+
+
+def _forget_peak() -> int:
+    """The memory in use; the most that was in use is counted from now on."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _memory("VmRSS")
 
 
 def _bound_memory() -> None:
-    used = int(Path("/proc/self/status").read_text().split("VmData:")[1].split()[0]) * 1024
-    limit = used + MOST_MEMORY_BYTES
+    limit = _memory("VmData") + _HARD_LIMIT_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 

@@ -27,6 +27,7 @@ from refinevad.json_files import read_json
 from refinevad.shown import short
 
 _BATCH_FRAMES = 64
+_LARGEST_EDGE = 4096
 _BICUBIC = 3  # PIL.Image.Resampling.BICUBIC, the filter CLIP was trained with
 
 
@@ -46,8 +47,10 @@ class ClipPreprocessing:
         size, crop = settings.get("size", 224), settings.get("crop_size", 224)
         edge = size.get("shortest_edge") if isinstance(size, dict) else size
         side = crop.get("height") if isinstance(crop, dict) else crop
-        if not isinstance(edge, int) or not isinstance(side, int) or edge < side:
-            raise InputError(f"this CLIP's preprocessing is not known here: size {size}, crop_size {crop}")
+        if type(edge) is not int or type(side) is not int or not 0 < side <= edge <= _LARGEST_EDGE:
+            raise InputError(
+                f"this CLIP's preprocessing is not known here: size {short(size)}, crop_size {short(crop)}"
+            )
         resample = settings.get("resample", _BICUBIC)
         mean, std = (settings.get(name, usual) for name, usual in (("image_mean", cls.mean), ("image_std", cls.std)))
         if type(resample) is not int or not all(_are_colours(colours) for colours in (mean, std)):

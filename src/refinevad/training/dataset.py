@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from refinevad.errors import InputError
-from refinevad.features import Features, StoredFeatures, load_features, read_provenance, require_same_signature
+from refinevad.features import Features, StoredFeatures, load_features, map_values, require_same_signature
 from refinevad.files import atomic_write, fitting, is_there
 from refinevad.training.folders import SPLITS, files_below, split_named, unreadable_words, videos_in_folders
 from refinevad.training.index_file import is_inside, read_index
@@ -267,5 +267,4 @@ class FeatureIndex:
         """Numbers a segment, read from the first item's header."""
         if self.published is not None:
             return self.published.channels + self.published.audio_channels
-        parts = read_provenance(self.path(self.items[0])).parts
-        return max(last for _, last in parts.values())
+        return int(map_values(self.path(self.items[0])).shape[1])

@@ -4,6 +4,7 @@ A folder of features is passed from hand to hand: a path in it may not lead out 
 claim what no video has.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,14 @@ def _or_none(check: Check) -> Check:
 
 
 def is_inside(value: object) -> bool:
-    """Whether a text names a file below the folder it is looked for in."""
-    return isinstance(value, str) and bool(Path(value).name) and not {"/", ".."} & set(Path(value).parts)
+    """Whether a text names a file below the folder it is looked for in, in letters that names of files can have."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+    return bool(Path(value).name) and not {"/", ".."} & set(Path(value).parts)
 
 
 def _are_files(value: object) -> bool:
@@ -118,7 +125,7 @@ def _misfits(values: object, checks: Mapping[str, Check], where: str) -> Iterato
         if name not in checks:
             yield f"{where}: {short(name)} is unknown"
     for name, check in checks.items():
-        if name not in values and name in _MAY_LACK:
-            continue
-        if not check(values.get(name)):
-            yield f"{where}: {name} is {short(values.get(name))}"
+        if name not in values:
+            yield from () if name in _MAY_LACK else (f"{where}: {name} is missing",)
+        elif not check(values[name]):
+            yield f"{where}: {name} is {short(values[name])}"

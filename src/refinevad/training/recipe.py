@@ -190,6 +190,7 @@ _TABLES: dict[str, dict[str, type] | None] = {  # None: checked where its option
 }
 
 
+_SHOWN = 500  # letters of a path in a sentence
 _RANGES = {"folds": (0, 1000), "validation_share": (0.0, 0.9), "alerts_per_hour": (0.0, 1e6)}
 
 
@@ -200,8 +201,10 @@ def find_data(text: str, base: Path | None = None) -> Path:
     for candidate in candidates:
         if is_there(candidate):
             return candidate
-    looked = ", ".join(str(candidate) for candidate in candidates)
-    raise InputError(f"data not found: {text} (looked at {looked}); set {DATA_VARIABLE} to the folder that holds it")
+    looked = ", ".join(str(candidate)[:_SHOWN] for candidate in candidates)
+    raise InputError(
+        f"data not found: {text[:_SHOWN]} (looked at {looked}); set {DATA_VARIABLE} to the folder that holds it"
+    )
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from refinevad.errors import InputError
 from refinevad.files import atomic_write
+from refinevad.shown import short
 from refinevad.strict_json import parse_json
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ def load_state(trainer: "Trainer") -> None:
         # options that came after the state was written are at their defaults, which change nothing
         fingerprint["options"] = {**asdict(TrainOptions()), **fingerprint["options"]}
         epochs, scaler = (header["best_epoch"], header["epoch"], header["schedule_steps"]), header.get("scaler", {})
+        if not all(type(number) is int and number >= -1 for number in epochs) or epochs[1] < 0:
+            raise ValueError(f"its epochs are {short(epochs)}")
+        if not isinstance(scaler, dict) or not all(isinstance(figure, int | float) for figure in best or ()):
+            raise ValueError("its figures are none")
         best_validation = None if best is None else Validation(*best)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"training state {path} is damaged ({error}); delete it to start again") from error

@@ -22,7 +22,7 @@ from refinevad.errors import InputError
 from refinevad.finite import is_finite
 from refinevad.shown import short
 from refinevad.strict_json import parse_json
-from refinevad.timeline import FIELD_SEGMENT_FRAMES, SegmentRule, Timeline
+from refinevad.timeline import FIELD_SEGMENT_FRAMES, MOST_FRAMES, SegmentRule, Timeline
 from refinevad.training.benchmarks import UCF_CRIME
 from refinevad.training.names import some
 
@@ -146,7 +146,7 @@ def _durations(path: Path) -> dict[str, float]:
         if not entry["captions"]:
             continue
         seconds = entry.get("duration_s")
-        if not is_finite(seconds) or seconds < 0:
+        if not is_finite(seconds) or not 0 <= seconds <= MOST_FRAMES / RATE_HZ:
             raise InputError(f"{path}: {short(name)}: duration_s must be a number of seconds, not {short(seconds)}")
         durations[name] = float(seconds)
     return durations
