@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
 from fuzz import kinds, mutators, run
-from fuzz.worker import _judged
+from fuzz.worker import _forget_peak, _judged, _memory
 from refinevad.apps.live.config import read_config
 from refinevad.contender import open_config
 from refinevad.errors import InputError
@@ -77,6 +77,23 @@ def test_a_reader_that_dies_or_hangs_is_found_and_begun_anew(tmp_path: Path, mon
         assert reader.read(tmp_path / "x.csv", 0) == ("", "")
     finally:
         reader.stop()
+
+
+def test_the_most_memory_of_an_input_is_counted_though_it_is_given_back() -> None:
+    before = _forget_peak()
+    bytearray(b"1") * 300_000_000
+    assert 290_000_000 < _memory("VmHWM") - before < 600_000_000
+    assert _memory("VmHWM") - _forget_peak() >= 0
+    assert _memory("VmHWM") - _memory("VmRSS") < 100_000_000
+
+
+def test_each_finding_is_kept_as_a_file_and_the_first_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run._Reader, "read", lambda self, path, seed: ("traceback", "ValueError: a slip (x.py:1)"))
+    (tally,) = run.run(12, 1, ["npy"], tmp_path)
+    assert (tally.tried, tally.found, len(tally.findings)) == (12, 12, 5)
+    kept = sorted((tmp_path / "npy").iterdir())
+    assert len(kept) == 12
+    assert all(finding.file in kept for finding in tally.findings)
 
 
 LONG = "9" * 5000  # more digits than Python makes a number of

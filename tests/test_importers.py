@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 from refinevad.apps.cli import main
 from refinevad.errors import InputError
 from refinevad.scores import Scores
-from refinevad.training.benchmarks import MSAD, SHANGHAITECH, UCF_CRIME, XD_VIOLENCE, Benchmark
+from refinevad.training.benchmarks import (
+    MSAD,
+    SHANGHAITECH,
+    UCF_CRIME,
+    XD_VIOLENCE,
+    Benchmark,
+    official_truth,
+    read_shanghaitech_split,
+)
 from refinevad.training.crop_axis import crop_axis
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.experiment import make_features
@@ -120,6 +128,58 @@ def test_files_that_hold_no_features(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=sentence):
             open_npy(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776,), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (9" + "0" * 20 + ",), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (9" + "0" * 5000 + ",), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-4,), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': 4, }",
+        "{'descr': '|S0', 'fortran_order': False, 'shape': (4,), }",
+        "{'descr': '<c8', 'fortran_order': False, 'shape': (2,), }",
+        "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (4,), }",
+        "{'descr': 1, 'fortran_order': False, 'shape': (4,), }",
+        "(" * 200,
+        "{'descr': '<f4'",
+        "",
+    ],
+    ids=lambda text: text[:70],
+)
+def test_headers_that_do_not_fit_are_one_sentence(header: str, tmp_path: Path) -> None:
+    head = header.encode().ljust(117) + b"\n"
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + bytes(16))
+    with pytest.raises(InputError, match=r"a\.npy"):
+        open_npy(path)
+
+
+def test_what_is_no_file_of_numbers_is_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npy")  # opening it would wait for a writer
+    (tmp_path / "folder.npy").mkdir()
+    for path in (tmp_path / "pipe.npy", tmp_path / "folder.npy", Path("/dev/zero"), tmp_path / ("a" * 5000)):
+        with pytest.raises(InputError):
+            open_npy(path)
+
+
+@pytest.mark.parametrize("label", ["x", "1.0.0", "one 1"])
+def test_a_label_that_is_no_number_is_one_sentence(label: str, tmp_path: Path) -> None:
+    (tmp_path / "test.list").write_text(f"x/01_0014_0.npy 1\nx/01_0015_0.npy {label}\n")
+    with pytest.raises(InputError, match=r"test\.list, line 2: the label must be a number"):
+        read_shanghaitech_split(tmp_path / "test.list")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.zeros((4, 2)), np.array([0.5, 1.0]), np.array(["0", "1"]), np.array([0, 1j]), np.zeros(2, [("a", "<f4")])],
+    ids=str,
+)
+def test_an_array_of_no_frame_labels_is_one_sentence(values: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "sh-gt.npy", values)
+    with pytest.raises(InputError, match=r"sh-gt\.npy must hold one 0 or 1 a frame"):
+        official_truth(tmp_path, {"01_0014": 2})
 
 
 # --- names and lists ----------------------------------------------------------------------------------------

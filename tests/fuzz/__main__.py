@@ -20,6 +20,8 @@ def main() -> int:
     for tally in tallies:
         for finding in tally.findings:
             print(f"{tally.kind}: {finding.what}: {finding.said}\n  {finding.file}")
+        if more := tally.found - len(tally.findings):
+            print(f"{tally.kind}: {more} more like these are kept in {args.out / tally.kind}")
     return 1 if any(tally.findings for tally in tallies) else 0
 
 

@@ -16,7 +16,7 @@ from fuzz.worker import work
 
 HANG_S = 20.0
 _START_S = 120.0  # a loaded machine imports slowly
-_MOST_OF_ONE = 5  # findings kept that say the same
+_MOST_OF_ONE = 5  # findings told that say the same; all are kept
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Finding:
 
 @dataclass
 class Tally:
-    """What became of one kind's inputs.
+    """What became of one kind's inputs; `findings` are the first of each sort of the `found` ones.
 
     `refused`: by a sentence; `known`: found before (known.py), and not in `found`; the others were read whole.
     """
@@ -110,10 +110,11 @@ def _one(name: str, inputs: int, seed: int, out: Path) -> Tally:
                     tally.known += 1
                     continue
                 tally.found += 1
+                finding = Finding(what, said, _kept(path, out / name, what))
                 key = f"{what} {said.rpartition('(')[2]}"
                 said_before[key] = said_before.get(key, 0) + 1
                 if said_before[key] <= _MOST_OF_ONE:
-                    tally.findings.append(Finding(what, said, _kept(path, out / name, what)))
+                    tally.findings.append(finding)
     finally:
         reader.stop()
         shutil.rmtree(folder, ignore_errors=True)

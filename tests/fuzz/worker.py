@@ -32,7 +32,7 @@ def work(kind: str, folder: str, pipe: Connection) -> None:
         what, said = _judged(read, Path(path), seed)
         grown = _memory("VmHWM") - before
         # a reader that bears a refused allocation has borne the input; one that filled the memory before has not
-        pipe.send(("memory", f"{grown:,} bytes ({path[-40:]}") if grown > MOST_MEMORY_BYTES else (what, said))
+        pipe.send(("memory", f"{grown:,} bytes (memory") if grown > MOST_MEMORY_BYTES else (what, said))
 
 
 def _memory(name: str) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from refinevad.errors import InputError
+from refinevad.files import is_there
 from refinevad.json_files import check_regular
 
 MOST_ARCHIVE_BYTES = 1 << 30  # of an archive's arrays, unpacked
@@ -45,7 +46,7 @@ def map_npy(path: Path) -> Shaped[np.ndarray, "*axes"]:
     Raises:
         InputError: missing, no `.npy`, shorter than its header says, or Python objects.
     """
-    if not path.exists():
+    if not is_there(path):
         raise InputError(f"features not found: {path}; check the list and the folder")
     check_regular(path, 1 << 62)  # of any size: nothing of it is read
     try:
