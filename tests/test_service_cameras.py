@@ -9,12 +9,12 @@ pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
 
 from refinevad.apps.live.addresses import parse_address
-from refinevad.apps.live.config import CameraConfig
+from refinevad.apps.live.config import CameraConfig, read_config
 from refinevad.apps.service.changes import ChangeLog
 from refinevad.apps.service.watch import Watch
 from refinevad.errors import InputError
 from service_house import House
-from service_parts import CATEGORIES, JPEG, StillEngine
+from service_parts import CATEGORIES, JPEG, StillEngine, make_run
 from videos import write_video
 
 
@@ -46,6 +46,29 @@ def test_an_added_camera_outlives_a_restart_and_its_password_stays_unseen(house:
     assert again.watched["yard"].threshold == 0.4
     assert again.watched["yard"].source.by_api  # bounded as before
     assert house.told == []
+
+
+def test_an_added_camera_takes_what_cameras_toml_says_of_all_of_them(tmp_path: Path) -> None:
+    """Through the API, and again after a restart; a camera of the file keeps what it says of itself."""
+    run = make_run(tmp_path / "runs" / "first")
+    (tmp_path / "cameras.toml").write_text(
+        f'model = "{run}"\npre_roll_s = 8\npost_roll_s = 9.5\nlongest_event_s = 300\nreserve_mb = 7\n'
+        '[[camera]]\nname = "door"\nsource = "rtsp://10.0.0.5/a"\npre_roll_s = 1\n'
+    )
+    config = read_config(tmp_path / "cameras.toml")
+    engines = [StillEngine(), StillEngine()]
+    for engine in engines:
+        watch = Watch(engine, ChangeLog(tmp_path / "changes.json"), config.cameras, config.model, config.camera)
+        watch.start(pytest.fail)
+        if watch.find("yard") is None:
+            watch.add("yard", parse_address("rtsp://10.0.0.7/b", roots=[]), 0.4)
+            watch.pause("yard")
+            watch.resume("yard")
+    for engine in engines:
+        yard, door = engine.watched["yard"], engine.watched["door"]
+        assert (yard.pre_roll_s, yard.post_roll_s, yard.longest_event_s, yard.reserve_mb) == (8, 9.5, 300, 7)
+        assert (door.pre_roll_s, door.post_roll_s, door.longest_event_s, door.reserve_mb) == (1, 9.5, 300, 7)
+        assert (yard.threshold, yard.model, yard.sinks) == (0.4, run, None)
 
 
 @pytest.mark.parametrize(

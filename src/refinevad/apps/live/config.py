@@ -102,6 +102,21 @@ class LiveConfig:
     outbox_envelopes: int = 10_000
     reserve_mb: float = RESERVE_MB
     retention: RetentionConfig = field(default_factory=RetentionConfig)
+    pre_roll_s: float = 5.0
+    post_roll_s: float = 5.0
+    longest_event_s: float = LONGEST_EVENT_S
+
+    def camera(self, name: str, source: Address, model: Path) -> CameraConfig:
+        """A camera that the file does not name, with what the file says of all cameras."""
+        return CameraConfig(
+            name,
+            source,
+            model,
+            pre_roll_s=self.pre_roll_s,
+            post_roll_s=self.post_roll_s,
+            reserve_mb=self.reserve_mb,
+            longest_event_s=self.longest_event_s,
+        )
 
     def sinks_of(self, camera: CameraConfig) -> tuple[str, ...]:
         """Names of the sinks a camera's events go to."""
@@ -166,6 +181,9 @@ def read_config(path: Path) -> LiveConfig:
         top.outbox_envelopes,
         top.reserve_mb,
         _build(RetentionConfig, retention, f"{path}, [retention]", base),
+        top.pre_roll_s,
+        top.post_roll_s,
+        top.longest_event_s,
     )
     _check_names(config, str(path))
     return config

@@ -73,7 +73,7 @@ def serve(
         engine = Engine(options, media=config.media, listeners=[delivery], tell=_tell)
         engine.start()
         open_.callback(engine.stop)
-        watch = Watch(engine, changes, config.cameras, config.model)
+        watch = Watch(engine, changes, config.cameras, config.model, config.camera)
         work = partial(analyse, allow_download=options.allow_download)
         troubles, backlog = delivery.troubles, delivery.backlog
         app = create_app(watch, store, settings, work=work, ready=troubles, backlog=backlog, tell=_tell)

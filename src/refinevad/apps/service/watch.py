@@ -30,9 +30,16 @@ class Watch:
     A paused camera is removed from the engine, which ends its event and frees the stream, and kept here.
     """
 
-    def __init__(self, engine: LiveEngine, changes: ChangeLog, configured: Sequence[CameraConfig], model: Path | None):
-        """`configured`: the cameras of cameras.toml; `model`: for cameras that name none."""
-        self.engine, self._changes, self._default = engine, changes, model
+    def __init__(
+        self,
+        engine: LiveEngine,
+        changes: ChangeLog,
+        configured: Sequence[CameraConfig],
+        model: Path | None,
+        make: Callable[[str, Address, Path], CameraConfig] = CameraConfig,
+    ) -> None:
+        """`configured`: the cameras of cameras.toml; `model`: for those that name none; `make`: of an added one."""
+        self.engine, self._changes, self._default, self._make = engine, changes, model, make
         self._configured = {camera.name: camera for camera in configured}
         self._paused: dict[str, tuple[CameraConfig, CameraStatus]] = {}
         self._lock = threading.RLock()
@@ -144,7 +151,7 @@ class Watch:
     def _made(self, name: str, address: Address) -> CameraConfig:
         if self.model is None:
             raise InputError("no model to watch with: start the service with --model RUN")
-        return CameraConfig(name, address, self.model)
+        return self._make(name, address, self.model)
 
     def _changed(self, camera: CameraConfig) -> CameraConfig:
         """A camera with what was changed of it in the browser."""
