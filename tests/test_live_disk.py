@@ -112,6 +112,22 @@ def test_seven_events_that_begin_and_end_on_a_full_disk_reach_every_sink(
     store.close()
 
 
+@pytest.mark.parametrize("before", [False, True], ids=["first start", "started before"])
+def test_a_service_that_starts_on_a_full_disk_says_so_and_ends(before: bool, disk: Path, tmp_path: Path) -> None:
+    data = disk / "data"
+    checkpoint().save(tmp_path / "run")
+    command = ["serve", "--model", tmp_path / "run", "--data", data, "--port", "0"]
+    program = [sys.executable, "-m", "refinevad", *map(str, command)]
+    if before:
+        Store.open(Secret(f"sqlite:///{data}/refinevad.db"), data / "media").close()
+    fill(disk)
+    done = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
+    (sentence,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert sentence.startswith(f"refinevad: error: storage sqlite:///{data}/refinevad.db: ")
+    assert sentence.endswith("its disk is full (0.0 MB are free): free some of it, or choose another folder")
+
+
 @pytest.mark.parametrize("name", ["ENOSPC", "EDQUOT", "EROFS", "EACCES", "EIO"])
 def test_a_folder_that_takes_no_files_still_tells_of_the_event(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch

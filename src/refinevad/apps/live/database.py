@@ -26,10 +26,12 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from refinevad.apps.live.database_file import back_up, require_whole
+from refinevad.apps.live.disk import free_mb
 from refinevad.apps.live.secret import Secret
 from refinevad.errors import InputError, RefineVADError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_LEAST_MB = 2.0  # SQLite's own log takes as much before anything is said in it
 _LOCK_WAIT_MS = 10_000
 _LOCK_PAUSE_S = 0.01
 _MIGRATION_LOCK = 0x5EF1_4EAD  # any number of our own: PostgreSQL's name for "one of us is migrating"
@@ -89,7 +91,14 @@ class Database:
             if isinstance(error, IntegrityError | DataError | ProgrammingError | NotSupportedError):
                 raise  # what was asked was wrong; the others say that the database cannot do it, damaged ones too
             reason = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
-            raise StorageError(f"storage {self.shown}: {reason}") from error
+            raise StorageError(f"storage {self.shown}: {reason}{self._room()}") from error
+
+    def _room(self) -> str:
+        """What to do where the disk is full; SQLite says as well that it is an I/O error."""
+        free = free_mb(Path(self.url.database or "")) if self.sqlite else None
+        if free is None or free >= _LEAST_MB:
+            return ""
+        return f"; its disk is full ({free:.1f} MB are free): free some of it, or choose another folder"
 
     def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
         """An INSERT with this database's ON CONFLICT."""
