@@ -1,4 +1,4 @@
-"""What each path adds to a score: the summands are the logit, by the model, the windows and the tokens; shares by hand."""
+"""What each path adds to a score: the summands are the logit, of the model and to the end; shares by hand."""
 
 from dataclasses import replace
 from typing import Any
@@ -47,10 +47,8 @@ def test_what_the_paths_add_is_the_logit(options: dict[str, Any], lengths: list[
 
 def spoken(lengths: list[int], channels: int, seed: int) -> np.ndarray:
     """Segments in runs, every third run empty, as captions are."""
-    runs = [
-        np.repeat(bag[:1] * (place % 3 > 0), len(bag), 0)
-        for place, bag in enumerate(random_bags(lengths, channels, seed))
-    ]
+    bags = random_bags(lengths, channels, seed)
+    runs = [np.repeat(bag[:1] * (place % 3 > 0), len(bag), 0) for place, bag in enumerate(bags)]
     return np.concatenate(runs)
 
 

@@ -87,10 +87,9 @@ class PathCurves:
         if logits is None:
             return None
         names = names_of_paths(model.config)
-        matched = (
-            isinstance(model, RefineVAD) and model.config.ridge and model.matched and not model.config.video_weight
-        )
-        return cls(names, logits[:, 0], logits[:, [PATHS.index(name) for name in names]], matched)
+        # what a whole video adds has no mean over the training segments
+        standard = isinstance(model, RefineVAD) and model.config.ridge and model.matched and "video" not in names
+        return cls(names, logits[:, 0], logits[:, [PATHS.index(name) for name in names]], standard)
 
     @property
     def above(self) -> str:

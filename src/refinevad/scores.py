@@ -149,7 +149,7 @@ def _width(model: RefineVAD | Contender) -> int:
 
 def _of_empty(model: RefineVAD | Contender, rows: Float[np.ndarray, "token row"]) -> Float[np.ndarray, "row"]:
     """What segments without a token get."""
-    filling = rows.mean(0)
+    filling = np.asarray(rows.mean(0))
     filling[1] = 0.0
     if model.config.empty == "zero":  # all of the logit is base
         filling[-len(PATHS) :] = 0.0
