@@ -153,13 +153,14 @@ def _headline_card(name: str, evaluation: Evaluation) -> str:
         if (number := _number(metrics.get(name))) is not None
     }
     told = " · ".join(f"{escape(control)} <b>{_figure(name, number)}</b>" for control, number in beside.items())
+    low, high = (_figure(name, bound) for bound in bounds or (None, None))
     lower = " <small>lower is better</small>" if name in _LOWER_IS_BETTER else ""
     unit = " <small>%</small>" if name in _PERCENT else ""
     return (
         f'<div class="figure card"><div class="what">{escape(words)}</div>'
         f'<div class="number">{_figure(name, value)}{unit}{lower}</div>'
         + (_scale(value, beside, bounds) if is_share else "")
-        + (f'<p class="beside">95 % interval <b>{bounds[0]:.3f}</b> to <b>{bounds[1]:.3f}</b></p>' if bounds else "")
+        + (f'<p class="beside">95 % interval <b>{low}</b> to <b>{high}</b></p>' if bounds else "")
         + (f'<p class="beside">{told}</p>' if told else "")
         + "</div>"
     )
@@ -214,11 +215,17 @@ def _map_table(evaluation: Evaluation) -> str:
     by_iou = evaluation.metrics.get("map")
     if not isinstance(by_iou, Mapping) or not by_iou:
         return ""
-    rows = {"model": by_iou} | {
+    rows = {
         name: metrics["map"] for name, metrics in evaluation.controls.items() if isinstance(metrics.get("map"), Mapping)
     }
+    cells = []
+    for iou, value in by_iou.items():
+        bounds = bounds_of(evaluation.metrics, f"map/{iou}")
+        low, high = (_figure("map_average", bound) for bound in bounds or (None, None))
+        of_model = f"<br><small>{low} to {high}</small>" if low else ""
+        cells.append(f"<td>{escape(_figure('map_average', value))}{of_model}</td>")
     head = "".join(f'<th scope="col">IoU {escape(iou)}</th>' for iou in by_iou)
-    body = "".join(
+    body = f'<tr><th scope="row">model</th>{"".join(cells)}</tr>' + "".join(
         f'<tr><th scope="row">{escape(name)}</th>'
         + "".join(f"<td>{escape(_figure('map_average', values.get(iou)))}</td>" for iou in by_iou)
         + "</tr>"
