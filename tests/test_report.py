@@ -500,6 +500,10 @@ def test_evaluation_says_how_sure_it_is(tmp_path: Path) -> None:
         "auc_ci95": [0.7111, 0.9222],
         "within_auc": 0.6543,
         "within_weight": 0.0039,
+        "map": {"0.1": 50.0, "0.5": 12.5},
+        "map_ci95": {"0.1": [41.25, 61.75], "0.5": None},
+        "map_average": 31.25,
+        "map_average_ci95": [22.22, 38.88],
         "recall_at_fpr": {"0.05": 0.4321},
         "recall_at_fpr_ci95": {"0.05": [0.3333, 0.5444]},
         "alerts_per_hour_at_80_recall": 12.34,
@@ -507,13 +511,17 @@ def test_evaluation_says_how_sure_it_is(tmp_path: Path) -> None:
         "resampled": {"unit": "video", "units": 50, "resamples": 1000, "note": ""},
         "scene_bias": {"resolution": bias, "brightness": None},
     }
-    controls = {"ridge <b>": {"auc": 0.7, "model_minus_control": {"auc": gap}}}
+    lower = {"difference": -6.04, "ci95": [-17.04, 3.44], "excludes_0": False}
+    controls = {"ridge <b>": {"auc": 0.7, "model_minus_control": {"auc": gap, "map_average": lower, "ap": None}}}
     write_evaluation_report(tmp_path / "e.html", Evaluation("cameras", metrics, [], None, controls))
     outline = Outline((tmp_path / "e.html").read_text())
     text = " ".join(outline.text)
     for said in (
         "0.711 to 0.922",
         "0.333 to 0.544",
+        "22.2 to 38.9",  # in the table
+        "41.2 to 61.8",  # below its IoU
+        "-6.0 [-17.0, +3.4] no",
         "0.0039",
         "AUC within videos",
         "+0.100 [+0.020, +0.200] yes",
