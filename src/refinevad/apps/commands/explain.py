@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
-HELP = "draw what a trained run does inside: prototypes, video map, shift ratio, mixtures, confusion"
+HELP = (
+    "draw what a trained run does inside: shares of its paths, prototypes, video map, shift ratio, mixtures, confusion"
+)
 EXAMPLE = """\
 example:
   refinevad explain runs/mine --data videos/ --out inside.html
