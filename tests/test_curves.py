@@ -103,3 +103,23 @@ def test_without_the_package_one_sentence_before_any_work(
     message = capsys.readouterr().err
     assert message == "refinevad: error: --tensorboard needs the package tensorboard; pip install 'refinevad[train]'\n"
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_the_bar_shows_validation_only_where_videos_are_held_out(
+    held_out: bool, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By default nothing is held out of a model's training: its figure on the videos it learns from is no news."""
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f'[data]\nroot = "{features}"\nsettings = "default"\n[train]\ncross_fit = {0 if held_out else 3}\n'
+    )
+    command = ["train", str(recipe), "--out", str(tmp_path), "--epochs", "2", "--tensorboard", "--device", "cpu"]
+    assert main(command) == 0
+    err = capsys.readouterr().err
+    assert "loss=" in err
+    assert ("val_auc=" in err) is held_out
+    row = json.loads((tmp_path / "history.jsonl").read_text().splitlines()[0])
+    judged = {name for name in {*row, *read(tmp_path / CURVES)} if name.startswith(("val", "train"))}
+    assert judged == ({"val_video_auc", "val_loss"} if held_out else set())
+    assert "the epoch is chosen" not in err

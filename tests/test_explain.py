@@ -135,10 +135,16 @@ def test_ticks_stay_inside_and_few(low: float, width: float, most: int) -> None:
 # --- a tiny run ------------------------------------------------------------------------------------------------------
 
 
-def explained(categories: tuple[str, ...], name: str = "", merge: bool = False, motion: bool = True) -> Explained:
+def explained(
+    categories: tuple[str, ...], name: str = "", merge: bool = False, motion: bool = True, direct: bool = False
+) -> Explained:
     """An untrained model on twelve noisy videos, a third normal, each event from second 4 to 8 of 16."""
     torch.manual_seed(0)
-    model = RefineVAD(RefineVADConfig(channels=6, categories=categories, width=8, merge_runs=merge)).eval()
+    config = RefineVADConfig(channels=6, categories=categories, width=8, merge_runs=merge, direct=direct)
+    model = RefineVAD(config).eval()
+    if model.evidence is not None:  # both paths begin silent
+        for layer in (model.evidence.linear, model.head[-1]):
+            torch.nn.init.normal_(layer.weight)
     parts = {"frame_difference": (5, 6)} if motion else {"captions": (0, 6)}
     provenance = Provenance({"name": "fake"}, RULE.as_dict(), parts=parts)
     checkpoint = Checkpoint(model, "fake", provenance.signature, Calibration(0.5, 0.4, 6.0, True, 1.0))
@@ -255,6 +261,28 @@ def test_confusion_figure_counts_the_named() -> None:
     assert numbers["named_rightly"] == pytest.approx(sum(named) / 8)
     assert np.sum(numbers["counts"]) == 8
     assert np.trace(numbers["counts"]) == sum(named)
+
+
+def test_paths_share_what_varies() -> None:
+    """Against numpy's covariances; within videos of the differences from each video's own mean."""
+    found = explained(("arson", "fall"), direct=True)
+    figure = figures_of(found)["paths"]
+    direct, refined = ([v.scores.paths[:, place] for v in found.videos] for place in (1, 2))
+    for column, change in (("everywhere", lambda x: x), ("within", lambda x: x - x.mean())):
+        a, b = (np.concatenate([change(video) for video in path]) for path in (direct, refined))
+        expected = np.cov(a, a + b)[0, 1] / np.var(a + b, ddof=1)
+        assert 0.02 < expected < 0.98
+        assert figure.numbers[column] == pytest.approx({"direct": expected, "refined": 1 - expected})
+    assert f"direct path {100 * figure.numbers['everywhere']['direct']:.0f} %" in figure.told
+    assert sum(figure.numbers["between"].values()) == pytest.approx(1.0)
+    assert figure.body.count("<tr>") == 3
+
+
+def test_a_run_with_one_path_is_said_so() -> None:
+    figure = figures_of(explained(("fall",)))["paths"]
+    assert not figure.body
+    assert figure.told == "MoTAR + CORE carries 100 % of every score: this run has no other path."
+    assert figure.numbers["everywhere"] == {"refined": 1.0}
 
 
 def test_one_category_shrinks_to_sentences(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training.bags import Bag, Batch, Shortening, collate, shorten
 from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.held_features import HeldFeatures
-from refinevad.training.loading import StoredBag, read_batches
+from refinevad.training.loading import StoredBag, kept_in_memory, read_batches
 from refinevad.training.published import Crop, CropBag
 
 CPU = torch.device("cpu")
@@ -65,6 +65,51 @@ def test_stored_bags_make_the_batches_of_bags_in_memory(
         assert len(found) == len(order)
         for one, other in zip(found, expected, strict=True):
             assert_same(one, other)
+
+
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("room", [0, 500, 10**6])
+@pytest.mark.parametrize("limit", [1, 6, 256])
+def test_bags_kept_in_memory_are_the_same_bags(
+    stored: tuple[list[Bag], list[Bag], list[Bag]], how: Shortening, room: int, limit: int
+) -> None:
+    """Whatever fits and in whichever way they were asked for before."""
+    held, own, crops = stored
+    order = [[0, 3], [5, 4, 3], [1], [2, 2], [3, 0, 5]]
+    expected = [collate([held[i] for i in indices], limit, how) for indices in order]
+    for bags in (held, own, crops):
+        kept = kept_in_memory(bags, limit, how, room)
+        for bag, plain in zip(kept, bags, strict=True):
+            whole = bag.shortened(plain.segments, "sample")
+            np.testing.assert_array_equal(whole, plain.values)
+            assert (bag.identity(), bag.segments) == (plain.identity(), plain.segments)
+            np.testing.assert_array_equal(bag.values, plain.values)
+            np.testing.assert_array_equal(bag.labels, plain.labels)
+        for _ in range(2):
+            for one, other in zip(read_batches(kept, order, limit, how, CPU), expected, strict=True):
+                assert_same(one, other)
+
+
+def test_a_set_is_read_once_and_no_more_is_kept_than_has_room(tmp_path: Path) -> None:
+    """Of three videos of 10 x 4 float16, 80 bytes each, two have room; longer ones are kept as they are shortened."""
+    files = [save(tmp_path / f"{name}.safetensors", random_bags([10], 4, 1)[0]) for name in "abc"]
+    nothing = np.zeros(1, dtype=np.float32)
+    bags = kept_in_memory([StoredBag(path, nothing) for path in files], 64, "pool", room=200)
+    first = list(read_batches(bags, [[0, 1, 2]], 64, "pool", CPU))
+    files[0].unlink()
+    files[1].unlink()
+    assert_same(*first, *read_batches(bags, [[0, 1, 2]], 64, "pool", CPU))
+    files[2].unlink()
+    with pytest.raises(InputError, match=r"c\.safetensors"):
+        list(read_batches(bags, [[0, 1, 2]], 64, "pool", CPU))
+    long = save(tmp_path / "d.safetensors", random_bags([1000], 4, 1)[0])
+    (bag,) = kept_in_memory([StoredBag(long, nothing)], 5, "pool", room=200)  # 5 x 4 float32 are 80 bytes
+    kept = bag.shortened(5, "pool")
+    assert not isinstance(kept, np.memmap)
+    long.unlink()
+    np.testing.assert_array_equal(bag.shortened(5, "pool"), kept)
+    with pytest.raises(InputError, match=r"d\.safetensors"):
+        bag.shortened(6, "pool")
 
 
 def test_a_stored_bag_is_the_same_bag(stored: tuple[list[Bag], list[Bag], list[Bag]]) -> None:

@@ -275,11 +275,79 @@ def test_the_last_epoch_is_kept_where_that_is_asked(tmp_path: Path, monkeypatch:
     assert (trained.epoch, trained.validation) == (2, Validation(0.7, 0.1))
 
 
+DEFAULT_LIKE = {"direct": True, "ridge": True, "head_weight": 0.5, "dropout": 0.3}  # what `train FOLDER` trains
+
+
+@pytest.mark.parametrize("model", [{"dropout": 0.2}, DEFAULT_LIKE], ids=["paper's", "with ridge"])
+def test_with_nothing_held_out_no_epoch_is_validated_and_the_weights_are_the_same(
+    model: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit those of a run that validates each epoch; judged once, in the end, by the training videos."""
+    asked: list[int] = []
+    real = loop.validate
+
+    def counted(model: Any, videos: Sequence[Bag], *others: Any) -> Validation:
+        asked.append(len(videos))
+        return real(model, videos, *others)
+
+    monkeypatch.setattr(loop, "validate", counted)
+    options = replace(OPTIONS, keep="last", patience=1)
+    each = Trainer(config(**model), options, bags(), bags()[:6], tmp_path / "each", CPU).run()
+    assert asked[:4] == [6] * 4
+    asked.clear()
+    plain = Trainer(config(**model), options, bags(), [], tmp_path / "plain", CPU).run()
+    assert asked == [len(bags())]
+    weights, expected = plain.model.state_dict(), each.model.state_dict()
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+    assert (plain.epoch, plain.epochs_run) == (each.epoch, each.epochs_run) == (3, 4)  # patience ended neither
+    assert plain.validation == real(plain.model, bags(), options, CPU)
+    history = [json.loads(line) for line in (tmp_path / "plain" / HISTORY).read_text().splitlines()]
+    judged = [json.loads(line) for line in (tmp_path / "each" / HISTORY).read_text().splitlines()]
+    assert not any("auc" in name or name.endswith(("val_loss", "train_loss")) for row in history for name in row)
+    of_validation = {"val_video_auc", "val_loss"}
+    assert history == [{name: row[name] for name in row if name not in of_validation} for row in judged]
+
+
+def test_with_nothing_held_out_a_stopped_run_ends_the_same(tmp_path: Path) -> None:
+    def one(folder: str) -> Trainer:
+        options = replace(OPTIONS, keep="last")
+        return Trainer(config(**DEFAULT_LIKE), options, bags(), [], tmp_path / folder, CPU)
+
+    def stop(epoch: int, _: dict[str, float]) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    undisturbed = one("whole").run()
+    with pytest.raises(KeyboardInterrupt):
+        one("stopped").run(stop)
+    epochs: list[int] = []
+    again = one("stopped").run(lambda epoch, _: epochs.append(epoch))
+    assert epochs == [3, 4]
+    same(again, undisturbed, tmp_path / "stopped", tmp_path / "whole")
+
+
+def test_an_epoch_chosen_by_the_training_videos_is_recorded_as_that(tmp_path: Path) -> None:
+    Trainer(config(), replace(OPTIONS, epochs=2), bags(), [], tmp_path, CPU).run()
+    row = json.loads((tmp_path / HISTORY).read_text().splitlines()[0])
+    assert {"train_video_auc", "train_loss"} <= set(row)
+    assert not any(name.startswith("val_") for name in row)
+
+
 def test_an_undefined_validation_auc_counts_as_worst() -> None:
     nothing, something = Validation(float("nan"), 0.1), Validation(0.5, 0.9)
     assert something.better_than(nothing)
     assert not nothing.better_than(something)
     assert nothing.better_than(None)
+
+
+def test_a_state_without_an_average_is_refused(whole: tuple[Trained, Path], tmp_path: Path) -> None:
+    shutil.copytree(whole[1], tmp_path, dirs_exist_ok=True)
+    with (tmp_path / STATE).open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))["__metadata__"]
+    left = {name: value for name, value in load_file(tmp_path / STATE).items() if not name.startswith("average/head")}
+    save_file(left, tmp_path / STATE, metadata=header)
+    with pytest.raises(InputError, match=r"weights are missing.*delete it to start again"):
+        trainer(tmp_path).run()
 
 
 def test_averaging_by_hand(tmp_path: Path) -> None:

@@ -38,6 +38,19 @@ def test_table_on_stdout_and_adjusted_videos_on_stderr(files: list[str], capsys:
     assert "b: 3 scores, 2 segments: cut" in shown.err
 
 
+def test_map_is_told_with_its_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every video's event is found exactly, whichever are drawn."""
+    one = {"label": "fire", "frames": 64, "segments": [[0, 16]], "segment_labels": ["fire"]}
+    videos = [{**one, "name": f"v{place}", "anomalous_frames": [[0, 16]]} for place in range(6)]
+    (tmp_path / "truth.json").write_text(json.dumps({"columns": ["normal", "fire"], "videos": videos}))
+    np.savez(tmp_path / "scores.npz", **{video["name"]: np.array([0.9, 0.1, 0.1, 0.1]) for video in videos})
+    command = ["metrics", "--predictions", str(tmp_path / "scores.npz"), "--truth", str(tmp_path / "truth.json")]
+    assert main(command) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "mAP, mean over IoU 0.1-0.5 100.00 % [100.00, 100.00]" in lines
+    assert "mAP@0.5 100.00 % [100.00, 100.00]" in lines
+
+
 def test_json_to_a_file_and_to_stdout(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*files, "--json", str(tmp_path / "figures.json")]) == 0
     capsys.readouterr()

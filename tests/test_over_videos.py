@@ -107,8 +107,19 @@ def test_tables_tell_intervals_and_differences_over_videos() -> None:
     assert gap.high < 0
     below = lines[lines.index("") :]
     assert below[1] == "Over 20 videos, 300 resamples, scores averaged over seeds:"
-    assert [line.split("|")[1].strip() for line in below[5:]] == ["all", "weak"]
+    assert [line.split("|")[1].strip() for line in below[5:7]] == ["all", "weak"]
     assert f"| {gap.mean:+.4f} [{gap.low:+.3f}, {gap.high:+.3f}] | yes |" in below[6]
+
+    # where alarms must be rare: recall, differences too; mAP is not defined on a truth without events
+    assert below[8].startswith("| row | video AUC | minus all | differs | recall at 1 % | minus all | differs |")
+    assert "mAP" not in below[8]
+    recall = {name: row["recall_at_fpr/0.01"] for name, row in sampled.items()}
+    (low_recall, high_recall), minus = interval(recall["weak"]) or (0, 0), paired(recall["weak"], recall["all"])
+    assert minus is not None
+    cells = [cell.strip() for cell in below[11].split("|")]
+    assert cells[1] == "weak"
+    assert cells[5] == f"{recall['weak'].value:.4f} [{low_recall:.3f}, {high_recall:.3f}]"
+    assert cells[6] == f"{minus.mean:+.4f} [{minus.low:+.3f}, {minus.high:+.3f}]"
 
     standings = [Standing(OURS, strong, 10, None, True), Standing("weak", weak, 10, None, True)]
     over = OverVideos(bootstrap)

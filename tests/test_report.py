@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from fractions import Fraction
 from html.parser import HTMLParser
 from importlib.resources import files
@@ -29,9 +30,11 @@ from refinevad.apps.report import (
 from refinevad.apps.report.curve import MAX_POINTS, drawn_curve
 from refinevad.apps.report.keyframes import extract_keyframes
 from refinevad.apps.report.operating import operating_curves
+from refinevad.apps.report.path_section import lift_sentence
 from refinevad.apps.report.wording import clock, length, verdict
 from refinevad.detector import Detection
 from refinevad.events import Event
+from refinevad.paths import PathCurves
 from refinevad.timeline import SegmentRule, Timeline
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&amp;.mp4"
@@ -140,6 +143,95 @@ def test_json_follows_its_schema_and_holds_the_detection(tmp_path: Path) -> None
     ]
     assert record["events"][0]["categories"] == {"fighting": 0.75, "fall": 0.25}
     assert record["model"] == {"run": "runs/a", "encoder": "lite", "version": "0.1.0"}
+
+
+BOTH = {"direct": "direct path", "refined": "MoTAR + CORE"}
+AVERAGE = "an average training segment"
+
+
+def by_path(direct: list[float], refined: list[float], base: float = -2.0) -> PathCurves:
+    return PathCurves(BOTH, np.full(len(direct), base), np.column_stack([direct, refined]), from_training=True)
+
+
+def test_json_splits_scores_and_events_by_path(tmp_path: Path) -> None:
+    """Over the two segments of the event the direct path adds 3 and 1, the refined one 1 and 3.5."""
+    paths = by_path([0.0, -1.0, 3.0, 1.0, 0.0], [0.5, -0.5, 1.0, 3.5, 0.0])
+    scores = (1 / (1 + np.exp(-(paths.base + paths.added.sum(1))))).tolist()
+    found = replace(detection(scores, (event(1.0, 2.0),)), paths=paths)
+    written = write_detection(found, tmp_path, None)
+    record = json.loads(written.json.read_text(encoding="utf-8"))
+    schema = read_schema()
+    check_schema(record, schema, schema)
+    assert record["paths"] == {"names": BOTH, "above": "an average training segment"}
+    assert record["segments"][2]["paths"] == {"base": -2.0, "direct": 3.0, "refined": 1.0}
+    for segment in record["segments"]:
+        logit = np.log(segment["score"] / (1 - segment["score"]))
+        assert sum(segment["paths"].values()) == pytest.approx(logit, abs=1e-4)
+    assert record["events"][0]["paths"] == {"direct": 2.0, "refined": 2.25}
+    html = written.html.read_text(encoding="utf-8")
+    told = "Direct path 47 %, MoTAR + CORE 53 % of what lifts this event above an average training segment."
+    assert told in Outline(html).text
+    lines = {attrs["class"]: attrs["points"] or "" for attrs in Outline(html).all("polyline")}
+    assert set(lines) == set(BOTH)
+    # the direct path's highest segment, [1.0, 1.5) of 2.5 s, at 3 of the largest part, 3.5: 48 - 46 * 3 / 3.5
+    assert "240.0,8.6 360.0,8.6" in lines["direct"]
+    assert 'data-high="+3.5"' in html
+
+
+def test_a_run_with_one_path_says_so(tmp_path: Path) -> None:
+    one = PathCurves({"refined": "MoTAR + CORE"}, np.zeros(4), np.array([[-2.0], [0.0], [2.0], [0.0]]), False)
+    found = replace(detection([0.1, 0.5, 0.9, 0.5], (event(1.0, 1.5),)), paths=one)
+    text = " ".join(Outline(write_detection(found, tmp_path, None).html.read_text()).text)
+    assert "The score comes by one path, MoTAR + CORE: 100 % of it." in text
+    assert "MoTAR + CORE 100 %: this run has no other path." in text
+    curve = VideoCurve("a.mp4", "fall", found.timeline, found.scores, found.events, ((1.0, 1.5),), one)
+    write_evaluation_report(tmp_path / "e.html", Evaluation("cameras", {"auc": 0.5}, [curve]))
+    html = (tmp_path / "e.html").read_text()
+    assert "Scores come by one path, MoTAR + CORE: 100 % of each." in " ".join(Outline(html).text)
+    assert not Outline(html).all("ul")[1:]  # the list of videos alone
+
+
+@pytest.mark.parametrize(
+    ("lifts", "told"),
+    [
+        ((3.0, 1.0), "Direct path 75 %, MoTAR + CORE 25 % of what lifts this event above an average training segment."),
+        ((2.0, 1.0), "Direct path 67 %, MoTAR + CORE 33 % of what lifts this event above an average training segment."),
+        ((0.0, 1.0), "Direct path 0 %, MoTAR + CORE 100 % of what lifts this event above an average training segment."),
+        (
+            (2.5, -0.5),
+            f"Lifted above {AVERAGE} by direct path (2.50), lowered by MoTAR + CORE (0.50); in logits.",
+        ),
+        (
+            (-3.0, 1.0),
+            f"Lifted above {AVERAGE} by MoTAR + CORE (1.00), lowered by direct path (3.00); in logits.",
+        ),
+        ((-0.5, -0.1), "No path lifts this event above an average training segment."),
+        ((0.0, 0.0), "No path lifts this event above an average training segment."),
+    ],
+)
+def test_what_is_said_of_an_events_paths(lifts: tuple[float, float], told: str) -> None:
+    assert lift_sentence(by_path([0.0], [0.0]), dict(zip(BOTH, lifts, strict=True))) == told
+
+
+def test_evaluation_splits_each_videos_curve_and_tells_its_highest_events(tmp_path: Path) -> None:
+    """Of four events the three highest are told, in order of time."""
+    peaks = [0.7, 0.9, 0.8, 0.95]
+    events = tuple(event(float(start), start + 1.0, peak=peak) for start, peak in enumerate(peaks))
+    flat = detection([0.5] * 8)
+    paths = by_path([1.0] * 2 + [3.0] * 2 + [1.0] * 4, [1.0] * 8)
+    curve = VideoCurve("a.mp4", "fall", flat.timeline, flat.scores, events, ((0.0, 4.0),), paths)
+    plain = VideoCurve("b.mp4", "normal", flat.timeline, flat.scores)
+    write_evaluation_report(tmp_path / "e.html", Evaluation("cameras", {"auc": 0.5}, [curve, plain]))
+    html = (tmp_path / "e.html").read_text()
+    told = [text for text in Outline(html).text if text.startswith("00:0")]
+    assert [text[:33] for text in told] == [
+        "00:01.0: Direct path 75 %, MoTAR ",
+        "00:02.0: Direct path 50 %, MoTAR ",
+        "00:03.0: Direct path 50 %, MoTAR ",
+    ]
+    assert "1 more event" in Outline(html).text
+    drawn = [attrs.get("class") for attrs in Outline(html).all("polyline")]
+    assert [drawn.count(path) for path in BOTH] == [1, 1]  # of the first video alone
 
 
 def test_schema_check_refuses_a_broken_record(tmp_path: Path) -> None:
@@ -408,6 +500,10 @@ def test_evaluation_says_how_sure_it_is(tmp_path: Path) -> None:
         "auc_ci95": [0.7111, 0.9222],
         "within_auc": 0.6543,
         "within_weight": 0.0039,
+        "map": {"0.1": 50.0, "0.5": 12.5},
+        "map_ci95": {"0.1": [41.25, 61.75], "0.5": None},
+        "map_average": 31.25,
+        "map_average_ci95": [22.22, 38.88],
         "recall_at_fpr": {"0.05": 0.4321},
         "recall_at_fpr_ci95": {"0.05": [0.3333, 0.5444]},
         "alerts_per_hour_at_80_recall": 12.34,
@@ -415,13 +511,17 @@ def test_evaluation_says_how_sure_it_is(tmp_path: Path) -> None:
         "resampled": {"unit": "video", "units": 50, "resamples": 1000, "note": ""},
         "scene_bias": {"resolution": bias, "brightness": None},
     }
-    controls = {"ridge <b>": {"auc": 0.7, "model_minus_control": {"auc": gap}}}
+    lower = {"difference": -6.04, "ci95": [-17.04, 3.44], "excludes_0": False}
+    controls = {"ridge <b>": {"auc": 0.7, "model_minus_control": {"auc": gap, "map_average": lower, "ap": None}}}
     write_evaluation_report(tmp_path / "e.html", Evaluation("cameras", metrics, [], None, controls))
     outline = Outline((tmp_path / "e.html").read_text())
     text = " ".join(outline.text)
     for said in (
         "0.711 to 0.922",
         "0.333 to 0.544",
+        "22.2 to 38.9",  # in the table
+        "41.2 to 61.8",  # below its IoU
+        "-6.0 [-17.0, +3.4] no",
         "0.0039",
         "AUC within videos",
         "+0.100 [+0.020, +0.200] yes",

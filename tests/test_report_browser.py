@@ -13,6 +13,7 @@ import pytest
 from refinevad.apps.report import Evaluation, VideoCurve, write_demo_report, write_detection
 from refinevad.detector import Detection
 from refinevad.events import Event
+from refinevad.paths import PathCurves
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.video import probe
 
@@ -48,6 +49,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     write_detection(detection(100, 10.0, ((2.0, 3.5), (6.0, 8.0))), folder, video, stem="short")
+    short = detection(100, 10.0, ((2.0, 3.5),))
+    added = np.stack([np.linspace(-1.0, 3.0, 20), np.zeros(20)], axis=1)
+    paths = PathCurves({"direct": "direct path", "refined": "MoTAR + CORE"}, np.zeros(20), added, True)
+    write_detection(replace(short, paths=paths), folder, video, stem="paths")
     long = detection(108_000, 10.0, tuple((1000.0 + 700 * i, 1010.0 + 700 * i) for i in range(14)))
     write_detection(long, folder, None, stem="long")
     found = detection(100, 10.0, ((2.0, 3.5),))
@@ -265,4 +270,30 @@ def test_videos_are_filtered_by_outcome(browser: "sync_api.Browser", folder: Pat
     assert page.locator(".videos > li:visible b").inner_text() == "b.mp4"
     page.locator("[data-filter='']").click()
     assert page.locator(".videos > li:visible").count() == 2
+    assert complaints == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_curves_by_path_lie_under_the_scores_and_zoom_with_them(
+    width: int, browser: "sync_api.Browser", folder: Path
+) -> None:
+    page, complaints = open_page(browser, folder / "paths.html", width=width)
+    over, drawn = (page.locator(place).bounding_box() for place in (".plot .u-over", "svg.by-path"))
+    assert over
+    assert drawn
+    assert drawn["x"] == pytest.approx(over["x"], abs=1.0)
+    assert drawn["width"] == pytest.approx(over["width"], abs=1.0)
+    assert drawn["y"] > over["y"] + over["height"]
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.locator("svg.by-path").get_attribute("viewBox") == "0 0 600 96"
+    y = over["y"] + 60
+    page.mouse.move(over["x"] + 0.2 * over["width"], y)
+    page.mouse.down()
+    page.mouse.move(over["x"] + 0.6 * over["width"], y, steps=5)
+    page.mouse.up()
+    page.wait_for_selector(".whole:not([disabled])")
+    left, _, across, _ = map(float, str(page.locator("svg.by-path").get_attribute("viewBox")).split())
+    assert (left, across) == (pytest.approx(120, abs=6), pytest.approx(240, abs=6))  # 2 to 6 s of ten
+    page.locator(".whole").click()
+    assert page.locator("svg.by-path").get_attribute("viewBox") == "0 0 600 96"
     assert complaints == []

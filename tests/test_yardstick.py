@@ -1,5 +1,6 @@
 """One yardstick for all rows: the same figures for any scores, the same draws, and events at a given threshold."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training.intervals import bounds_of, differences, figure_of
+from refinevad.training.localisation import TrueSpan
 from refinevad.training.predictions import VideoPrediction
+from refinevad.training.protocol import Protocol
 from refinevad.training.truth import Truth, VideoTruth
 from refinevad.training.yardstick import Yardstick
 
@@ -84,6 +87,29 @@ def test_events_at_a_threshold_by_hand() -> None:
     assert row.figures["event_f1_best_at"]["0.5"] == pytest.approx(2 / 3)
 
 
+def with_spans() -> Truth:
+    plain = truth()
+    videos = [replace(video, spans=tuple(TrueSpan(a, b, "x") for a, b in video.anomalous)) for video in plain.videos]
+    return Truth(plain.columns, tuple(videos))
+
+
+@pytest.mark.parametrize(("protocol", "outer"), [("strict", "map"), ("legacy", "map_strict")])
+def test_strict_map_has_an_interval_whichever_protocol_is_told(protocol: Protocol, outer: str) -> None:
+    yardstick = Yardstick.of(with_spans())
+    strong, weak = yardstick.row(scored(0.5), protocol), yardstick.row(scored(0.1), protocol)
+    strict = yardstick.row(scored(0.5), "strict").figures
+    assert strong.figures[outer] == pytest.approx(strict["map"])
+    assert strong.figures[f"{outer}_average"] == pytest.approx(strict["map_average"])
+    assert ("map_ci95" in strong.figures) == ("map_average_ci95" in strong.figures) == (protocol == "strict")
+    low, high = strong.figures[f"{outer}_average_ci95"]
+    assert 0 < low < strict["map_average"] < high <= 100
+    assert set(strong.figures[f"{outer}_ci95"]) == {"0.1", "0.2", "0.3", "0.4", "0.5"}
+    for name, sampled in strong.sampled.items():
+        assert figure_of(strong.figures, name) == pytest.approx(sampled.value), name
+    gap = differences(strong.sampled, weak.sampled)[f"{outer}_average"]
+    assert gap["difference"] == pytest.approx(strict["map_average"] - weak.figures[f"{outer}_average"])
+
+
 def test_a_set_without_events_has_no_event_figures() -> None:
     yardstick = Yardstick.of(truth(anomalous=False))
     row = yardstick.row(scored(0.5), "strict")
@@ -91,3 +117,5 @@ def test_a_set_without_events_has_no_event_figures() -> None:
     assert row.figures["event_f1_best_at"] is None
     assert row.figures["auc_minus_video_mean"] is None
     assert row.figures["auc_ci95"] is None
+    assert row.figures["map"] is None
+    assert not [name for name in row.sampled if name.startswith("map")]

@@ -15,6 +15,7 @@ from refinevad.errors import InputError
 from refinevad.events import Event, EventRule, find_events
 from refinevad.extraction import extract
 from refinevad.features import Features, Provenance, require_same_signature
+from refinevad.paths import PathCurves
 from refinevad.scores import score_timeline
 from refinevad.side_by_side import Workers
 from refinevad.timeline import SegmentRule, Timeline
@@ -28,6 +29,7 @@ class Detection:
     Attributes:
         start_s: seconds by which a player's clock is ahead: its sound may begin before the picture.
         notes: what a person should know of the video: a sentence each, none of a clean one.
+        paths: what each path of the model adds to each segment's logit; None: not followed.
     """
 
     video: str
@@ -46,6 +48,7 @@ class Detection:
     model: Mapping[str, Any]
     start_s: float = 0.0
     notes: tuple[str, ...] = ()
+    paths: PathCurves | None = None
 
 
 class Detector:
@@ -123,4 +126,5 @@ class Detector:
             model={"run": self.run, "encoder": self.checkpoint.encoder, "version": refinevad.__version__},
             start_s=float(features.provenance.source.get("start_s", 0.0)),
             notes=tuple(features.provenance.source.get("notes", ())),
+            paths=PathCurves.of(self.checkpoint.model, scored.paths),
         )

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from refinevad.contender import Contender
 from refinevad.devices import pinned, sent
 from refinevad.model import Output, RefineVAD
+from refinevad.paths import PATHS, path_logits
 from refinevad.timeline import Timeline
 from refinevad.tokens import merge_runs, opens_run
 from refinevad.windows import MOST_SEGMENTS, WHOLE, Window, Windowing, WindowRule, windows
@@ -27,12 +28,15 @@ class Scores:
         categories: score of each category at each segment.
         presence: probability that a category occurs in the video (the largest over windows).
         shift_ratio: r_t of MoTAR, how much each segment borrowed.
+        paths: what each of `PATHS` adds to each segment's logit (paths.py); they add up to it. None of scores that are
+            themselves averages, over crops.
     """
 
     segments: Float[np.ndarray, "segment"]
     categories: Float[np.ndarray, "segment category"]
     presence: Float[np.ndarray, "category"]
     shift_ratio: Float[np.ndarray, "segment"]
+    paths: Float[np.ndarray, "segment path"] | None = None
 
     @property
     def video(self) -> float:
@@ -46,7 +50,8 @@ class WindowScores:
     """What a window says of its segments, before the sigmoid, so that windows can be blended.
 
     Attributes:
-        rows: each segment's logit, shift ratio r_t, and logits of its share among the categories.
+        rows: each segment's logit, shift ratio r_t, logits of its share among the categories, and what each of `PATHS`
+            adds to its logit.
         presence: probability that a category occurs in the window.
     """
 
@@ -70,9 +75,9 @@ def score(
         for window, scored in zip(together, many, strict=True):
             rows.append(blend.add(window, scored.rows[window.zone - window.start :]))
             presence = np.maximum(presence, scored.presence)
-    whole = np.concatenate([*rows, blend.rest(len(model.config.categories) + 2)])
+    whole = np.concatenate([*rows, blend.rest(_width(model))])
     segments, categories = as_scores(whole)
-    return Scores(segments, categories, presence, whole[:, 1])
+    return Scores(segments, categories, presence, whole[:, 1], whole[:, -len(PATHS) :])
 
 
 def score_timeline(
@@ -93,6 +98,7 @@ def score_timeline(
         np.concatenate([part.categories for part in parts]),
         np.max([part.presence for part in parts], axis=0),
         np.concatenate([part.shift_ratio for part in parts]),
+        np.concatenate([part.paths for part in parts if part.paths is not None]),
     )
 
 
@@ -128,7 +134,7 @@ def score_windows(
     found = []
     for tokens in merged:
         count = len(model.config.categories)
-        rows, presence, video = np.zeros((len(tokens.place), count + 2)), np.zeros(count), 0.0
+        rows, presence, video = np.zeros((len(tokens.place), _width(model))), np.zeros(count), 0.0
         if len(tokens.values):  # else there is nothing to go by: undecided everywhere
             of_tokens, presence, video = next(passes)
             rows = tokens.expand(of_tokens, _of_empty(model, of_tokens))
@@ -136,11 +142,19 @@ def score_windows(
     return found
 
 
+def _width(model: RefineVAD | Contender) -> int:
+    """Of rows: logit, shift ratio, categories, paths."""
+    return 2 + len(model.config.categories) + len(PATHS)
+
+
 def _of_empty(model: RefineVAD | Contender, rows: Float[np.ndarray, "token row"]) -> Float[np.ndarray, "row"]:
     """What segments without a token get."""
-    undecided = model.undecided if isinstance(model, RefineVAD) else 0.0
-    logit = undecided if model.config.empty == "zero" else rows[:, 0].mean()
-    return np.concatenate([[logit, 0.0], rows[:, 2:].mean(0)])
+    filling = np.asarray(rows.mean(0))
+    filling[1] = 0.0
+    if model.config.empty == "zero":  # all of the logit is base
+        filling[-len(PATHS) :] = 0.0
+        filling[0] = filling[-len(PATHS)] = model.undecided if isinstance(model, RefineVAD) else 0.0
+    return filling
 
 
 def _curve(
@@ -156,7 +170,9 @@ def _curve(
         sigma = float(np.clip(config.relative_smoothing * segments, SMOOTHING_LEAST, SMOOTHING_MOST))
         smooth = [0, *range(2, rows.shape[1])]
         rows[:, smooth] = gaussian(rows[:, smooth], sigma)
-    rows[:, 0] += config.video_weight * video
+    of_video = config.video_weight * video
+    rows[:, 0] += of_video
+    rows[:, -1] += of_video
     return WindowScores(rows, presence)
 
 
@@ -172,9 +188,14 @@ def _pass(
     for place, values in enumerate(many):
         x[place, : len(values)] = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
         mask[place, : len(values)] = True
-    output = model(sent(pinned(x, device), device), sent(pinned(mask, device), device))
+    x, mask = sent(pinned(x, device), device), sent(pinned(mask, device), device)
+    output = model(x, mask)
+    if isinstance(model, RefineVAD):
+        by_path = path_logits(model, x, mask, output)
+    else:  # by its head alone
+        by_path = torch.stack([output.logits * (name == "refined") for name in PATHS], dim=-1).double()
     parts = [output.logits[..., None], output.shift_ratio[..., None], output.share_logits]
-    rows = torch.cat(parts, dim=-1).double().cpu().numpy()
+    rows = torch.cat([*(part.double() for part in parts), by_path], dim=-1).cpu().numpy()
     presence = output.presence.double().cpu().numpy()
     if isinstance(output, Output) and model.config.direct:
         evidence = output.video_evidence.double().cpu().numpy()
@@ -188,7 +209,7 @@ def as_scores(
 ) -> tuple[Float[np.ndarray, "segment"], Float[np.ndarray, "segment category"]]:
     """(anomaly score, score of each category) of blended rows."""
     scores = 1.0 / (1.0 + np.exp(-rows[:, 0]))
-    shares = rows[:, 2:]
+    shares = rows[:, 2 : -len(PATHS)]
     shares = np.exp(shares - shares.max(axis=1, keepdims=True))
     return scores, scores[:, None] * shares / shares.sum(axis=1, keepdims=True)
 
@@ -272,7 +293,7 @@ class StreamScorer:
 
     @property
     def _nothing(self) -> Float[np.ndarray, "none row"]:
-        return np.zeros((0, len(self.model.config.categories) + 2))
+        return np.zeros((0, _width(self.model)))
 
     def _score(self, window: Window) -> Float[np.ndarray, "final row"]:
         values = np.stack([self._values[place - self._first] for place in range(window.start, window.end)])

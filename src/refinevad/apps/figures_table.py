@@ -34,7 +34,18 @@ TIMED = (
     ("ap_time_weighted", "AP by seconds"),
     ("ano_auc_time_weighted", "Ano-AUC by seconds"),
 )
-COMPARED = (("auc", "frame AUC"), ("within_auc", "within videos"), ("ap", "AP"), ("ano_auc", "Ano-AUC"))
+COMPARED = (
+    ("auc", "frame AUC"),
+    ("within_auc", "AUC within videos"),
+    ("ap", "AP"),
+    ("ano_auc", "Ano-AUC"),
+    ("video_auc", "video AUC"),
+    ("map_average", "mAP@IoU 0.1-0.5 (%)"),
+    ("recall_at_fpr/0.01", "recall at 1 % false frames"),
+    ("recall_at_fpr/0.05", "recall at 5 % false frames"),
+)
+OWN_MEANS = "its own video means"
+LARGE = ("map_average", "map_strict_average", "alerts_per_hour_at_80_recall")  # not shares of 1
 OURS = "RefineVAD"
 DIFFERENCE = "model_minus_control"
 _RATES_DIFFER = 1.01  # highest over lowest frame rate from which seconds are shown
@@ -49,7 +60,8 @@ def figures_table(metrics: Mapping[str, Any], controls: Mapping[str, Mapping[str
     for key, words in FIGURES + (TIMED if rates_differ(metrics) else ()):
         values = [figure_of(figures, key) for figures in (metrics, *controls.values())]
         if any(value is not None for value in values):
-            rows.append((words, _cell(values[0]), _bounds(bounds_of(metrics, key)), *map(_cell, values[1:])))
+            bounds = _bounds(bounds_of(metrics, key), 1 if key in LARGE else 3)
+            rows.append((words, _cell(values[0]), bounds, *map(_cell, values[1:])))
     for factor, bias in biases(metrics).items():
         others = [biases(figures).get(factor, {}).get("auc") for figures in controls.values()]
         rows.append((f"scene bias, {factor}", _cell(bias["auc"]), _bounds(bias["ci95"]), *map(_cell, others)))
@@ -80,29 +92,37 @@ def resampled_words(metrics: Mapping[str, Any]) -> str:
 
 
 def _differences(metrics: Mapping[str, Any], controls: Mapping[str, Mapping[str, Any]], ours: str) -> str:
-    """One row a control: what the model is ahead by, and whether its interval excludes 0."""
-    rows: list[tuple[str, ...]] = [(f"{ours} minus", *(words for _, words in COMPARED))]
-    for name, figures in controls.items():
-        gaps = figures.get(DIFFERENCE) or {}
-        rows.append((name, *(difference_words(gaps.get(key)) for key, _ in COMPARED)))
-    own = metrics.get("auc_minus_video_mean")
-    if own:
-        rows.append(("its own video means", difference_words(own), *["-"] * (len(COMPARED) - 1)))
-    if not own and not any(figures.get(DIFFERENCE) for figures in controls.values()):
-        return ""
-    return f"\n{table(rows)}\n(yes: the 95 % interval of the difference excludes 0)\n"
+    """What the model is ahead by, a row a figure and a column a control, and whether its interval excludes 0."""
+    rows = difference_rows(metrics, controls, f"{ours} minus")
+    return f"\n{table(rows)}\n(yes: the 95 % interval of the difference excludes 0)\n" if rows else ""
 
 
-def difference_words(gap: Mapping[str, Any] | None) -> str:
+def difference_rows(
+    metrics: Mapping[str, Any], controls: Mapping[str, Mapping[str, Any]], corner: str
+) -> list[tuple[str, ...]]:
+    """A head and a row for each figure that is compared, beside each control and, of AUC, its own video means; nothing
+    where nothing is."""
+    gaps = {name: figures[DIFFERENCE] for name, figures in controls.items() if figures.get(DIFFERENCE)}
+    if own := metrics.get("auc_minus_video_mean"):
+        gaps[OWN_MEANS] = {"auc": own}
+    rows = [
+        (words, *(difference_words(of.get(key), 1 if key in LARGE else 3) for of in gaps.values()))
+        for key, words in COMPARED
+        if any(of.get(key) for of in gaps.values())
+    ]
+    return [(corner, *gaps), *rows] if rows else []
+
+
+def difference_words(gap: Mapping[str, Any] | None, digits: int = 3) -> str:
     """`+0.071 [+0.020, +0.121] yes`: yes where the interval excludes 0."""
     if not gap:
         return "-"
-    low, high = gap["ci95"]
-    return f"{gap['difference']:+.3f} [{low:+.3f}, {high:+.3f}] {'yes' if gap['excludes_0'] else 'no'}"
+    mean, low, high = (f"{value:+.{digits}f}" for value in (gap["difference"], *gap["ci95"]))
+    return f"{mean} [{low}, {high}] {'yes' if gap['excludes_0'] else 'no'}"
 
 
-def _bounds(bounds: Sequence[float] | None) -> str:
-    return "" if bounds is None else f"[{bounds[0]:.3f}, {bounds[1]:.3f}]"
+def _bounds(bounds: Sequence[float] | None, digits: int = 3) -> str:
+    return "" if bounds is None else f"[{bounds[0]:.{digits}f}, {bounds[1]:.{digits}f}]"
 
 
 def _cell(value: Any) -> str:

@@ -14,6 +14,7 @@ from refinevad.errors import InputError
 from refinevad.events import Event, EventRule, find_events
 from refinevad.features import Features, require_same_signature
 from refinevad.model import RefineVAD
+from refinevad.paths import PathCurves
 from refinevad.scores import Scores, score_timeline
 from refinevad.timeline import Timeline
 from refinevad.training.alerts import Curve, detection_delays, event_score, join_close
@@ -39,6 +40,7 @@ class Judged:
     scores: Scores
     events: tuple[Event, ...]
     truth: tuple[tuple[float, float], ...]
+    paths: PathCurves | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def judge(checkpoint: Checkpoint, items: Sequence[Item], features: Sequence[Feat
             video.timeline,
             EventRule.of(checkpoint.calibration),
         )
-        judged.append(Judged(item, video.timeline, scored, tuple(events), by_name[item.path].events_s))
+        paths = PathCurves.of(checkpoint.model, scored.paths)
+        judged.append(Judged(item, video.timeline, scored, tuple(events), by_name[item.path].events_s, paths))
     return judged
 
 

@@ -81,11 +81,32 @@ class _Proposals:
     score: Float[np.ndarray, "proposal"]
 
 
+@dataclass(frozen=True)
+class ClassRanking:
+    """The proposals of one class by falling score, and which of them find a true interval.
+
+    A proposal competes for the true intervals of its own video alone, so what it finds does not depend on which other
+    videos there are.
+
+    Attributes:
+        video: whose each proposal is.
+        score: of each proposal.
+        hits: ranks of the proposals that get a true interval of their own, at each of `IOU_THRESHOLDS`.
+        true: how many true intervals each video has.
+    """
+
+    video: Int[np.ndarray, "proposal"]
+    score: Float[np.ndarray, "proposal"]
+    hits: tuple[Int[np.ndarray, "_hit"], ...]
+    true: Int[np.ndarray, "video"]
+
+
 def map_legacy(videos: Sequence[LocalisationVideo], columns: Sequence[str]) -> LocalisationResult:
     """VadCLIP's published mAP; column 0 is normal. See the module's text. Raises InputError without videos."""
     _check(videos, columns)
     proposals = _propose(videos, least=0)
-    precision = [_class_precision(proposals, c, name, videos) for c, name in enumerate(columns)]
+    rankings = [_ranking(proposals, c, name, videos) for c, name in enumerate(columns)]
+    precision = [None if ranking is None else _precision(ranking) for ranking in rankings]
     table = np.array([row if row is not None else np.zeros(len(IOU_THRESHOLDS)) for row in precision])
     everywhere = all((proposals.column == c).any() for c in range(len(columns)))
     return _result(table.mean(axis=0) if everywhere else np.zeros(len(IOU_THRESHOLDS)), columns, precision)
@@ -97,14 +118,25 @@ def map_strict(videos: Sequence[LocalisationVideo], columns: Sequence[str]) -> L
     Raises:
         InputError: no video, or no anomalous video with a true interval.
     """
+    precision = [None if ranking is None else _precision(ranking) for ranking in strict_rankings(videos, columns)]
+    table = np.array([row for row in precision if row is not None])
+    return _result(table.mean(axis=0), columns[1:], precision)
+
+
+def strict_rankings(videos: Sequence[LocalisationVideo], columns: Sequence[str]) -> list[ClassRanking | None]:
+    """What `map_strict` is counted from: of each column but the first a ranking, whose videos are the anomalous ones.
+
+    None for a class of which nothing is true.
+
+    Raises:
+        InputError: as `map_strict`.
+    """
     _check(videos, columns)
     kept = [_clipped(video) for video in videos if not video.normal]
     if not any(span.category in columns[1:] for video in kept for span in video.spans):
         raise InputError("no anomalous video with a true interval: mAP is not defined; add temporal truth")
     proposals = _propose(kept, least=1)
-    precision = [_class_precision(proposals, c, name, kept) for c, name in enumerate(columns[1:], start=1)]
-    table = np.array([row for row in precision if row is not None])
-    return _result(table.mean(axis=0), columns[1:], precision)
+    return [_ranking(proposals, c, name, kept) for c, name in enumerate(columns[1:], start=1)]
 
 
 def _check(videos: Sequence[LocalisationVideo], columns: Sequence[str]) -> None:
@@ -198,10 +230,14 @@ def _runs(
     return column, opens, np.nonzero(closing)[1] + 1
 
 
-def _class_precision(
-    proposals: _Proposals, column: int, name: str, videos: Sequence[LocalisationVideo]
-) -> Float[np.ndarray, "iou"] | None:
-    """AP of one class at each IoU threshold; None where nothing of that class is true."""
+def _precision(ranking: ClassRanking) -> Float[np.ndarray, "iou"]:
+    """AP of one class at each IoU threshold."""
+    total = int(ranking.true.sum())
+    return np.array([float(np.sum(np.arange(1, len(hits) + 1) / (hits + 1)) / total) for hits in ranking.hits])
+
+
+def _ranking(proposals: _Proposals, column: int, name: str, videos: Sequence[LocalisationVideo]) -> ClassRanking | None:
+    """One class's proposals in order; None where nothing of that class is true."""
     truths = {
         i: np.array([(s.start, s.end) for s in video.spans if s.category == name], dtype=np.int64)
         for i, video in enumerate(videos)
@@ -218,13 +254,9 @@ def _class_precision(
         and (ious := _iou(int(proposals.start[p]), int(proposals.end[p]), own)).any()
     }
     owners = proposals.video[order]
-    total = sum(len(own) for own in truths.values())
-    rows = []
-    for threshold in IOU_THRESHOLDS:
-        hits = _greedy_hits(overlaps, owners, threshold)
-        places = np.array(hits, dtype=np.int64)
-        rows.append(float(np.sum(np.arange(1, len(hits) + 1) / (places + 1)) / total))
-    return np.array(rows)
+    hits = (np.array(_greedy_hits(overlaps, owners, threshold), dtype=np.int64) for threshold in IOU_THRESHOLDS)
+    true = np.array([len(truths.get(i, ())) for i in range(len(videos))], dtype=np.int64)
+    return ClassRanking(owners, proposals.score[order], tuple(hits), true)
 
 
 def _iou(start: int, end: int, truths: Int[np.ndarray, "span 2"]) -> Float[np.ndarray, "span"]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from refinevad.model import Output, RefineVAD, RefineVADConfig, smooth
 from refinevad.options import check_options
 from refinevad.training.bags import Bag, Batch, Shortening, balanced_batches, collate
 from refinevad.training.distributed import ALONE, Processes
-from refinevad.training.loading import read_batches
+from refinevad.training.loading import kept_in_memory, read_batches
 from refinevad.training.losses import (
     category_loss,
     gmm_loss,
@@ -93,8 +94,9 @@ class TrainOptions:
         window_s, delay_s: the window rule under which the model is trained, calibrated and used, in seconds; a
             window of 0: whole videos.
         averaging: decay a step of the weights' exponential average that is validated and kept; 0: none.
-        keep: the epoch that validates best, or the last one, where validation cannot tell epochs apart.
-        patience: epochs without a better validation before it stops.
+        keep: the epoch that validates best, or the last one, where validation cannot tell epochs apart. With nothing
+            held out, `last` validates no epoch, and `best` chooses among epochs by the training videos.
+        patience: epochs without a better validation before it stops; of no concern where the last one is kept.
         clip: largest gradient norm.
         precision: of the model's pass in training (precision.py).
     """
@@ -268,7 +270,8 @@ class Trainer:
         processes: Processes = ALONE,
     ) -> None:
         self.processes = processes
-        self.options, self.training, self.validation, self.folder = options, training, validation, folder
+        self.options, self.validation, self.folder = options, validation, folder
+        self.training = training = kept_in_memory(training, options.limit, options.shortening)
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         check_precision(options.precision, self.device)
         torch.manual_seed(options.seed)
@@ -278,7 +281,9 @@ class Trainer:
         fit_statistics(self.model, training, options, prompts)
         self.model.to(self.device)
         processes.copy_first(self.model.state_dict().values())
-        self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
+        weights = self.model.state_dict()
+        self.average = {name: value.clone() for name, value in weights.items()}
+        self._averaged = [(self.average[name], value) for name, value in weights.items()]
         self.optimizer = torch.optim.AdamW(
             _groups(self.model, options), lr=options.learning_rate, weight_decay=options.weight_decay
         )
@@ -301,22 +306,20 @@ class Trainer:
         load_state(self)
         while self.epoch < self.epochs and self.epoch - self.best_epoch <= self.options.patience:
             figures = self._epoch()
-            validated = self.processes.from_first(self._validate)
-            if self.options.keep == "last" or validated.better_than(self.best_validation):
-                self.best_validation, self.best_epoch = validated, self.epoch
-                self.best = {name: value.clone() for name, value in self.average.items()}
+            figures |= self._choose()
             self.epoch += 1
-            figures |= {"val_video_auc": validated.video_auc, "val_loss": validated.loss}
             if self.processes.first:
                 self._record(figures)  # before the state: what a stop in between leaves is cut when it goes on
                 save_state(self)
                 if progress is not None:
                     progress(self.epoch, figures | {"epoch": self.epoch, "epochs": self.epochs})
-        if self.best is None or self.best_validation is None:
+        if self.best is None:
             raise InputError(f"training has no epoch to keep: epochs={self.options.epochs}; ask for at least one")
         self.model.load_state_dict(self.best)
-        if isinstance(self.model, RefineVAD) and self.model.config.ridge:
+        matched = isinstance(self.model, RefineVAD) and self.model.config.ridge
+        if isinstance(self.model, RefineVAD) and matched:
             match_paths(self.model, self.training, self.options, self.device)
+        if matched or self.best_validation is None:
             bags = self.validation or self.training
             self.best_validation = validate(self.model, bags, self.options, self.device)
         self.model.eval()
@@ -376,11 +379,26 @@ class Trainer:
         step = self.schedule.last_epoch
         decay = min(self.options.averaging, (step + 1) / (step + 10)) if self.options.averaging else 0.0
         with torch.no_grad():
-            for name, value in self.model.state_dict().items():
+            for average, value in self._averaged:
                 if value.is_floating_point():
-                    self.average[name].lerp_(value, 1.0 - decay)
+                    average.lerp_(value, 1.0 - decay)
                 else:  # a count, such as BatchNorm's of batches
-                    self.average[name].copy_(value)
+                    average.copy_(value)
+
+    def _choose(self) -> dict[str, float]:
+        """Keep the epoch's averaged weights where they are the best or the last; how they validated, by name.
+
+        Where the last are kept and nothing is held out, a figure would neither change nor mean anything: there is none.
+        """
+        last = self.options.keep == "last"
+        validated = None if last and not self.validation else self.processes.from_first(self._validate)
+        if validated is None or last or validated.better_than(self.best_validation):
+            self.best_validation, self.best_epoch = validated, self.epoch
+            self.best = {name: value.clone() for name, value in self.average.items()}
+        if validated is None:
+            return {}
+        on = "val" if self.validation else "train"
+        return {f"{on}_video_auc": validated.video_auc, f"{on}_loss": validated.loss}
 
     def _validate(self) -> Validation:
         """Validate the averaged weights, then put the running ones back."""
@@ -399,7 +417,7 @@ class Trainer:
                 "\n".join([*lines, json.dumps({"epoch": self.epoch, **figures})]) + "\n", encoding="utf-8"
             )
 
-    @property
+    @cached_property  # each epoch's state has it, and to tell a set's videos apart is to open all their files
     def fingerprint(self) -> dict[str, Any]:
         """What a saved state must share with this run to be resumed."""
         return {

@@ -20,6 +20,13 @@ from refinevad.training.sources import Groups, read_groups
 from refinevad.training.truth import Truth, VideoTruth
 
 FIGURES = {"auc": "AUC", "within_auc": "within videos", "ap": "AP", "ano_auc": "Ano-AUC"}
+RARE = {
+    "video_auc": "video AUC",
+    "recall_at_fpr/0.01": "recall at 1 %",
+    "recall_at_fpr/0.05": "recall at 5 %",
+    "map_average": "mAP (%)",
+}
+_IN_PER_CENT = ("map_average",)
 
 
 def pooled_truth(recipe: Recipe, index: FeatureIndex) -> Truth:
@@ -87,30 +94,41 @@ class OverVideos:
 
     def table(self, whole: str) -> str:
         """One row each: figures of the averaged scores with their intervals, what it is apart from `whole`;
-        `yes` where the interval of the difference excludes 0. Nothing where no scores were kept."""
+        `yes` where the interval of the difference excludes 0. A second table has what counts where alarms must be rare.
+        Nothing where no scores were kept."""
         if not self.rows:
             return ""
         drawn = self.bootstrap.as_dict()
-        words = [f"{figure} | minus {whole} | differs" for figure in FIGURES.values()]
-        lines = [
+        told = (
             f"Over {drawn['units']} {self.groups.unit}s, {drawn['resamples']} resamples, scores averaged over seeds"
-            f"{'; ' if self.groups.note else ''}{self.groups.note}:",
-            "",
-            "| row | " + " | ".join(words) + " |",
-            "|---" * (3 * len(FIGURES) + 1) + "|",
-        ]
+            f"{'; ' if self.groups.note else ''}{self.groups.note}:"
+        )
+        rare = {name: words for name, words in RARE.items() if any(name in row for row in self.rows.values())}
+        return "\n\n".join([told, self._table(whole, FIGURES), self._table(whole, rare)])
+
+    def _table(self, whole: str, figures: Mapping[str, str]) -> str:
+        words = [f"{figure} | minus {whole} | differs" for figure in figures.values()]
+        lines = ["| row | " + " | ".join(words) + " |", "|---" * (3 * len(figures) + 1) + "|"]
         ours = self.rows.get(whole, {})
         for name, row in sorted(self.rows.items(), key=lambda entry: entry[0] != whole):  # the whole first
-            cells = [self._cell(name, row, figure) + self._gap(name == whole, row, ours, figure) for figure in FIGURES]
+            cells = [self._cell(name, row, figure) + self._gap(name == whole, row, ours, figure) for figure in figures]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
         return "\n".join(lines)
 
     def _cell(self, name: str, row: Mapping[str, Sampled], figure: str) -> str:
-        value = row[figure].value
-        return f"{value:.4f}{self.bounds(name, figure)}" if np.isfinite(value) else "-"
+        sampled = row.get(figure)
+        if sampled is None or not np.isfinite(sampled.value):
+            return "-"
+        if figure not in _IN_PER_CENT:
+            return f"{sampled.value:.4f}{self.bounds(name, figure)}"
+        bounds = interval(sampled)
+        return f"{sampled.value:.1f}" + ("" if bounds is None else f" [{bounds[0]:.1f}, {bounds[1]:.1f}]")
 
     def _gap(self, same: bool, row: Mapping[str, Sampled], ours: Mapping[str, Sampled], figure: str) -> str:
-        gap = None if same or figure not in ours else paired(row[figure], ours[figure])
+        gap = None if same or figure not in ours or figure not in row else paired(row[figure], ours[figure])
         if gap is None:
             return " | - | -"
-        return f" | {gap.mean:+.4f} [{gap.low:+.3f}, {gap.high:+.3f}] | {'yes' if gap.ahead else 'no'}"
+        differs = "yes" if gap.ahead else "no"
+        if figure in _IN_PER_CENT:
+            return f" | {gap.mean:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}] | {differs}"
+        return f" | {gap.mean:+.4f} [{gap.low:+.3f}, {gap.high:+.3f}] | {differs}"

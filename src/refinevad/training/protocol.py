@@ -147,6 +147,12 @@ def _map_figures(videos: Sequence[AlignedVideo], truth: Truth, protocol: Protoco
 
 
 def _localise(videos: Sequence[AlignedVideo], truth: Truth, protocol: Protocol) -> LocalisationResult | None:
+    inputs = localisation_videos(videos, truth)
+    return None if inputs is None else (map_legacy if protocol == "legacy" else map_strict)(inputs, truth.columns)
+
+
+def localisation_videos(videos: Sequence[AlignedVideo], truth: Truth) -> list[LocalisationVideo] | None:
+    """The videos as localisation takes them; None without category probabilities or without a true interval."""
     inputs = []
     for video in videos:
         probabilities = _probabilities(video, truth)
@@ -155,7 +161,7 @@ def _localise(videos: Sequence[AlignedVideo], truth: Truth, protocol: Protocol) 
         inputs.append(LocalisationVideo(probabilities, video.frame_bounds, video.truth.spans, video.truth.normal))
     if not any(span.category in truth.categories for video in inputs if not video.normal for span in video.spans):
         return None
-    return (map_legacy if protocol == "legacy" else map_strict)(inputs, truth.columns)
+    return inputs
 
 
 def _category_figures(videos: Sequence[AlignedVideo], truth: Truth) -> dict[str, object]:

@@ -140,6 +140,8 @@ def mean_over_crops(features: Features, score: Callable[[Float[np.ndarray, "segm
     if not isinstance(features, PublishedFeatures):
         return score(features.values)
     each = [score(crop.read()) for crop in features.crops]
+    if len(each) == 1:
+        return each[0]
     return Scores(
         np.mean([scores.segments for scores in each], axis=0),
         np.mean([scores.categories for scores in each], axis=0),

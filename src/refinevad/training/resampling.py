@@ -20,6 +20,8 @@ from jaxtyping import Float, Int
 from refinevad.errors import InputError
 from refinevad.training.metrics import FALSE_POSITIVE_RATES, Runs, top_mean
 from refinevad.training.predictions import AlignedVideo, Expansion, Predictions, align
+from refinevad.training.protocol import localisation_videos
+from refinevad.training.resampled_map import map_samples
 from refinevad.training.truth import Truth
 from refinevad.training.within import Pairs, video_means
 
@@ -125,7 +127,8 @@ class Bootstrap:
         """The figures of a row under their names in JSON (`recall_at_fpr/0.01` is one inside `recall_at_fpr`).
 
         auc, ap, ano_auc, video_auc, video_mean_auc, within_auc, macro_within_auc, cross_auc, within_weight,
-        recall_at_fpr/0.01, /0.02, /0.03 and /0.05.
+        recall_at_fpr/0.01, /0.02, /0.03 and /0.05; strict map/0.1 to /0.5 and map_average, where the predictions name
+        categories, or there is one, and something is true.
 
         Raises:
             InputError: as `align`.
@@ -134,7 +137,10 @@ class Bootstrap:
 
     def of_videos(self, videos: Sequence[AlignedVideo]) -> dict[str, Sampled]:
         """`figures` of predictions that are laid over their frames already."""
-        found = _figures(videos, self._drawn([video.truth.name for video in videos]))
+        drawn = self._drawn([video.truth.name for video in videos])
+        found = _figures(videos, drawn)
+        if (inputs := localisation_videos(videos, self.truth)) is not None:
+            found |= map_samples(inputs, self.truth.columns, drawn)
         return {name: self._sampled(values) for name, values in found.items()}
 
     def area(self, runs: Mapping[str, Runs]) -> Sampled:

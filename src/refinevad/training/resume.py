@@ -67,9 +67,11 @@ def load_state(trainer: "Trainer") -> None:
         )
     try:
         trainer.model.load_state_dict(_take(tensors, "model"))
-    except RuntimeError as error:
+        averages = _take(tensors, "average")
+        for name, average in trainer.average.items():  # in place: the trainer pairs them with the model's
+            average.copy_(averages[name])
+    except (RuntimeError, KeyError) as error:
         raise InputError(f"training state {path} is damaged (weights are missing); delete it to start again") from error
-    trainer.average = _take(tensors, "average")
     trainer.best = _take(tensors, "best") or None
     trainer.best_validation = None if best is None else Validation(*best)
     trainer.best_epoch, trainer.epoch, steps = epochs
@@ -93,7 +95,7 @@ def _advance(schedule: Any, steps: int) -> None:
 
 def _put(tensors: dict[str, Tensor], prefix: str, values: dict[str, Any]) -> None:
     for name, value in values.items():
-        tensors[f"{prefix}/{name}"] = torch.as_tensor(value).detach().clone().contiguous()
+        tensors[f"{prefix}/{name}"] = torch.as_tensor(value).detach().contiguous()
 
 
 def _take(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -78,8 +78,8 @@ class Yardstick:
         figures = evaluate_predictions(predictions, self.truth, protocol, expansion, allow_missing)
         aligned = align(predictions, self.truth, expansion, allow_missing).videos
         drawn = curves or {v.truth.name: Curve(v.prediction.scores, v.time_bounds) for v in aligned}
-        sampled = self.bootstrap.of_videos(aligned)
-        figures |= self.event_figures(drawn) | intervals(sampled)
+        sampled = _by_protocol(self.bootstrap.of_videos(aligned), protocol)
+        figures |= self.event_figures(drawn) | _strict_map(sampled) | intervals(sampled)
         figures["auc_minus_video_mean"] = difference(sampled["auc"], sampled["video_mean_auc"])
         figures["resampled"] = self.bootstrap.as_dict() | {"unit": self.groups.unit, "note": self.groups.note}
         figures["scene_bias"] = scene_bias(aligned, self.factors, self.bootstrap)
@@ -113,3 +113,22 @@ class Yardstick:
 
     def _true_events(self, judged: Mapping[str, object]) -> dict[str, tuple[tuple[float, float], ...]]:
         return {video.name: video.events_s for video in self.truth.videos if video.name in judged}
+
+
+def _by_protocol(sampled: Mapping[str, Sampled], protocol: Protocol) -> dict[str, Sampled]:
+    """mAP, resampled by the strict protocol alone, under its own name where `map` is the legacy one's."""
+    if protocol == "strict":
+        return dict(sampled)
+    return {f"map_strict{name[3:]}" if name.startswith("map") else name: each for name, each in sampled.items()}
+
+
+def _strict_map(sampled: Mapping[str, Sampled]) -> dict[str, Any]:
+    """`map_strict` and `map_strict_average` where they are among the resampled figures."""
+    values = {name: each.value for name, each in sampled.items() if name.startswith("map_strict")}
+    if not values:
+        return {}
+    average = values.pop("map_strict_average")
+    return {
+        "map_strict": {name.partition("/")[2]: value for name, value in values.items()},
+        "map_strict_average": average,
+    }

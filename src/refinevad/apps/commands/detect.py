@@ -99,6 +99,7 @@ def _take_threshold(detector: "Detector", threshold: float) -> None:
 
 def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     from refinevad.apps.report import BatchEntry, report_stems, write_detection, write_overview
+    from refinevad.apps.report.record import event_paths, paths_record
     from refinevad.apps.report.wording import verdict
     from refinevad.apps.terminal import give_json, note, progress_bar
     from refinevad.detector import Detector
@@ -139,8 +140,9 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
             {
                 "video": str(video),
                 "report": str(written.html),
-                "events": [vars(e) for e in detection.events],
+                "events": [vars(e) | event_paths(detection, e) for e in detection.events],
                 "notes": list(detection.notes),
+                **paths_record(detection),
             }
         )
         if args.json != "-":

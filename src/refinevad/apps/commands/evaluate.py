@@ -210,6 +210,7 @@ def report_of(result: "Result", recipe: "Recipe", run_folder: Path) -> Any:
                 scores=video.scores.segments,
                 events=video.events,
                 truth=video.truth,
+                paths=video.paths,
             )
             for video in result.videos
         ],

@@ -138,9 +138,7 @@ def table(figures: Mapping[str, object]) -> str:
     if isinstance(rates, Sequence) and rates[1] > _RATES_DIFFER * rates[0]:
         rows += [(label, _percent(figures.get(name), 100)) for name, label in _TIMED]
     rows += bias_rows(figures)
-    by_iou = figures.get("map")
-    if isinstance(by_iou, Mapping):
-        rows += [(f"mAP@{iou}", _percent(value, 1)) for iou, value in by_iou.items()]
+    rows += _by_key(figures, "map", lambda iou: f"mAP@{iou}", 1)
     width = max(len(label) for label, _ in rows)
     return "\n".join([*(f"{label:<{width}}  {value}" for label, value in rows), *_resampled_words(figures)])
 
@@ -157,12 +155,14 @@ def bias_rows(figures: Mapping[str, object]) -> list[tuple[str, str]]:
     ]
 
 
-def _by_key(figures: Mapping[str, object], name: str, words: Callable[[str], str]) -> list[tuple[str, str]]:
+def _by_key(
+    figures: Mapping[str, object], name: str, words: Callable[[str], str], factor: int = 100
+) -> list[tuple[str, str]]:
     values, bounds = figures.get(name), figures.get(f"{name}_ci95")
     if not isinstance(values, Mapping):
         return []
     known = bounds if isinstance(bounds, Mapping) else {}
-    return [(words(key), _percent(value, 100) + _interval(known.get(key), 100)) for key, value in values.items()]
+    return [(words(key), _percent(value, factor) + _interval(known.get(key), factor)) for key, value in values.items()]
 
 
 def _resampled_words(figures: Mapping[str, object]) -> list[str]:

@@ -203,7 +203,9 @@ def _reporter(open_: ExitStack, fold: int | None, curves_in: Path | None) -> Cal
 
     def report(epoch: int, numbers: dict[str, float]) -> None:
         bar.n, bar.total = epoch, int(numbers["epochs"])
-        bar.set_postfix(loss=f"{numbers['loss']:.3f}", val_auc=f"{numbers['val_video_auc']:.3f}")
+        # only of videos that were held out: that a model knows its training videos tells nobody anything
+        judged = {"val_auc": f"{numbers['val_video_auc']:.3f}"} if "val_video_auc" in numbers else {}
+        bar.set_postfix(loss=f"{numbers['loss']:.3f}", **judged)
         if curves and not numbers.get("held"):  # curves are of the run's own model, as its history is
             kept = {name: value for name, value in numbers.items() if name not in ("epoch", "epochs", "held")}
             curves.add(int(numbers["epoch"]), kept)

@@ -1,4 +1,4 @@
-"""The page: six figures about one run, in one HTML file that needs nothing else."""
+"""The page: seven figures about one run, in one HTML file that needs nothing else."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,12 +10,14 @@ from refinevad.apps.explain.figure import Figure
 from refinevad.apps.explain.gate_figure import gate_figure
 from refinevad.apps.explain.inside import Explained
 from refinevad.apps.explain.map_figure import map_figure
+from refinevad.apps.explain.paths_figure import paths_figure
 from refinevad.apps.explain.prototype_figure import prototype_figure
 from refinevad.apps.report.page import facts, page
 from refinevad.apps.report.wording import escape, length
 from refinevad.apps.report.writer import write_text
 
 FIGURES = {
+    "paths": paths_figure,
     "prototypes": prototype_figure,
     "map": map_figure,
     "gate": gate_figure,

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from refinevad.apps.figures_table import (
-    COMPARED,
-    DIFFERENCE,
     FIGURES,
+    LARGE,
     TIMED,
     biases,
-    difference_words,
+    difference_rows,
     rates_differ,
     resampled_words,
 )
@@ -19,7 +18,6 @@ from refinevad.training.intervals import bounds_of, figure_of
 Figures = Mapping[str, Any]
 
 _UNITS = {"resolution": ", pixels", "bitrate": ", bit/s", "brightness": ", 0 to 255"}
-_LARGE = ("map_average", "alerts_per_hour_at_80_recall")  # not shares of 1
 
 
 def comparison_section(metrics: Figures, controls: Mapping[str, Figures]) -> str:
@@ -36,7 +34,7 @@ def _figures(metrics: Figures, controls: Mapping[str, Figures]) -> str:
     for key, words in FIGURES + (TIMED if rates_differ(metrics) else ()):
         values = [figure_of(figures, key) for figures in (metrics, *controls.values())]
         if any(value is not None for value in values):
-            digits = 4 if key == "within_weight" else 3 if key not in _LARGE else 1
+            digits = 4 if key == "within_weight" else 3 if key not in LARGE else 1
             shown, *others = [_number(value, digits) for value in values]
             rows.append((words, shown, _bounds(bounds_of(metrics, key), digits), *others))
     note = (
@@ -48,14 +46,11 @@ def _figures(metrics: Figures, controls: Mapping[str, Figures]) -> str:
 
 
 def _differences(metrics: Figures, controls: Mapping[str, Figures]) -> str:
-    rows = []
-    for name, figures in controls.items():
-        gaps = figures.get(DIFFERENCE) or {}
-        rows.append((name, *(difference_words(gaps.get(key)) for key, _ in COMPARED)))
-    own = difference_words(metrics.get("auc_minus_video_mean"))
-    rows.append(("its own video means", own, *["-"] * (len(COMPARED) - 1)))
+    rows = difference_rows(metrics, controls, "")
+    if not rows:
+        return ""
     note = '<p class="note">On the same resamples. Yes: the 95 % interval of the difference excludes 0.</p>'
-    return _table("Model minus control", ("", *(words for _, words in COMPARED)), rows) + note
+    return _table("Model minus control", rows[0], rows[1:]) + note
 
 
 def _scene_bias(metrics: Figures, controls: Mapping[str, Figures]) -> str:

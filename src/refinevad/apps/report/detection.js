@@ -176,7 +176,7 @@
       hooks: {
         drawClear: [drawEvents],
         draw: [labelEvents],
-        setScale: [(u, key) => { if (key === "x") { drawStrip(); movePlayhead(); } }],
+        setScale: [(u, key) => { if (key === "x") { drawStrip(); alignPaths(); movePlayhead(); } }],
         setSelect: [(u) => {
           const { left: from, width: across } = u.select;
           if (across > 4) show(u.posToVal(from, "x"), u.posToVal(from + across, "x"));
@@ -194,6 +194,7 @@
     });
     chart.over.addEventListener("mousedown", (event) => { pressed = event.clientX; });
     drawStrip();
+    alignPaths();
     movePlayhead();
     tell();
     root.dataset.drawn = "yes";
@@ -256,6 +257,17 @@
         context.fillRect(from, row * (ROW + GAP), to - from + (to - from > 3 ? -0.5 : 0.3), ROW);
       }
     }
+  }
+
+  // --- the curves by path: under the score's, over the same stretch of time
+  const lanes = find(".lanes"), byPath = find(".lanes svg");
+  function alignPaths() {
+    if (!lanes || !chart || !chart.over) return;
+    const ratio = devicePixelRatio || 1, low = chart.scales.x.min, high = chart.scales.x.max;
+    lanes.style.marginLeft = chart.bbox.left / ratio + "px";
+    byPath.style.width = chart.bbox.width / ratio + "px";
+    const [, , across, height] = (byPath.dataset.whole ||= byPath.getAttribute("viewBox")).split(" ").map(Number);
+    byPath.setAttribute("viewBox", `${across * low / duration} 0 ${across * (high - low) / duration} ${height}`);
   }
 
   // --- what is said about a moment

@@ -9,6 +9,7 @@ import numpy as np
 
 from refinevad.apps.report.curve import drawn_curve
 from refinevad.apps.report.page import data_uri, embedded_json, facts
+from refinevad.apps.report.path_section import event_lifts, lift_sentence, paths_figure
 from refinevad.apps.report.wording import clock, escape, length, span, verdict
 from refinevad.detector import Detection
 from refinevad.events import Event
@@ -56,6 +57,7 @@ def detection_section(
         *(f'<p class="note">{escape(sentence)}</p>' for sentence in detection.notes),
         _stage(video_href),
         _timeline(bool(truth)),
+        paths_figure(line, detection.paths, detection.events),
         _events(detection, keyframes),
         embedded_json("detection-data", _drawing(detection) | {"truth": [[float(a), float(b)] for a, b, _ in truth]}),
         "</section>",
@@ -98,11 +100,19 @@ def _timeline(truth: bool) -> str:
 def _events(detection: Detection, keyframes: Mapping[int, bytes]) -> str:
     if not detection.events:
         return ""
-    cards = [_card(index, event, keyframes.get(index)) for index, event in enumerate(detection.events)]
+    cards = [
+        _card(index, event, keyframes.get(index), _by_path(detection, event))
+        for index, event in enumerate(detection.events)
+    ]
     return f'<h2>Events</h2><ol class="events">{"".join(cards)}</ol>'
 
 
-def _card(index: int, event: Event, jpeg: bytes | None) -> str:
+def _by_path(detection: Detection, event: Event) -> str:
+    paths = detection.paths
+    return "" if paths is None else lift_sentence(paths, event_lifts(paths, detection.timeline, event))
+
+
+def _card(index: int, event: Event, jpeg: bytes | None, by_path: str) -> str:
     peak = f'<span class="at">peak at {clock(event.peak_s)}</span>'
     label = escape(f"Go to {event.category} at {clock(event.peak_s)}")
     if jpeg:
@@ -120,7 +130,9 @@ def _card(index: int, event: Event, jpeg: bytes | None) -> str:
         f'<li class="card" data-event="{index}">{button}<div class="body"><div class="head">'
         f'<h3>{escape(event.category)}</h3><span class="score">{event.peak:.2f}</span></div>'
         f'<p class="when">{span(event)} · {length(event.end_s - event.start_s)}</p>'
-        f'<div class="bars">{"".join(bars)}</div></div></li>'
+        f'<div class="bars">{"".join(bars)}</div>'
+        + (f'<p class="by-path">{escape(by_path)}</p>' if by_path else "")
+        + "</div></li>"
     )
 
 

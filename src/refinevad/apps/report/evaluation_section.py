@@ -10,9 +10,11 @@ from jaxtyping import Float
 from refinevad.apps.report.comparison_section import comparison_section
 from refinevad.apps.report.operating import OperatingCurves, operating_curves, operating_svg
 from refinevad.apps.report.page import facts
+from refinevad.apps.report.path_section import event_lifts, lift_sentence, paths_legend, paths_svg
 from refinevad.apps.report.sparkline import sparkline
-from refinevad.apps.report.wording import escape, length
+from refinevad.apps.report.wording import clock, escape, length
 from refinevad.events import Event
+from refinevad.paths import PathCurves
 from refinevad.timeline import Timeline
 from refinevad.training.intervals import bounds_of
 
@@ -38,6 +40,7 @@ _ALERTS = "alerts_per_hour_at_80_recall"
 _HEADLINE = ("auc", "within_auc", "ap", "ano_auc", "video_auc", "event_f1", _ALERTS, "map_average")
 _LOWER_IS_BETTER = ("far", _ALERTS)
 _PERCENT = ("map_average",)
+_TOLD_EVENTS = 3  # of a video, whose paths are told
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class VideoCurve:
         timeline, scores: one score a segment.
         events: predicted.
         truth: true intervals in seconds; empty for a normal video; None when the time of the event is unknown.
+        paths: what each path of the model adds to each segment's logit; None: not followed.
     """
 
     name: str
@@ -58,6 +62,7 @@ class VideoCurve:
     scores: Float[np.ndarray, "segment"]
     events: tuple[Event, ...] = ()
     truth: tuple[tuple[float, float], ...] | None = ()
+    paths: PathCurves | None = None
 
     @property
     def wrong(self) -> float:
@@ -148,13 +153,14 @@ def _headline_card(name: str, evaluation: Evaluation) -> str:
         if (number := _number(metrics.get(name))) is not None
     }
     told = " · ".join(f"{escape(control)} <b>{_figure(name, number)}</b>" for control, number in beside.items())
+    low, high = (_figure(name, bound) for bound in bounds or (None, None))
     lower = " <small>lower is better</small>" if name in _LOWER_IS_BETTER else ""
     unit = " <small>%</small>" if name in _PERCENT else ""
     return (
         f'<div class="figure card"><div class="what">{escape(words)}</div>'
         f'<div class="number">{_figure(name, value)}{unit}{lower}</div>'
         + (_scale(value, beside, bounds) if is_share else "")
-        + (f'<p class="beside">95 % interval <b>{bounds[0]:.3f}</b> to <b>{bounds[1]:.3f}</b></p>' if bounds else "")
+        + (f'<p class="beside">95 % interval <b>{low}</b> to <b>{high}</b></p>' if bounds else "")
         + (f'<p class="beside">{told}</p>' if told else "")
         + "</div>"
     )
@@ -209,11 +215,17 @@ def _map_table(evaluation: Evaluation) -> str:
     by_iou = evaluation.metrics.get("map")
     if not isinstance(by_iou, Mapping) or not by_iou:
         return ""
-    rows = {"model": by_iou} | {
+    rows = {
         name: metrics["map"] for name, metrics in evaluation.controls.items() if isinstance(metrics.get("map"), Mapping)
     }
+    cells = []
+    for iou, value in by_iou.items():
+        bounds = bounds_of(evaluation.metrics, f"map/{iou}")
+        low, high = (_figure("map_average", bound) for bound in bounds or (None, None))
+        of_model = f"<br><small>{low} to {high}</small>" if low else ""
+        cells.append(f"<td>{escape(_figure('map_average', value))}{of_model}</td>")
     head = "".join(f'<th scope="col">IoU {escape(iou)}</th>' for iou in by_iou)
-    body = "".join(
+    body = f'<tr><th scope="row">model</th>{"".join(cells)}</tr>' + "".join(
         f'<tr><th scope="row">{escape(name)}</th>'
         + "".join(f"<td>{escape(_figure('map_average', values.get(iou)))}</td>" for iou in by_iou)
         + "</tr>"
@@ -261,8 +273,35 @@ def _videos(evaluation: Evaluation) -> str:
         f"{filters}</div>"
         f'<ul class="videos">{"".join(_video(video, evaluation.threshold) for video in ranked)}</ul>'
         '<div class="legend"><span><i class="truth"></i>truth</span><span><i class="bar"></i>predicted event</span>'
-        '<span><i class="dash"></i>threshold</span></div>'
+        '<span><i class="dash"></i>threshold</span></div>' + _paths_legend(ranked)
     )
+
+
+def _paths_legend(videos: Sequence[VideoCurve]) -> str:
+    """What the lines under the curves are; that there are none where the model has one path."""
+    paths = next((video.paths for video in videos if video.paths is not None), None)
+    if paths is None:
+        return ""
+    if len(paths.names) > 1:
+        return paths_legend(paths)
+    return f'<p class="note">Scores come by one path, {escape(next(iter(paths.names.values())))}: 100 % of each.</p>'
+
+
+def _by_path(video: VideoCurve) -> str:
+    """The curve split by path, and for the highest events which path they come by."""
+    paths = video.paths
+    if paths is None or len(paths.names) == 1 or not video.timeline.segments:
+        return ""
+    curves = paths_svg(video.timeline, paths, video.events, height=40, points=300)
+    highest = sorted(video.events, key=lambda event: -event.peak)[:_TOLD_EVENTS]
+    highest.sort(key=lambda event: event.start_s)
+    told = "".join(
+        f"<li>{clock(event.start_s)}: {escape(lift_sentence(paths, event_lifts(paths, video.timeline, event)))}</li>"
+        for event in highest
+    )
+    more = len(video.events) - len(highest)
+    rest = f"<li>{more} more {'events' if more > 1 else 'event'}</li>" if more else ""
+    return curves + (f'<ul class="by-path">{told}{rest}</ul>' if told else "")
 
 
 def _rank(video: VideoCurve) -> tuple[bool, float, str]:
@@ -276,7 +315,7 @@ def _video(video: VideoCurve, threshold: float | None) -> str:
     curve = sparkline(video.timeline, video.scores, threshold, events=video.events, truth=video.truth)
     return (
         f'<li class="card" data-outcome="{outcome}"><div class="head"><b title="{escape(video.name)}">'
-        f'{escape(video.name)}</b><span class="tag {outcome.split()[0]}">{outcome}</span></div>{curve}'
+        f'{escape(video.name)}</b><span class="tag {outcome.split()[0]}">{outcome}</span></div>{curve}{_by_path(video)}'
         f'<div class="foot"><span>{escape(video.label)} · {length(video.timeline.duration_s)}</span>'
         f"<span>{wrong}</span></div></li>"
     )

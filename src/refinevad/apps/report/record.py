@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from refinevad.apps.report.path_section import event_lifts
 from refinevad.detector import Detection
 from refinevad.events import Event
 
@@ -25,6 +26,7 @@ def detection_record(detection: Detection) -> dict[str, Any]:
     rows = _rounded(detection.category_scores, _SCORE_DIGITS)
     seconds = _rounded(detection.timeline.per_second(detection.scores), _SCORE_DIGITS)
     which = detection.timeline.shown_seconds().tolist()
+    by_path = _segment_paths(detection)
     return {
         "schema_version": SCHEMA_VERSION,
         "video": detection.video,
@@ -38,13 +40,36 @@ def detection_record(detection: Detection) -> dict[str, Any]:
         "video_score": _score(detection.video_score),
         "model": {name: str(detection.model.get(name, "")) for name in ("run", "encoder", "version")},
         "segments": [
-            {"start_s": start, "end_s": end, "score": score, "categories": dict(zip(names, row, strict=True))}
-            for start, end, score, row in zip(starts, ends, scores, rows, strict=True)
+            {"start_s": start, "end_s": end, "score": score, "categories": dict(zip(names, row, strict=True)), **path}
+            for start, end, score, row, path in zip(starts, ends, scores, rows, by_path, strict=True)
         ],
         "seconds": [{"second": second, "score": score} for second, score in zip(which, seconds, strict=True)],
-        "events": [_event_record(event) for event in detection.events],
+        "events": [_event_record(detection, event) for event in detection.events],
         "notes": list(detection.notes),
+        **paths_record(detection),
     }
+
+
+def paths_record(detection: Detection) -> dict[str, Any]:
+    """`paths`: what the model's paths are called and what their lifts are measured against; nothing where unknown."""
+    paths = detection.paths
+    return {} if paths is None else {"paths": {"names": dict(paths.names), "above": paths.above}}
+
+
+def event_paths(detection: Detection, event: Event) -> dict[str, Any]:
+    """`paths` of an event: how far each path lifts it, in logits."""
+    if detection.paths is None:
+        return {}
+    lifts = event_lifts(detection.paths, detection.timeline, event)
+    return {"paths": {path: _score(lift) for path, lift in lifts.items()}}
+
+
+def _segment_paths(detection: Detection) -> list[dict[str, Any]]:
+    paths = detection.paths
+    if paths is None:
+        return [{} for _ in range(detection.timeline.segments)]
+    columns = _rounded(np.column_stack([paths.base, paths.added]), _SCORE_DIGITS)
+    return [{"paths": dict(zip(("base", *paths.names), row, strict=True))} for row in columns]
 
 
 def detection_json(record: dict[str, Any]) -> str:
@@ -82,7 +107,7 @@ def _categories_by_second(detection: Detection) -> dict[int, str]:
     return named
 
 
-def _event_record(event: Event) -> dict[str, Any]:
+def _event_record(detection: Detection, event: Event) -> dict[str, Any]:
     return {
         "start_s": round(float(event.start_s), _TIME_DIGITS),
         "end_s": round(float(event.end_s), _TIME_DIGITS),
@@ -90,6 +115,7 @@ def _event_record(event: Event) -> dict[str, Any]:
         "peak_s": round(float(event.peak_s), _TIME_DIGITS),
         "category": event.category,
         "categories": {name: _score(value) for name, value in event.probabilities.items()},
+        **event_paths(detection, event),
     }
 
 
