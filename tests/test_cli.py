@@ -629,6 +629,39 @@ def test_the_parts_a_model_looks_at_can_be_named(
     assert "['motion_mean'] are no parts of these features; they have ['appearance'" in error_of(capsys)
 
 
+def test_settings_are_chosen_on_other_sets_and_what_was_run_is_not_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = make_recipe(tmp_path, tmp_path / "features")
+    other = tmp_path / "other.toml"
+    other.write_text(recipe.read_text().replace("width = 8", "width = 12"))
+    for name, text in {"as_is": "", "wide": "[model]\nwidth = 16\n"}.items():
+        (tmp_path / f"{name}.toml").write_text(text)
+    monkeypatch.setenv("REFINEVAD_DATA", str(tmp_path))
+    out = tmp_path / "out"
+    words: list[object] = ["bench", "choose", recipe, other, "--seeds", "0", "--workers", "1", "--out", out]
+    words += ["--candidates", tmp_path / "as_is.toml", tmp_path / "wide.toml"]
+    assert call(*words) == 0
+    table = capsys.readouterr().out
+    aucs = {
+        name: [
+            json.loads((out / s / name / "seed0" / "row.json").read_text())["metrics"]["auc"] for s in ("set", "other")
+        ]
+        for name in ("as_is", "wide")
+    }
+    shown = {cells[1].strip(): cells for cells in (line.split("|") for line in table.splitlines() if "|" in line)}
+    for name, (on_set, on_other) in aucs.items():
+        assert shown[name][2:4] == [f" {on_set:.4f} ", f" {on_other:.4f} "]
+    for row, rest in ((shown["set"], 1), (shown["other"], 0)):  # each is shown with what is best on the other
+        best = "as_is" if aucs["as_is"][rest] >= aucs["wide"][rest] else "wide"
+        assert row[2].strip() == best
+    stamps = {path: path.stat().st_mtime_ns for path in out.rglob("row.json")}
+    assert len(stamps) == 4
+    assert call(*words) == 0
+    assert capsys.readouterr().out == table
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("row.json")} == stamps
+
+
 def test_readings_average_finished_runs_and_the_control_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,7 +22,7 @@ from refinevad.training.recipe import Recipe, read_recipe
 from refinevad.training.seed_rows import SeedRow
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-VARIANTS = sorted((RECIPES / "ablation").glob("*.toml"))
+VARIANTS = sorted([*(RECIPES / "ablation").glob("*.toml"), *(RECIPES / "defaults" / "candidates").glob("*.toml")])
 PARTS = {
     "lite": {
         "motion_mean": (0, 3),

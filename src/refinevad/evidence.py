@@ -50,9 +50,9 @@ class DirectEvidence(nn.Module):
 
 
 class RidgeEvidence(nn.Module):
-    """The ridge control as the direct path: fitted in closed form before training (training/ridge.py), then kept.
+    """A penalised linear model as the direct path: fitted before training (training/ridge.py: fit_teacher), then kept.
 
-    d_c = l + log share_c, where l is the ridge's anomaly logit, so that the evidence's presence logit is l itself.
+    d_c = l + log share_c, where l is its anomaly logit, so that the evidence's presence logit is l itself.
     """
 
     mean: Tensor

@@ -10,7 +10,7 @@ direct path (ours, off in the paper's configuration) scores each segment by itse
     x --written prompts, where the recipe has them---------------------------> prior         --+
 
 Notable here:
-- what decides by default: the average of the direct path, a ridge regression in closed form, and of the refined path,
+- what decides by default: the average of the direct path, a linear model fitted beforehand, and of the refined path,
   which learns from the direct path's surest segments (`ridge`, `shift_layers`; training/losses.py: pseudo_label_loss)
 - shift by motion, the gate in three readings: the paper's floor (`hard`), one that learns (`soft`), TSM (`fixed`)
 - normal is the absence of every category, never a category of its own: C x (absent, present) logits
@@ -86,7 +86,7 @@ class RefineVADConfig(InputRanges):
         smoothing: half-width in segments of the average over time of the logits, in training too; 0: none.
         direct: add the evidence a segment carries by itself (ours; evidence.py).
         direct_dropout: on the direct path's input.
-        ridge: the direct path is the ridge control, fitted before training and kept; after training both paths are
+        ridge: the direct path is a linear model, fitted before training and kept; after training both paths are
             brought to one scale (`match_paths`), and `head_weight` is the refined path's share of their average.
         head_weight, centre_head: share of the refined head in the score (1 in training: multiple-instance learning
             leaves it too sure of itself), and whether its mean over the video is taken off, so that it says when and

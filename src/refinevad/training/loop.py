@@ -47,6 +47,7 @@ _AT_LEAST = {
     "steps": 0,
     "cross_fit": 0,
     "teacher_rate": 0,
+    "teacher_inheritance": 0,
     "lambda_pseudo": 0,
     "lambda_naming": 0,
     "batch": 2,
@@ -79,7 +80,8 @@ class TrainOptions:
         lambda_inherit: weight of the direct path's loss, by which segments inherit their video's label (ours).
         lambda_pseudo, lambda_naming: weights of what the refined path learns from the direct one's surest segments:
             that something happens, and what (ours).
-        teacher_rate: C of the ridge that is the direct path, as a multiple of the ridge control's.
+        teacher_rate: C of the linear model that is the direct path, as a multiple of the ridge control's.
+        teacher_inheritance: share of inherited labels in that model's objective; MIL has the rest (linear_mil.py).
         direct_rate: the direct path's learning rate, as a multiple of the others'.
         k_divisor: top-k takes floor(T / k_divisor) + 1 segments.
         steps: at least so many steps, in whole epochs, in place of `epochs`; 0: as `epochs` says. A small set is then
@@ -118,6 +120,7 @@ class TrainOptions:
     lambda_pseudo: float = 0.0
     lambda_naming: float = 0.0
     teacher_rate: float = 10.0
+    teacher_inheritance: float = 0.5
     direct_rate: float = 1.0
     k_divisor: int = 16
     averaging: float = 0.9
@@ -229,7 +232,7 @@ def fit_statistics(
     batch = collate(sample, options.limit, options.shortening)
     model.fit_statistics(batch.values, batch.mask, prompts)
     if isinstance(model, RefineVAD) and isinstance(model.evidence, RidgeEvidence):
-        model.evidence.take(fit_teacher(model.config, bags, options.teacher_rate))
+        model.evidence.take(fit_teacher(model.config, bags, options.teacher_rate, options.teacher_inheritance))
 
 
 @torch.no_grad()

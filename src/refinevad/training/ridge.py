@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -12,6 +13,7 @@ from refinevad.input_ranges import InputRanges
 from refinevad.model import RefineVADConfig
 from refinevad.ridge import CLIP, Ridge
 from refinevad.training.bags import Bag
+from refinevad.training.linear_mil import linear_mil
 from refinevad.training.plain_controls import logistic_regression
 
 RIDGE = "ridge control"  # its name beside a model
@@ -71,16 +73,21 @@ def fit_linear(config: ContenderConfig, bags: Sequence[Bag]) -> Contender:
     return take_ridge(model, fit_ridge(_selected(config, bags), [bag.labels for bag in bags], penalty))
 
 
-def fit_teacher(config: RefineVADConfig, bags: Sequence[Bag], rate: float) -> Ridge:
-    """The ridge that is a model's direct path and its teacher, with `rate` times the ridge control's C.
+def fit_teacher(config: RefineVADConfig, bags: Sequence[Bag], rate: float, inheritance: float) -> Ridge:
+    """The linear model that is a model's direct path and its teacher: shares among categories as the ridge control's.
 
-    A looser fit than the control's names the surest segments better (docs/log.md, 2026-11-28).
+    C is `rate` times the control's; `inheritance` is the share of inherited labels in the objective, MIL has the rest
+    (linear_mil.py). A looser fit, and one that listens to MIL, names the surest segments better (docs/log.md).
 
     Raises:
         InputError: as `fit_ridge`, or a bag's values cannot be read.
     """
     penalty = rate * inverse_penalty(len(config.selected))
-    return fit_ridge(_selected(config, bags), [bag.labels for bag in bags], penalty)
+    videos = _selected(config, bags)
+    ridge = fit_ridge(videos, [bag.labels for bag in bags], penalty)
+    anomalous = [bool(bag.labels.any()) for bag in bags]
+    weight, bias = linear_mil([ridge.standardised(video) for video in videos], anomalous, penalty, inheritance)
+    return replace(ridge, weight=weight, bias=bias)
 
 
 def _selected(config: InputRanges, bags: Sequence[Bag]) -> list[Float[np.ndarray, "_segment selected"]]:

@@ -71,7 +71,9 @@ def read_row(folder: Path, seed: int) -> tuple[SeedRow, dict[str, Any]] | None:
         name, _, video = key.partition("/")
         controls.setdefault(name, {})[video] = values
     scores = _read_scores(folder / SCORES)
-    return SeedRow(seed, kept["validation"], kept["metrics"], kept["controls"], scores, controls), kept["recipe"]
+    # JSON has no NaN: a set whose validation videos are of one side has no AUC over them
+    validation = float("nan") if kept["validation"] is None else kept["validation"]
+    return SeedRow(seed, validation, kept["metrics"], kept["controls"], scores, controls), kept["recipe"]
 
 
 def _read_scores(path: Path) -> dict[str, Float[np.ndarray, "_segment"]]:

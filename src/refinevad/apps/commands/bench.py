@@ -12,7 +12,7 @@ example:
 
 A finished seed is not run again. The table goes to stdout and to DIR/table.md; --json writes every seed's figures.
 """
-TABLES = ("list", "recipe", "ablation", "search", "accuracy", "transfer", "delay", "speed")
+TABLES = ("list", "recipe", "ablation", "choose", "search", "accuracy", "transfer", "delay", "speed")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

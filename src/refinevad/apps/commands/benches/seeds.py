@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 def declare_seeds(parser: argparse.ArgumentParser) -> None:
     """Declare the recipe, its seeds and where the runs go."""
     parser.add_argument("recipe", type=Path, metavar="RECIPE", help="recipe (.toml)")
+    declare_runs(parser)
+
+
+def declare_runs(parser: argparse.ArgumentParser) -> None:
+    """Declare the seeds and where the runs go."""
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="seeds (default 0 1 2)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for runs and the table")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that extract missing features")
