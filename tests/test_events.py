@@ -155,3 +155,32 @@ def test_certified_keeps_its_word(curves: list[list[float]], target: float) -> N
     else:
         assert alerts == 0
     assert calibration.low_threshold <= calibration.threshold
+
+
+def _plainly(normal: list[tuple[np.ndarray, Timeline]], target: float) -> tuple[float, bool]:
+    """The calibrated threshold by counting alerts at every candidate."""
+    hours = sum(timeline.shown_s for _, timeline in normal) / 3600
+    pooled = np.concatenate([scores for scores, _ in normal])
+    quiet, candidates = float(np.median(pooled)), sorted(set(pooled.tolist()), reverse=True)
+    threshold = candidates[0]
+    if 1 / hours > target:
+        return threshold, False
+    for candidate in candidates:
+        count = 0
+        rule = EventRule(candidate, min(candidate, quiet + 0.7 * (candidate - quiet)))
+        for scores, line in normal:
+            for start, end in find_runs(scores, line, rule):
+                count += max(1, int(np.ceil((line.ends_s[end - 1] - line.time_bounds[start]) / 30.0)))
+        if (count + 1) / hours > target:
+            break
+        threshold = candidate
+    return threshold, True
+
+
+@given(_CURVES, st.floats(0.5, 400), st.sampled_from([0.02, 0.05, 0.5, 2.0]))
+def test_the_threshold_is_what_counting_at_every_candidate_gives(
+    curves: list[list[float]], target: float, rate: float
+) -> None:
+    normal = [(np.array(scores), Timeline.uniform(len(scores), rate, SegmentRule(frames=1))) for scores in curves]
+    found = calibrate(normal, target)
+    assert (found.threshold, found.certified) == _plainly(normal, target)

@@ -117,11 +117,14 @@ def calibrate(normal: Sequence[tuple[Float[np.ndarray, "_segment"], Timeline]], 
         return Calibration(0.5, 0.5 * LOW_SHARE, alerts_per_hour, False, 0.0)
     quiet = float(np.median(pooled))
 
+    highest = [float(scores.max(initial=-math.inf)) for scores, _ in normal]
+
     def alerts(threshold: float) -> int:
         rule = EventRule(threshold, _low(threshold, quiet))
         lengths = [
             timeline.ends_s[end - 1] - timeline.time_bounds[start]
-            for scores, timeline in normal
+            for (scores, timeline), peak in zip(normal, highest, strict=True)
+            if peak > threshold
             for start, end in find_runs(scores, timeline, rule)
         ]
         return sum(max(1, math.ceil(length / RENEWED_S)) for length in lengths)
@@ -130,11 +133,43 @@ def calibrate(normal: Sequence[tuple[Float[np.ndarray, "_segment"], Timeline]], 
     candidates = np.unique(pooled)[::-1]
     threshold, certified = float(candidates[0]), (0 + 1) / hours <= alerts_per_hour
     if certified:
-        for candidate in candidates:
-            if (alerts(float(candidate)) + 1) / hours > alerts_per_hour:
+        for candidate, most in zip(candidates, _most_alerts(normal, candidates, quiet), strict=True):
+            within = (most + 1) / hours <= alerts_per_hour
+            if not within and (alerts(float(candidate)) + 1) / hours > alerts_per_hour:
                 break
             threshold = float(candidate)
     return Calibration(threshold, _low(threshold, quiet), alerts_per_hour, certified, hours)
+
+
+def _most_alerts(
+    normal: Sequence[tuple[Float[np.ndarray, "_segment"], Timeline]],
+    candidates: Float[np.ndarray, "candidate"],
+    quiet: float,
+) -> Float[np.ndarray, "candidate"]:
+    """No fewer alerts than each threshold gives, for all of them at once: counting them costs a pass over every curve.
+
+    Every event holds a place where its curve rises above the threshold, and renewals take time above the lower one.
+    """
+    scores = np.concatenate([curve for curve, _ in normal])
+    seconds = np.concatenate([timeline.ends_s - timeline.time_bounds[:-1] for _, timeline in normal])
+    inside = np.ones(len(scores), dtype=bool)
+    begins = np.cumsum([0, *(len(curve) for curve, _ in normal)])
+    stretch_begins = [
+        begins[place] + first
+        for place, (_, timeline) in enumerate(normal)
+        for first, last in timeline.stretches()
+        if last > first
+    ]
+    inside[stretch_begins] = False
+    both = np.sort(np.minimum(scores[1:], scores[:-1])[inside[1:]])
+    order = np.argsort(scores)
+    ordered = scores[order]
+    rises = (len(ordered) - np.searchsorted(ordered, candidates, "right")) - (
+        len(both) - np.searchsorted(both, candidates, "right")
+    )
+    low = np.array([_low(float(candidate), quiet) for candidate in candidates])
+    time_above = np.concatenate([np.cumsum(seconds[order][::-1])[::-1], [0.0]])
+    return np.asarray(rises + time_above[np.searchsorted(ordered, low, "right")] / RENEWED_S)
 
 
 def _low(threshold: float, quiet: float) -> float:

@@ -27,7 +27,7 @@ KINDS = ("videos", "ucf-captions", "published")
 # in training, appearance misleads, and the image network's other part adds nothing (docs/results.md, parts of the
 # default encoder)
 DEFAULT_INPUTS = ("motion_mean", "motion_deviation", "motion_peak")
-# chosen by mean rank over several sets (docs/results.md, Defaults); a recipe says all of its own
+# chosen by a rule over five sets (`refinevad bench choose`; docs/results.md, Defaults); a recipe says all of its own
 DEFAULT_MODEL: dict[str, Any] = {
     "width": 32,
     "shift_layers": 2,
@@ -37,7 +37,7 @@ DEFAULT_MODEL: dict[str, Any] = {
     "dropout": 0.4,
     "direct": True,
     "ridge": True,
-    "head_weight": 0.5,
+    "head_weight": 0.75,
     "input_clip": 4.0,
     "smoothing": 2,
 }
@@ -53,6 +53,8 @@ DEFAULT_TRAINING: dict[str, Any] = {
     "lambda_posterior": 0.0,
     "lambda_pseudo": 1.0,
     "lambda_naming": 0.3,
+    "teacher_rate": 10.0,
+    "teacher_inheritance": 0.5,
 }
 
 
