@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install
 export PIP_NO_COMPILE := 1
 
-.PHONY: help install demo test lint format fuzz audit sbom dist clean
+.PHONY: help install demo test lint format tables fuzz audit sbom dist clean
 help:
 	@echo "make install   .venv with the program in it"
 	@echo "make demo      render, train, evaluate, detect: out/demo/report.html"
@@ -15,6 +15,7 @@ help:
 	@echo "make sbom      out/sbom.json: what is shipped, CycloneDX"
 	@echo "make dist      out/dist: the wheel, the same bytes from the same tree"
 	@echo "make fuzz      spoil inputs of every kind: INPUTS=20000 SEED=1"
+	@echo "make tables    the tables of docs/results anew, from the figures in docs/results/data"
 	@echo "make format    rewrite the sources as ruff formats them"
 
 install: $(VENV)/.run
@@ -41,6 +42,9 @@ lint: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+tables: install
+	$(BIN)/refinevad bench render docs/results
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
