@@ -1,0 +1,55 @@
+"""The Python reference: the package's public names, and the modules a program or a researcher uses, for mkdocstrings."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+SOURCES = Path(__file__).parents[1] / "src"
+MODULES = {  # what a module is for, in the data's order
+    "refinevad.detector": "A video to events, offline",
+    "refinevad.streaming": "The same chain, frame by frame",
+    "refinevad.encoders.base": "The contract of an encoder",
+    "refinevad.features": "Features of one video, and their store",
+    "refinevad.timeline": "Frames, segments and seconds",
+    "refinevad.checkpoint": "A RUN folder and its model",
+    "refinevad.model": "MoTAR, CORE and the head",
+    "refinevad.windows": "The window rule",
+    "refinevad.scores": "Features to segment scores",
+    "refinevad.events": "Scores to events, and the threshold",
+    "refinevad.tracking": "Events as they come",
+    "refinevad.peers.base": "The contract of a head",
+    "refinevad.apps.live.sinks.base": "The contract of a sink",
+    "refinevad.training.predictions": "Predictions of anyone",
+    "refinevad.training.metrics": "The field's figures",
+    "refinevad.errors": "What is raised",
+}
+INTRODUCTION = """# Python
+
+Written from the docstrings. Shapes are jaxtyping's axis words: `Float[np.ndarray, "segment channel"]` is one row a segment and
+one column a channel. Times are seconds from a video's first picture, scores lie in [0, 1]. `InputError` says that the input or an option is at
+fault, in one sentence.
+"""
+
+
+def python_reference(package: ModuleType) -> str:
+    """A page of directives: the package's own public names first, where it has any, then the modules there are."""
+    return "\n".join([INTRODUCTION, *_public(package), *_modules()])
+
+
+def _public(package: ModuleType) -> Iterator[str]:
+    names = [name for name in getattr(package, "__all__", ()) if not name.startswith("__")]
+    if names:
+        yield f"## {package.__name__}\n"
+    for name in names:
+        found = getattr(package, name)
+        home = getattr(found, "__module__", package.__name__)
+        yield f"::: {home}.{getattr(found, '__qualname__', name)}\n"
+
+
+def _modules() -> Iterator[str]:
+    for name, words in MODULES.items():
+        module = import_module(name)
+        first = (module.__doc__ or "").strip().splitlines()
+        yield f"## {name} {{ #{name.replace('.', '-')}-module }}\n\n*{words}.*\n"
+        yield f"::: {name}\n    options: {{ show_root_heading: false, show_root_toc_entry: false }}\n" if first else ""
