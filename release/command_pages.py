@@ -7,9 +7,9 @@ from collections.abc import Iterator
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|])")
 INTRODUCTION = """# Commands
 
-Written from the program's own parsers: what stands here is what `--help` says. Exit codes: 0 done, 1 something failed or was done in
-part, 2 the input or an option is at fault. With `--json -` a program can read what a command found; progress and notes go to
-stderr.
+Written from the program's own parsers: what stands here is what `--help` says. Exit codes: 0 done, 1 something failed
+or was done in part, 2 the input or an option is at fault. With `--json -` a program can read what a command found;
+progress and notes go to stderr.
 """
 
 
@@ -30,12 +30,16 @@ def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
 def _sections(parser: argparse.ArgumentParser, level: int) -> Iterator[str]:
     for command in commands_of(parser).values():
         yield f"{'#' * level} {command.prog}\n"
-        yield f"{_sentence(command.description or '')}\n"
+        yield f"{_sentence(_begun(command.description or ''))}\n"
         yield f"```text\n{_usage(command)}\n```\n"
         yield from _table(command)
         if command.epilog:
             yield f"```text\n{command.epilog.strip()}\n```\n"
         yield from _sections(command, level + 1)
+
+
+def _begun(words: str) -> str:
+    return words[:1].upper() + words[1:].removesuffix(".") + "."
 
 
 def _usage(parser: argparse.ArgumentParser) -> str:

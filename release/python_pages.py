@@ -1,4 +1,4 @@
-"""The Python reference: the package's public names, and the modules a program or a researcher uses, for mkdocstrings."""
+"""The Python reference for mkdocstrings: the package's public names, and the modules that others build on."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -26,9 +26,9 @@ MODULES = {  # what a module is for, in the data's order
 }
 INTRODUCTION = """# Python
 
-Written from the docstrings. Shapes are jaxtyping's axis words: `Float[np.ndarray, "segment channel"]` is one row a segment and
-one column a channel. Times are seconds from a video's first picture, scores lie in [0, 1]. `InputError` says that the input or an option is at
-fault, in one sentence.
+Written from the docstrings. Shapes are jaxtyping's axis words: `Float[np.ndarray, "segment channel"]` is one row a
+segment and one column a channel. Times are seconds from a video's first picture, scores lie in [0, 1]. `InputError`
+says in one sentence that the input or an option is at fault.
 """
 
 
