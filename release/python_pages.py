@@ -1,11 +1,10 @@
 """The Python reference for mkdocstrings: the package's public names, and the modules that others build on."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 
-SOURCES = Path(__file__).parents[1] / "src"
 MODULES = {  # what a module is for, in the data's order
     "refinevad.detector": "A video to events, offline",
     "refinevad.streaming": "The same chain, frame by frame",
@@ -33,12 +32,12 @@ says in one sentence that the input or an option is at fault.
 
 
 def python_reference(package: ModuleType) -> str:
-    """A page of directives: the package's own public names first, where it has any, then the modules there are."""
-    return "\n".join([INTRODUCTION, *_public(package), *_modules()])
-
-
-def _public(package: ModuleType) -> Iterator[str]:
+    """A page of directives: the package's own public names first, where it has any, then what else the modules hold."""
     names = [name for name in getattr(package, "__all__", ()) if not name.startswith("__")]
+    return "\n".join([INTRODUCTION, *_public(package, names), *_modules(names)])
+
+
+def _public(package: ModuleType, names: Sequence[str]) -> Iterator[str]:
     if names:
         yield f"## {package.__name__}\n"
     for name in names:
@@ -47,9 +46,12 @@ def _public(package: ModuleType) -> Iterator[str]:
         yield f"::: {home}.{getattr(found, '__qualname__', name)}\n"
 
 
-def _modules() -> Iterator[str]:
+def _modules(shown: Sequence[str]) -> Iterator[str]:
+    """Each module's names but those that are private or `shown` already."""
+    left_out = ["!^_", *(f"!^{name}$" for name in shown)]
     for name, words in MODULES.items():
-        module = import_module(name)
-        first = (module.__doc__ or "").strip().splitlines()
+        import_module(name)  # a module that went away is said here, by its name
+        options = ["show_root_heading: false", "show_root_toc_entry: false", f"filters: {json.dumps(left_out)}"]
+        lines = "\n".join(f"      {option}" for option in options)
         yield f"## {name} {{ #{name.replace('.', '-')}-module }}\n\n*{words}.*\n"
-        yield f"::: {name}\n    options: {{ show_root_heading: false, show_root_toc_entry: false }}\n" if first else ""
+        yield f"::: {name}\n    options:\n{lines}\n"

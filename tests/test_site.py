@@ -60,9 +60,11 @@ def test_the_python_page_names_what_there_is() -> None:
     package = ModuleType("package")
     page = python_reference(package)
     for name in MODULES:
-        assert f"::: {name}\n" in page
+        assert f"::: {name}\n    options:\n" in page
     package.__dict__.update(__all__=["__version__", "Path"], Path=Path)
-    assert f"## package\n\n::: {Path.__module__}.Path\n" in python_reference(package)
+    page = python_reference(package)
+    assert f"## package\n\n::: {Path.__module__}.Path\n" in page
+    assert page.count('filters: ["!^_", "!^Path$"]') == len(MODULES)  # it stands there once
 
 
 def test_every_page_stands_in_the_order_once() -> None:
