@@ -4,7 +4,7 @@ import argparse
 import re
 from collections.abc import Iterator
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]|])")
 INTRODUCTION = """# Commands
 
 Written from the program's own parsers: what stands here is what `--help` says. Exit codes: 0 done, 1 something failed
@@ -81,4 +81,5 @@ def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
 
 
 def _sentence(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    words = " ".join(text.split())
+    return _MARKDOWN.sub(r"\\\1", words).replace("<", "&lt;").replace(">", "&gt;")

@@ -53,7 +53,7 @@ def test_a_command_s_page_by_hand() -> None:
     assert "| `--model RUN` *(needed)* | folder of a trained run |" in part
     assert "| `--annotate` | also write an mp4 with the curve drawn in |" in part
     encoders = section(command_reference(parser), "refinevad extract")
-    assert r"clip:\<hub id or folder\>" in encoders  # else a browser takes it for a tag
+    assert "clip:&lt;hub id or folder&gt;" in encoders  # else a browser takes it for a tag
 
 
 def test_the_python_page_names_what_there_is() -> None:
