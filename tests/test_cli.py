@@ -603,33 +603,6 @@ def test_a_write_that_fails_halfway(data: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
-def test_a_recipe_on_another_encoder_keeps_its_own_features_as_they_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    own = tmp_path / "own"
-    recipe = make_recipe(tmp_path, own)
-    monkeypatch.setenv("REFINEVAD_DATA", str(tmp_path))
-    arguments = ["bench", "recipe", recipe, "--seeds", "0", "--workers", "1", "--out", tmp_path / "out"]
-    with replaced() as opened:
-        assert call(*arguments, "--encoder", "lite:int8") == 0
-    assert {asked.args for asked in opened.call_args_list} == {("lite", "int8")}
-    assert not own.exists()
-    assert len(list((tmp_path / "out" / "features").rglob("*.safetensors"))) == 10
-    (tmp_path / "ucf-crime").mkdir()
-    assert call("bench", "recipe", RECIPES / "ucf_crime.toml", "--encoder", "lite", "--out", own) == 2
-    assert "a recipe of published features takes no encoder" in error_of(capsys)
-
-
-def test_the_parts_a_model_looks_at_can_be_named(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    train = ["train", data, "--epochs", "1", "--workers", "1"]
-    assert call(*train, "--out", tmp_path / "run", "--inputs", "frame_difference") == 0
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["model"]["inputs"] == [[3, 4]]
-    assert call(*train, "--out", tmp_path / "none", "--inputs", "motion_mean") == 2
-    assert "['motion_mean'] are no parts of these features; they have ['appearance'" in error_of(capsys)
-
-
 @pytest.mark.parametrize(
     ("kind", "option", "name"),
     [("recipe", None, "all"), ("ablation", "--variants", "other"), ("accuracy", "--heads", "other")],
@@ -655,6 +628,33 @@ def test_tables_leave_their_figures_as_numbers(
     assert (found[name, "auc"].common == 2) == (option is not None)  # compared with the first row
     assert ((name, "parameters") in found) == (kind == "accuracy")
     assert (out / "table.md").exists()
+
+
+def test_a_recipe_on_another_encoder_keeps_its_own_features_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own"
+    recipe = make_recipe(tmp_path, own)
+    monkeypatch.setenv("REFINEVAD_DATA", str(tmp_path))
+    arguments = ["bench", "recipe", recipe, "--seeds", "0", "--workers", "1", "--out", tmp_path / "out"]
+    with replaced() as opened:
+        assert call(*arguments, "--encoder", "lite:int8") == 0
+    assert {asked.args for asked in opened.call_args_list} == {("lite", "int8")}
+    assert not own.exists()
+    assert len(list((tmp_path / "out" / "features").rglob("*.safetensors"))) == 10
+    (tmp_path / "ucf-crime").mkdir()
+    assert call("bench", "recipe", RECIPES / "ucf_crime.toml", "--encoder", "lite", "--out", own) == 2
+    assert "a recipe of published features takes no encoder" in error_of(capsys)
+
+
+def test_the_parts_a_model_looks_at_can_be_named(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = ["train", data, "--epochs", "1", "--workers", "1"]
+    assert call(*train, "--out", tmp_path / "run", "--inputs", "frame_difference") == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["model"]["inputs"] == [[3, 4]]
+    assert call(*train, "--out", tmp_path / "none", "--inputs", "motion_mean") == 2
+    assert "['motion_mean'] are no parts of these features; they have ['appearance'" in error_of(capsys)
 
 
 def test_readings_average_finished_runs_and_the_control_alike(
