@@ -24,6 +24,7 @@ from refinevad.apps.commands import detect
 from refinevad.checkpoint import Checkpoint
 from refinevad.side_by_side import Workers
 from refinevad.training import featurize
+from refinevad.training.figure_rows import read_figures
 from refinevad.training.loop import Trainer
 from videos import film, write_sound, write_video
 
@@ -600,6 +601,33 @@ def test_a_write_that_fails_halfway(data: Path, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     assert leftovers(tmp_path) == []
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "name"),
+    [("recipe", None, "all"), ("ablation", "--variants", "other"), ("accuracy", "--heads", "other")],
+)
+def test_tables_leave_their_figures_as_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, option: str | None, name: str
+) -> None:
+    """figures.csv beside table.md: each row's mean over seeds is that of the rows on disk."""
+    recipe = make_recipe(tmp_path, tmp_path / "features")
+    monkeypatch.setenv("REFINEVAD_DATA", str(tmp_path))
+    (tmp_path / "other.toml").write_text("[head]\nname = 'sultani'\n" if kind == "accuracy" else "[model]\nwidth = 4\n")
+    out = tmp_path / "out"
+    words = [option, tmp_path / "other.toml"] if option else []
+    with replaced():
+        assert call("bench", kind, recipe, "--seeds", "0", "1", "--workers", "1", "--out", out, *words) == 0
+    runs = out / name if option else out
+    evaluated = [json.loads((runs / f"seed{seed}" / "row.json").read_text())["metrics"]["auc"] for seed in (0, 1)]
+    found = {(row.row, row.figure): row for row in read_figures(out / "figures.csv")}
+    assert found[name, "auc"].value == pytest.approx(sum(evaluated) / 2, abs=1e-5)
+    assert found[name, "seeds"].value == 2
+    assert 0 <= found[name, "auc_over_videos"].value <= 1
+    assert ("chance", "auc") in found
+    assert (found[name, "auc"].common == 2) == (option is not None)  # compared with the first row
+    assert ((name, "parameters") in found) == (kind == "accuracy")
+    assert (out / "table.md").exists()
 
 
 def test_a_recipe_on_another_encoder_keeps_its_own_features_as_they_are(

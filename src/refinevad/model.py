@@ -80,7 +80,7 @@ class RefineVADConfig(InputRanges):
         weights: `soft` mixture over categories, or the single most present one (`hard`).
         category_temperature: of the softmax that makes w from p.
         label_injection: add the true categories' prototypes in training (v + e_y), as the paper does. Off: the head
-            learns to read them, and misses them at test (docs/results.md, Ablation).
+            learns to read them, and misses them at test (docs/results/ablation.md).
         segment_posterior: whether category scores follow a per-segment category posterior, learnt by MIL; without
             it they are score_t * w_c.
         smoothing: half-width in segments of the average over time of the logits, in training too; 0: none.

@@ -1,7 +1,7 @@
 """Worker processes that take shares of a long recording: every core decodes and encodes, and none waits for another.
 
 In one process the decoder and the encoder are threads that both call Python for every frame, and wait for its lock and
-for each other: a fifth of two cores lay idle (docs/results.md, Pixels to scores).
+for each other: a fifth of two cores lay idle (docs/results/pixels.md).
 """
 
 import os

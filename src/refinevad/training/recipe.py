@@ -24,10 +24,9 @@ DEFAULT_DATA = "../shared/data"
 _OF_FEATURES = {"channels", "categories", "inputs", *SHARED_OPTIONS}
 KINDS = ("videos", "ucf-captions", "published")
 # of the default encoder's parts, those that say what happens rather than what a place looks like: on cameras never seen
-# in training, appearance misleads, and the image network's other part adds nothing (docs/results.md, parts of the
-# default encoder)
+# in training, appearance misleads, and the image network's other part adds nothing (docs/results/encoder.md)
 DEFAULT_INPUTS = ("motion_mean", "motion_deviation", "motion_peak")
-# chosen by a rule over five sets (`refinevad bench choose`; docs/results.md, Defaults); a recipe says all of its own
+# chosen by a rule over five sets (`refinevad bench choose`; docs/results/defaults.md); a recipe says all of its own
 DEFAULT_MODEL: dict[str, Any] = {
     "width": 32,
     "shift_layers": 2,

@@ -1,4 +1,4 @@
-"""refinevad bench: the tables of docs/results.md, each by one command."""
+"""refinevad bench: the tables of docs/results, each by one command."""
 
 import argparse
 from importlib import import_module
@@ -10,9 +10,10 @@ example:
   refinevad bench ablation recipes/survfights.toml --seeds 0 1 2 3 4 --out out/bench/ablation/survfights
   refinevad bench accuracy recipes/survfights.toml --seeds 0 1 2 3 4 --out out/bench/accuracy/survfights
 
-A finished seed is not run again. The table goes to stdout and to DIR/table.md; --json writes every seed's figures.
+A finished seed is not run again. The table goes to stdout and to DIR/table.md, its numbers to DIR/figures.csv (recipe,
+ablation, accuracy); --json writes every seed's figures.
 """
-TABLES = ("list", "recipe", "ablation", "choose", "search", "accuracy", "transfer", "delay", "speed")
+TABLES = ("list", "recipe", "ablation", "choose", "search", "accuracy", "transfer", "delay", "speed", "render")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.terminal import stepping
     from refinevad.training.ablation import WHOLE, ablation_table, read_variant
     from refinevad.training.experiment import make_features
+    from refinevad.training.figure_rows import figure_rows
     from refinevad.training.over_videos import OverVideos
     from refinevad.training.recipe import read_recipe
 
@@ -40,5 +41,7 @@ def run(args: argparse.Namespace) -> int:
     rows = {whole: make_rows(recipe, done.index, args.seeds, args.out / whole)}
     for variant in map(read_variant, paths):
         rows[variant.name] = make_rows(variant.of(recipe), done.index, args.seeds, args.out / variant.name)
-    give_table(args, ablation_table(rows, FIGURES, whole, OverVideos.of(recipe, done.index)), rows)
+    over = OverVideos.of(recipe, done.index)
+    table = ablation_table(rows, FIGURES, whole, over)
+    give_table(args, table, rows, figure_rows(rows, whole, over))
     return 0

@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.files import atomic_write
     from refinevad.training.ablation import read_variant
     from refinevad.training.experiment import make_features
+    from refinevad.training.figure_rows import standing_rows
     from refinevad.training.held_features import HeldFeatures
     from refinevad.training.over_videos import OverVideos
     from refinevad.training.recipe import read_recipe
@@ -49,5 +50,7 @@ def run(args: argparse.Namespace) -> int:
         table = standings_table(standings, {**standings[0].rows[0].controls, **figures}, over)
         with atomic_write(args.out / "table.md") as partial:
             partial.write_text(table + "\n", encoding="utf-8")
-    give_table(args, table, {standing.name: standing.rows for standing in standings})
+    give_table(
+        args, table, {standing.name: standing.rows for standing in standings}, standing_rows(standings, figures, over)
+    )
     return 0

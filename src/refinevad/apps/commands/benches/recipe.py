@@ -22,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     """Run every seed and print the table."""
     from refinevad.apps.terminal import notes, stepping
     from refinevad.training.experiment import make_features
+    from refinevad.training.figure_rows import figure_rows
     from refinevad.training.over_videos import OverVideos
     from refinevad.training.recipe import read_recipe
     from refinevad.training.study import BENCHMARK_FIGURES, FIGURES, markdown_table
@@ -37,5 +38,6 @@ def run(args: argparse.Namespace) -> int:
     notes(adjusted_words(rows[0].metrics))
     over = OverVideos.of(recipe, done.index)
     table = markdown_table(rows, BENCHMARK_FIGURES if recipe.published else FIGURES, over)
-    give_table(args, table, {"all": rows})
+    over.add("all", rows)
+    give_table(args, table, {"all": rows}, figure_rows({"all": rows}, "all", over))
     return 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from refinevad.training.dataset import FeatureIndex
+    from refinevad.training.figure_rows import FigureRow
     from refinevad.training.recipe import Recipe
     from refinevad.training.seed_rows import SeedRow
 
@@ -38,11 +39,18 @@ def make_rows(recipe: "Recipe", index: "FeatureIndex", seeds: list[int], out: Pa
     return rows
 
 
-def give_table(args: argparse.Namespace, table: str, rows: "Mapping[str, Sequence[SeedRow]]") -> None:
-    """Write table.md, and the table or all seeds' figures to stdout."""
+def give_table(
+    args: argparse.Namespace,
+    table: str,
+    rows: "Mapping[str, Sequence[SeedRow]]",
+    figures: "Sequence[FigureRow]",
+) -> None:
+    """Write table.md and figures.csv, and the table or all seeds' figures to stdout."""
     from refinevad.apps.terminal import give_json
     from refinevad.files import atomic_write
+    from refinevad.training.figure_rows import FILE, write_figures
 
+    write_figures(args.out / FILE, figures)
     with atomic_write(args.out / "table.md") as partial:
         partial.write_text(table + "\n", encoding="utf-8")
     if not give_json({name: [row.figures() for row in seeds] for name, seeds in rows.items()}, args.json):
