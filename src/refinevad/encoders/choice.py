@@ -22,6 +22,7 @@ DEFAULT_ENCODER = "lite"
 LITE_NETWORKS = {"lite": "efficientnet-lite0", "lite2": "efficientnet-lite2"}
 LITE_BACKENDS = ("", "int8", "openvino", "openvino-int8")
 CAPTION_SUFFIXES = (".srt", ".vtt", ".jsonl")
+FOREIGN = "features:"  # before the name of features that were made elsewhere: no video is turned into them here
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,11 @@ def captions_beside(video: Path) -> Sequence[Caption]:
             return []
     names = ", ".join(video.stem + suffix for suffix in CAPTION_SUFFIXES)
     raise InputError(f"no captions beside {video}: put {names} there, or choose an encoder without captions")
+
+
+def is_foreign(spec: str) -> bool:
+    """Whether a run's encoder is but the name of features made elsewhere."""
+    return spec.startswith(FOREIGN)
 
 
 def require_at_hand(spec: str, allow_download: bool, whose: str) -> None:

@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.figures_table import figures_table
     from refinevad.apps.report import write_demo_report, write_detection
     from refinevad.apps.report.annotate import write_annotated
-    from refinevad.apps.report.wording import verdict
     from refinevad.apps.terminal import give_json, note, progress_bar, stepping
+    from refinevad.detection.wording import verdict
     from refinevad.detector import Detector
     from refinevad.training.experiment import make_features, split_items, train_run
     from refinevad.training.loop import TrainOptions

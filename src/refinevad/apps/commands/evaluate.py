@@ -128,7 +128,6 @@ def open_run(
     from refinevad.checkpoint import Checkpoint
     from refinevad.encoders.choice import require_at_hand
     from refinevad.errors import InputError
-    from refinevad.timeline import SegmentRule
     from refinevad.training.experiment import judged_items, make_features
     from refinevad.training.recipe import as_recipe
 
@@ -144,7 +143,7 @@ def open_run(
         recipe,
         kind="ucf-captions" if first.encoder.startswith("captions") and recipe.kind != "videos" else recipe.kind,
         encoder=first.encoder,
-        rule=SegmentRule(**first.signature["rule"]),
+        rule=first.segment_rule,
     )
     done = make_features(recipe, run_folder / "features", workers, stepping("extract", "video"))
     for sentence in done.failed.values():

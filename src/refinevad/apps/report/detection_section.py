@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 import numpy as np
 
-from refinevad.apps.report.curve import drawn_curve
 from refinevad.apps.report.page import data_uri, embedded_json, facts
-from refinevad.apps.report.wording import clock, escape, length, span, verdict
-from refinevad.detector import Detection
+from refinevad.detection.curve import drawn_curve
+from refinevad.detection.found import Detection
+from refinevad.detection.wording import clock, escape, length, span, verdict
 from refinevad.events import Event
 
 SCRIPTS = ("detection.js",)

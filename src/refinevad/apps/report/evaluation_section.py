@@ -10,8 +10,8 @@ from jaxtyping import Float
 from refinevad.apps.report.comparison_section import comparison_section
 from refinevad.apps.report.operating import OperatingCurves, operating_curves, operating_svg
 from refinevad.apps.report.page import facts
-from refinevad.apps.report.sparkline import sparkline
-from refinevad.apps.report.wording import escape, length
+from refinevad.detection.sparkline import sparkline
+from refinevad.detection.wording import escape, length
 from refinevad.events import Event
 from refinevad.timeline import Timeline
 from refinevad.training.intervals import bounds_of

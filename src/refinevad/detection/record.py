@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refinevad.detector import Detection
+from refinevad.detection.found import Detection
 from refinevad.events import Event
 
 SCHEMA_VERSION = 1
