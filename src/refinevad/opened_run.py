@@ -114,7 +114,7 @@ class OpenedRun:
         if threshold is None:
             return self
         if not 0 <= threshold <= 1:
-            raise InputError(f"the threshold must lie in [0, 1]: got {threshold}")
+            raise InputError(f"threshold (--threshold) must lie in [0, 1]: got {threshold}")
         return self.with_rule(EventRule(threshold, min(threshold, self.checkpoint.calibration.low_threshold)))
 
     def with_rule(self, rule: EventRule) -> "OpenedRun":
