@@ -13,7 +13,7 @@ font:14px/1.45 system-ui,"Segoe UI",Roboto,Arial,sans-serif;overflow-wrap:anywhe
 .refinevad p{margin:0 0 6px}.refinevad small{color:#5c626d}
 .refinevad svg{display:block;width:100%;height:84px;overflow:visible}
 .refinevad .ends{display:flex;justify-content:space-between;margin-top:3px;font-variant-numeric:tabular-nums}
-.refinevad table{border-collapse:collapse;margin:8px 0 0;font-variant-numeric:tabular-nums}
+.refinevad table{font:inherit;font-size:13px;border-collapse:collapse;margin:8px 0 0;font-variant-numeric:tabular-nums}
 .refinevad th,.refinevad td{text-align:left!important;padding:2px 18px 2px 0;border:0;background:none;color:inherit}
 .refinevad th{color:#5c626d;font-weight:500}"""
 

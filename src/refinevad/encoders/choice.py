@@ -173,6 +173,11 @@ def open_encoder(spec: str) -> EncoderChoice:
     Raises:
         InputError: an unknown word, or a part that is not installed.
     """
+    if is_foreign(spec):
+        raise InputError(
+            f"'{spec.removeprefix(FOREIGN)}' are features that were made elsewhere: no video can be turned into them "
+            "here; give a folder of them"
+        )
     vision: Encoder | None = None
     text: CaptionEncoder | None = None
     for word in spec.split("+"):

@@ -43,7 +43,8 @@ def recipe_asked(
         options["steps"] = 0  # which would count in their place
     recipe = replace(recipe, train=replace(recipe.train, **options))
     if inputs:
-        recipe = replace(recipe, model={**recipe.model, "inputs": list(inputs)})
+        named = [inputs] if isinstance(inputs, str) else list(inputs)
+        recipe = replace(recipe, model={**recipe.model, "inputs": named})
     if head:
         recipe = _with_head(recipe, head)
     if features is not None:

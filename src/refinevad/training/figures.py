@@ -12,6 +12,7 @@ from refinevad.training.intervals import SUFFIX, bounds_of, figure_of
 from refinevad.training.names import hint
 
 DIFFERENCE = "model_minus_control"
+_NO_FIGURES = frozenset(("controls", "by_category", "failed", "resampled", "auc_minus_video_mean", DIFFERENCE))
 _SHOWN = ("auc", "within_auc", "ap", "ano_auc", "video_auc", "event_f1")
 
 
@@ -108,7 +109,7 @@ def _names(content: Mapping[str, Any]) -> Iterator[str]:
             continue
         if _is_number(value) or (value is None and name + SUFFIX in content):
             yield name
-        elif isinstance(value, Mapping) and name not in ("controls", "by_category", "failed", DIFFERENCE):
+        elif isinstance(value, Mapping) and name not in _NO_FIGURES:
             yield from (f"{name}/{inner}" for inner, one in value.items() if _is_number(one))
 
 
