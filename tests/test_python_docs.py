@@ -29,10 +29,12 @@ def test_the_examples_run_as_written(
     pytest.importorskip("onnxruntime", reason="the default encoder needs the extra `video`")
     from refinevad.encoders import choice
     from refinevad.peers.choice import KNOWN
+    from refinevad.training.recipe import DEFAULT_TRAINING
 
     rendered = render_demo_set(tmp_path / "videos", seed=2, progress=False, size=SMALL, workers=1)
     rendered.unseen.replace(tmp_path / "camera.mp4")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(DEFAULT_TRAINING, "steps", 40)  # of 800: how good the model gets is not what is looked at
     monkeypatch.setattr(choice, "_registered", dict(choice._registered))
     known, names = dict(KNOWN), {"__name__": "page"}
     try:
