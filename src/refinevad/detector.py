@@ -121,7 +121,7 @@ class Detector:
         return self.detect_features(features, path.name)
 
     def detect_frames(
-        self, frames: Iterable[tuple[float, Any]], name: str = "frames", *, rate_hz: float | None = None
+        self, frames: Iterable[tuple[Any, Any]], name: str = "frames", *, rate_hz: float | None = None
     ) -> Detection:
         """Analyse frames that come one after the other, as those of a file are; never more than a few are held.
 

@@ -76,7 +76,7 @@ def _in_one_go(
 
 
 def extract_frames(
-    frames: Iterable[tuple[float, Any]],
+    frames: Iterable[tuple[Any, Any]],
     encoder: EncoderChoice,
     rule: SegmentRule,
     name: str,
@@ -112,9 +112,7 @@ def extract_frames(
     return Features(values, cutter.timeline, made)
 
 
-def _checked(
-    frames: Iterable[tuple[float, Any]], name: str, first: list[float]
-) -> Iterator[tuple[float, "VideoFrame"]]:
+def _checked(frames: Iterable[tuple[Any, Any]], name: str, first: list[float]) -> Iterator[tuple[float, "VideoFrame"]]:
     """Times that are numbers, pictures that are some; the first time goes into `first`."""
     for place, (time_s, image) in enumerate(frames):
         if not isinstance(time_s, SupportsFloat) or not math.isfinite(time_s):
