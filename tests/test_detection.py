@@ -1,4 +1,4 @@
-"""A detection as people use it from Python: from frames and from arrays, as JSON, as a table, a plot, a notebook's cell."""
+"""A detection as people use it from Python: of frames and of arrays, as JSON, a table, a plot, a notebook's cell."""
 
 import json
 from collections.abc import Iterator
