@@ -39,7 +39,7 @@ class Adapted(Encoder):
     dim = 0
     parts: dict[str, tuple[int, int]] = {}  # noqa: RUF012 - declared so by the base class
 
-    def __init__(self, name: str, own: OwnEncoder) -> None:
+    def __init__(self, name: str, own: Any) -> None:
         """Raises InputError where it lacks a member, or its identity is nothing that JSON holds."""
         lacking = [member for member in ("needs", "identity", "encode") if not hasattr(own, member)]
         if lacking:
