@@ -57,6 +57,27 @@ def sensor(count: int = 12, seed: int = 0, channels: int = 5, tests: bool = True
 # -- the same as the commands ----------------------------------------------------------------------------------------
 
 
+def test_train_and_evaluate_are_the_commands(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    at, other, features = tmp_path / "python", tmp_path / "command", tmp_path / "features"
+    options = ["--epochs", "2", "--seed", "3", "--features", str(features), "--alerts-per-hour", "60"]
+    run = refinevad.train(data, at, epochs=2, seed=3, features=features, alerts_per_hour=60.0)
+    assert main(["train", str(data), "--out", str(other), *options, "--workers", "1", "--json", "-"]) == 0
+    assert dict(run.validation) == json.loads(capsys.readouterr().out)
+    mine, theirs = load_file(at / "model.safetensors"), load_file(other / "model.safetensors")
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    assert (at / "calibration.json").read_text() == (other / "calibration.json").read_text()
+
+    figures = refinevad.evaluate(run, data, features=features)
+    document = tmp_path / "figures.json"
+    where = ["--data", str(data), "--features", str(features), "--workers", "1"]
+    assert main(["evaluate", str(other), *where, "--json", str(document)]) == 0
+    assert json.loads(figures.to_json()) == json.loads(document.read_text())
+    stored = json.loads((at / "metrics.json").read_text())
+    assert stored["test"]["auc"] == figures["auc"].value
+    assert stored["validation"] is not None
+
+
 def test_a_run_is_taken_wherever_its_folder_is(data: Path, tmp_path: Path) -> None:
     run = refinevad.train(str(data), str(tmp_path / "run"), epochs=1)
     assert run.folder == tmp_path / "run"
@@ -138,6 +159,34 @@ def test_what_cannot_be_evaluated_is_said(data: Path, tmp_path: Path) -> None:
 
 
 # -- figures ---------------------------------------------------------------------------------------------------------
+
+
+def test_figures_have_intervals_and_controls(tmp_path: Path) -> None:
+    folder = refinevad.write_features(tmp_path / "features", sensor(24), "sensor", segment_s=1.0)
+    run = refinevad.train(folder, tmp_path / "run", epochs=8)
+    figures = refinevad.evaluate(run, folder)
+    document = json.loads(figures.to_json())
+    auc = figures["auc"]
+    assert (auc.value, [auc.low, auc.high]) == (document["auc"], document["auc_ci95"])
+    assert str(auc) == f"{auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]"
+    inner = figures["recall_at_fpr/0.01"]
+    assert inner.value == document["recall_at_fpr"]["0.01"]
+    assert inner.low == document["recall_at_fpr_ci95"]["0.01"][0]
+    gap = document["controls"]["chance"]["model_minus_control"]["auc"]
+    ahead = figures.ahead_of("chance")
+    assert ahead is not None
+    assert [ahead.value, ahead.low, ahead.high] == [gap["difference"], *gap["ci95"]]
+    assert figures.controls["ridge control"]["auc"].value == document["controls"]["ridge control"]["auc"]
+    assert "auc" in figures
+    assert "auc_ci95" not in figures
+    assert len(figures) == len(list(figures))
+    assert f"auc {auc}" in repr(figures)
+    with pytest.raises(KeyError):
+        _ = figures["acu"]
+    with pytest.raises(InputError, match=r"no control 'chanse' \(nearest: chance\)"):
+        figures.ahead_of("chanse")
+    with pytest.raises(InputError, match="no difference in 'acu'"):
+        figures.ahead_of("chance", "acu")
 
 
 # -- own features ----------------------------------------------------------------------------------------------------
