@@ -24,7 +24,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from refinevad.apps.live.live_model import DEFAULT_DELAY_S, DEFAULT_WINDOW_S, ModelShelf
 from refinevad.apps.terminal import note, table
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
@@ -67,7 +66,11 @@ def main() -> int:
     print(f"{args.hours:g} hours at {args.rate:g} frames/s, encoder {args.model or 'cheap'}; ", end="")
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n", flush=True)
     seen = pictures(*SIZES["model" if args.model else "cheap"])
-    detector = open_run(args.model, args.rate) if args.model else cheap_detector(seen, args.rate)
+    detector = (
+        StreamingDetector.open(args.model, rate_hz=args.rate, device="cpu")
+        if args.model
+        else cheap_detector(seen, args.rate)
+    )
     hours = list(soak(detector, seen, args.hours, args.rate, args.every))
     print(table(rows(hours)), verdict(hours), sep="\n\n")
     return 0
@@ -188,18 +191,11 @@ def cheap_detector(seen: Sequence[np.ndarray], rate: float) -> StreamingDetector
 
     def at(threshold: float) -> StreamingDetector:
         checkpoint = Checkpoint(model, "grid", signature, Calibration(threshold, threshold, 6.0, False, 0.0))
-        window = WindowRule(DEFAULT_WINDOW_S, DEFAULT_DELAY_S)
-        return StreamingDetector(checkpoint, window, EncoderChoice("grid", encoder, None), rate)
+        return StreamingDetector(checkpoint, WindowRule().live(), EncoderChoice("grid", encoder, None), rate)
 
     trial = at(1.0)
     outputs = [trial.push_frame(seen[number % len(seen)], number / rate) for number in range(round(120 * rate))]
     return at(float(np.median(np.concatenate([output.segments.scores for output in outputs]))))
-
-
-def open_run(run: Path, rate: float) -> StreamingDetector:
-    """A trained run as live streams use it."""
-    live = ModelShelf().open(run)
-    return StreamingDetector(live.checkpoint, live.rule, live.encoder, rate)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 
 from refinevad.apps.report.annotate import Overlay, curve_strip, write_annotated
 from refinevad.apps.report.keyframes import extract_keyframes
-from refinevad.detector import Detection
+from refinevad.detection.found import Detection
 from refinevad.errors import InputError
 from refinevad.events import Event
 from refinevad.timeline import SegmentRule, Timeline

@@ -28,12 +28,12 @@ from refinevad.apps.report import (
     write_evaluation_report,
     write_overview,
 )
-from refinevad.apps.report.curve import MAX_POINTS, drawn_curve
 from refinevad.apps.report.keyframes import extract_keyframes
 from refinevad.apps.report.operating import operating_curves
 from refinevad.apps.report.path_section import lift_sentence
-from refinevad.apps.report.wording import clock, length, verdict
-from refinevad.detector import Detection
+from refinevad.detection.curve import MAX_POINTS, drawn_curve
+from refinevad.detection.found import Detection
+from refinevad.detection.wording import clock, length, verdict
 from refinevad.events import Event
 from refinevad.paths import PathCurves
 from refinevad.timeline import SegmentRule, Timeline

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from refinevad.apps.report import Evaluation, VideoCurve, write_demo_report, write_detection
-from refinevad.detector import Detection
+from refinevad.detection.found import Detection
 from refinevad.events import Event
 from refinevad.paths import PathCurves
 from refinevad.timeline import SegmentRule, Timeline

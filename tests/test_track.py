@@ -177,7 +177,7 @@ def test_the_end_does_not_wait_for_ever_nor_name_a_clip_that_came_to_nothing(tmp
 
 def test_an_event_keeps_the_model_that_found_it(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
-    other = replace(stage.model, run="runs/b")
+    other = replace(stage.model, opened=replace(stage.model.opened, name="runs/b"))
     stage.see(stage.loud, 2)
     stage.track.use(other)
     stage.see(stage.quiet, 4)

@@ -12,6 +12,7 @@ from refinevad.apps.live.sinks.base import Envelope
 from refinevad.apps.live.status import CameraStatus, ScoreBatch
 from refinevad.checkpoint import Checkpoint
 from refinevad.encoders.choice import EncoderChoice
+from refinevad.opened_run import OpenedRun
 from refinevad.windows import WindowRule
 from test_streaming import checkpoint_of, small_model
 from videos import write_video
@@ -25,7 +26,8 @@ def checkpoint(threshold: float = THRESHOLD) -> Checkpoint:
 
 
 def live_model(threshold: float = THRESHOLD, rule: WindowRule = RULE) -> LiveModel:
-    return LiveModel("runs/a", ("runs/a", 0), checkpoint(threshold), EncoderChoice("lite", MeanEncoder(), None), rule)
+    opened = OpenedRun(checkpoint(threshold), EncoderChoice("lite", MeanEncoder(), None), "runs/a")
+    return LiveModel(opened, ("runs/a", 0), rule)
 
 
 def write_film(path: Path, seconds: int = 20, seed: int = 0, size: tuple[int, int] = (64, 48), rate: int = 25) -> Path:

@@ -34,6 +34,7 @@ from refinevad.run_folder import WEIGHTS as WEIGHTS
 from refinevad.run_folder import load_model, read_calibration, read_run, window_of
 from refinevad.shown import short
 from refinevad.strict_json import parse_json
+from refinevad.timeline import SegmentRule
 from refinevad.windows import WindowRule
 
 METRICS = "metrics.json"
@@ -83,6 +84,16 @@ class Checkpoint:
     calibration: Calibration
     training: Mapping[str, Any] = field(default_factory=dict)
     ridge: Contender | None = None
+
+    @property
+    def segment_rule(self) -> SegmentRule:
+        """What a segment of its features is."""
+        return SegmentRule(**self.signature["rule"])
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Of the model's anomalies, in the order of its category scores."""
+        return self.model.config.categories
 
     @property
     def window(self) -> WindowRule:

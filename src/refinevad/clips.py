@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from refinevad.frames import Clip, FrameNeeds
 from refinevad.stamps import longest_step_s
-from refinevad.timeline import Segmenter, SegmentRule
+from refinevad.timeline import Segmenter, SegmentRule, Timeline
 from refinevad.upright import orientation
 
 if TYPE_CHECKING:
@@ -185,6 +185,34 @@ class ClipCutter:
         width, height = self._gray_size
         pixels = self._to_gray.reformat(frame, width, height, "gray", threads=1).to_ndarray()
         return orientation(frame).apply(pixels)
+
+
+class RecordingCutter(ClipCutter):
+    """A cutter of a recording, which remembers where each segment lies."""
+
+    def __init__(self, needs: FrameNeeds, rule: SegmentRule, rate_hz: float) -> None:
+        super().__init__(needs, rule, rate_hz)
+        self._bounds: list[int] = []
+        self._times: list[float] = []
+        self._early_ends: dict[int, float] = {}
+        self._last_time_s = 0.0
+
+    def push(self, frame: "VideoFrame | None", time_s: float) -> Clip | None:
+        """As `ClipCutter.push`."""
+        clip = super().push(frame, time_s)
+        if self.hole_s is not None:
+            self._early_ends[len(self._bounds) - 1] = self.hole_s
+        if self.opened == self.frames - 1:
+            self._bounds.append(self.opened)
+            self._times.append(time_s)
+        self._last_time_s = time_s
+        return clip
+
+    @property
+    def timeline(self) -> Timeline:
+        """Of all frames so far; the last one lasts a nominal frame."""
+        end_s = self._last_time_s + 1.0 / self.rate_hz
+        return Timeline.of(self._bounds, self._times, self.frames, end_s, self._early_ends)
 
 
 def _scaler() -> "VideoReformatter":

@@ -1,111 +1,171 @@
 """The whole chain offline: video -> features -> scores -> events. The oracle of every faster or streamed path."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 import refinevad
 from refinevad.checkpoint import Checkpoint
-from refinevad.encoders.choice import EncoderChoice, open_encoder, require_at_hand
+from refinevad.detection.found import Detection
+from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
-from refinevad.events import Event, EventRule, find_events
-from refinevad.extraction import extract
-from refinevad.features import Features, Provenance, require_same_signature
+from refinevad.events import EventRule, find_events
+from refinevad.extraction import extract, extract_frames
+from refinevad.features import Features, features_of, require_same_signature
+from refinevad.opened_run import OpenedRun
 from refinevad.paths import PathCurves
 from refinevad.scores import score_timeline
 from refinevad.side_by_side import Workers
-from refinevad.timeline import SegmentRule, Timeline
+from refinevad.timeline import SegmentRule
 from refinevad.windows import WindowRule
-
-
-@dataclass(frozen=True)
-class Detection:
-    """Everything found in one video. Scores in [0, 1], times in seconds from its first frame.
-
-    Attributes:
-        start_s: seconds by which a player's clock is ahead: its sound may begin before the picture.
-        notes: what a person should know of the video: a sentence each, none of a clean one.
-        paths: what each path of the model adds to each segment's logit; None: not followed.
-    """
-
-    video: str
-    duration_s: float
-    frames: int
-    rate_hz: float
-    timeline: Timeline
-    scores: Float[np.ndarray, "segment"]
-    categories: tuple[str, ...]
-    category_scores: Float[np.ndarray, "segment category"]
-    events: tuple[Event, ...]
-    threshold: float
-    low_threshold: float
-    alerts_per_hour: float
-    video_score: float
-    model: Mapping[str, Any]
-    start_s: float = 0.0
-    notes: tuple[str, ...] = ()
-    paths: PathCurves | None = None
 
 
 class Detector:
     """A trained run, ready for videos, which it scores under a window rule: its own, where none is given.
 
-    `allow_download`: an encoder that the run names may be fetched from a model hub.
+    `Detector.open` opens one from a RUN folder.
     """
 
     def __init__(
         self,
         checkpoint: Checkpoint,
-        run: str,
+        run: str = "",
         encoder: EncoderChoice | None = None,
         window: WindowRule | None = None,
-        allow_download: bool = False,
     ) -> None:
-        self.checkpoint, self.run, self.window = checkpoint, run, window or checkpoint.window
-        self.rule = SegmentRule(**checkpoint.signature["rule"])
-        if encoder is None:
-            require_at_hand(checkpoint.encoder, allow_download, f"run {run}")
-            encoder = open_encoder(checkpoint.encoder)
-        self.encoder = encoder
-        require_same_signature(
-            checkpoint.signature,
-            Provenance(self.encoder.identity.as_dict(), self.rule.as_dict()),
-            f"encoder '{checkpoint.encoder}' as installed here",
-        )
+        """Of parts at hand. Raises InputError where the encoder is not the model's; None: it scores features alone."""
+        self.opened = OpenedRun.of(checkpoint, encoder, run)
+        self.window = window or checkpoint.window
 
     @classmethod
-    def open(cls, run: Path, window: WindowRule | None = None, allow_download: bool = False) -> "Detector":
-        """Raises InputError where `run` is no finished run, or its encoder is not to be had here."""
-        return cls(Checkpoint.load(run), str(run), window=window, allow_download=allow_download)
+    def open(
+        cls,
+        run: str | os.PathLike[str],
+        window: float | WindowRule | None = None,
+        delay: float | None = None,
+        *,
+        threshold: float | None = None,
+        device: str | None = None,
+        allow_download: bool = False,
+    ) -> "Detector":
+        """A run's detector.
+
+        Args:
+            run: what `refinevad train` left.
+            window: seconds the model sees at a time, as in a live stream; None: as in training, which for most runs is
+                the whole video.
+            delay: with a window, seconds a score waits for what comes after it; None: as long as the window.
+            threshold: in [0, 1], in place of the calibrated one.
+            device: where the model runs, `cpu` or `cuda`; None: CUDA where there is one.
+            allow_download: an encoder that the run names may be fetched from a model hub.
+
+        Raises:
+            InputError: `run` is no finished run, its encoder is not to be had here, or a number cannot be.
+        """
+        if isinstance(window, WindowRule):
+            rule: WindowRule | None = window
+        elif window is None and delay is not None:
+            raise InputError("a delay needs a window: give the window's length in seconds too")
+        else:
+            rule = None if window is None else WindowRule.of(window, delay)
+        opened = OpenedRun.load(run, allow_download).at(threshold).on(device)
+        return cls(opened.checkpoint, opened.name, opened.encoder, rule)
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The model with its thresholds."""
+        return self.opened.checkpoint
+
+    @property
+    def encoder(self) -> EncoderChoice | None:
+        """What turns a video into the model's features; None: it scores features alone."""
+        return self.opened.encoder
+
+    @property
+    def rule(self) -> SegmentRule:
+        """What a segment is."""
+        return self.checkpoint.segment_rule
+
+    @property
+    def run(self) -> str:
+        """The run's folder as it was named."""
+        return self.opened.name
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Names of the anomalies that the model knows."""
+        return self.checkpoint.categories
 
     def detect(
-        self, path: Path, progress: Callable[[int], None] | None = None, workers: Workers | None = None
+        self,
+        path: str | os.PathLike[str],
+        progress: Callable[[int], None] | None = None,
+        workers: Workers | None = None,
     ) -> Detection:
-        """Analyse one video; `progress` and `workers` as `extract` has them.
+        """Analyse one video file.
+
+        Args:
+            path: any that FFmpeg reads.
+            progress: called with how many frames were done since the last call; a negative number where work is begun
+                anew.
+            workers: processes that share a long video (side_by_side.py); None: this one does it.
 
         Raises:
             InputError: the video cannot be read.
             RefineVADError: a worker was killed.
         """
-        encoder = self.encoder.reading(self.checkpoint.model.config.made_for)
-        features = extract(path, encoder, self.rule, progress, workers=workers)
+        path = Path(path)
+        features = extract(path, self.opened.video_encoder, self.rule, progress, workers=workers)
         return self.detect_features(features, path.name)
 
-    def detect_features(self, features: Features, name: str) -> Detection:
-        """Events of features already extracted.
+    def detect_frames(
+        self, frames: Iterable[tuple[Any, Any]], name: str = "frames", *, rate_hz: float | None = None
+    ) -> Detection:
+        """Analyse frames that come one after the other, as those of a file are; never more than a few are held.
+
+        Times of the detection are counted from the first frame; its own time is the detection's `start_s`. Frames whose
+        times do not rise, jump or leave a hole are treated as a file's are, and told of in the notes.
+
+        Args:
+            frames: (time_s, image) in order; an image is RGB, UInt8[np.ndarray, "height width 3"], or a frame as PyAV
+                decoded it.
+            name: what the detection calls them.
+            rate_hz: nominal frames a second; None: as the first few times tell.
 
         Raises:
-            InputError: they are of another encoder or rule, or the model gives no score for them.
+            InputError: no frame at all, a time that is no number, an image that is none, or an encoder of captions.
         """
+        return self.detect_features(extract_frames(frames, self.opened.picture_encoder, self.rule, name, rate_hz), name)
+
+    def detect_features(
+        self, features: Features | np.ndarray, name: str = "features", *, rate_hz: float | None = None
+    ) -> Detection:
+        """Events of features already made.
+
+        Args:
+            features: of one video, as refinevad keeps them, or Float[np.ndarray, "segment channel"]: such as the run
+                was trained on, a row for each segment of the run's length, one behind the other.
+            name: what the detection calls the video.
+            rate_hz: the video's frames a second, for an array; where segments are so many frames it says how long they
+                last.
+
+        Raises:
+            InputError: they are of another encoder, rule or width, hold no segment or what is no number, or the model
+                gives no score for them.
+        """
+        if isinstance(features, np.ndarray):
+            features = features_of(features, self.checkpoint.signature, self.rule, name, rate_hz)
         require_same_signature(self.checkpoint.signature, features.provenance, name)
+        channels = self.checkpoint.model.config.channels
+        if features.values.shape[1] != channels:
+            raise InputError(f"{name} has {features.values.shape[1]} numbers a segment, the model takes {channels}")
         scored = score_timeline(self.checkpoint.model, features.values, features.timeline, self.window)
         if not np.isfinite(scored.segments).all():  # which is above no threshold: nothing would be found
             raise InputError(f"the model gives no number for some segments of {name}; check the run's weights")
-        calibration, categories = self.checkpoint.calibration, self.checkpoint.model.config.categories
+        calibration, categories = self.checkpoint.calibration, self.categories
         events = find_events(
             scored.segments, scored.categories, categories, features.timeline, EventRule.of(calibration)
         )

@@ -1,22 +1,33 @@
 """video -> features: the one path from pixels to vectors, for training sets and for a single video alike."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
 import refinevad
+from refinevad.clips import RecordingCutter
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
 from refinevad.features import Features, Provenance, read_provenance
 from refinevad.files import sampled_sha256
+from refinevad.frames import Clip, as_video_frame
 from refinevad.read_ahead import read_ahead
 from refinevad.side_by_side import Encoded, Workers, in_chunks
+from refinevad.stamps import FilmTimes
+from refinevad.streams import FALLBACK_RATE_HZ
 from refinevad.timeline import SegmentRule
 from refinevad.video import ClipReader, probe
 
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+FRAMES_FOR_RATE = 9  # looked at where nobody says their rate
 CLIPS_AHEAD = 16  # decoded while the encoder works; with the default encoder 0.4 MB each
 
 
@@ -62,6 +73,73 @@ def _in_one_go(
                 progress(now - seen)
                 seen = now
     return Encoded(np.concatenate(chunks).astype(np.float32), reader.timeline, reader.notes)
+
+
+def extract_frames(
+    frames: Iterable[tuple[Any, Any]],
+    encoder: EncoderChoice,
+    rule: SegmentRule,
+    name: str,
+    rate_hz: float | None = None,
+) -> Features:
+    """Features of pictures with their times, by the way that a file's take: `Detector.detect_frames` says all else."""
+    first: list[float] = []
+    timed, nominal_hz = with_rate(_checked(frames, name, first), rate_hz)
+    cutter = RecordingCutter(encoder.needs, rule, nominal_hz)
+    times: FilmTimes[VideoFrame] = FilmTimes(nominal_hz)
+
+    def clips() -> Iterator[Clip]:
+        for stamp, picture in timed:
+            yield from _cut(cutter, times.push(stamp, picture))
+        yield from _cut(cutter, times.flush())
+        last = cutter.close()
+        if last is None:
+            raise InputError(f"{name} has no frame: give at least one")
+        yield last
+
+    values = np.concatenate([encoder.encode_clips(chunk) for chunk in in_chunks(clips())]).astype(np.float32)
+    if not np.isfinite(values).all():
+        raise InputError(f"encoder '{encoder.spec}' gave NaN or infinite values for {name}; check its weights")
+    told = times.counts.sentences(name)
+    source = {"name": name, "rate_hz": nominal_hz, "duration_s": cutter.timeline.duration_s, "start_s": first[0]}
+    made = Provenance(
+        encoder.identity.as_dict(),
+        rule.as_dict(),
+        source={**source, **({"notes": told} if told else {})},
+        parts=encoder.parts,
+        version=refinevad.__version__,
+    )
+    return Features(values, cutter.timeline, made)
+
+
+def _checked(frames: Iterable[tuple[Any, Any]], name: str, first: list[float]) -> Iterator[tuple[float, "VideoFrame"]]:
+    """Times that are numbers, pictures that are some; the first time goes into `first`."""
+    for place, (time_s, image) in enumerate(frames):
+        if not isinstance(time_s, SupportsFloat) or not math.isfinite(time_s):
+            raise InputError(f"the time of frame {place} of {name} is no number of seconds: got {time_s!r}")
+        if not first:
+            first.append(float(time_s))
+        yield float(time_s), as_video_frame(image)
+
+
+def with_rate(
+    frames: Iterator[tuple[float, "VideoFrame"]], rate_hz: float | None
+) -> tuple[Iterator[tuple[float, "VideoFrame"]], float]:
+    """The frames with their nominal rate; None: by the median step of the first few, which are held until then."""
+    if rate_hz is not None:
+        if not 0 < rate_hz < math.inf:
+            raise InputError(f"a rate is above 0 frames a second: got {rate_hz}")
+        return frames, float(rate_hz)
+    held = list(islice(frames, FRAMES_FOR_RATE))
+    steps = [later[0] - earlier[0] for earlier, later in pairwise(held) if later[0] > earlier[0]]
+    return chain(held, frames), 1.0 / median(steps) if steps else FALLBACK_RATE_HZ
+
+
+def _cut(cutter: RecordingCutter, timed: Iterable[tuple["VideoFrame", float]]) -> Iterator[Clip]:
+    for picture, time_s in timed:
+        clip = cutter.push(picture, time_s)
+        if clip is not None:
+            yield clip
 
 
 def provenance(path: Path, encoder: EncoderChoice, rule: SegmentRule, notes: Sequence[str] = ()) -> Provenance:

@@ -15,7 +15,7 @@ from refinevad.errors import InputError
 from refinevad.files import atomic_write
 from refinevad.shown import short
 from refinevad.strict_json import parse_json
-from refinevad.timeline import Timeline
+from refinevad.timeline import SegmentRule, Timeline
 
 FORMAT = "refinevad-features-1"
 _MOST_FRAMES_EACH = 1_000_000  # a segment's; no rule makes longer ones
@@ -69,6 +69,47 @@ class Features:
             raise InputError(f"these features have no part '{name}'; they have {sorted(self.provenance.parts)}")
         first, last = self.provenance.parts[name]
         return self.values[:, first:last]
+
+
+def features_of(
+    values: np.ndarray,
+    signature: Mapping[str, Any],
+    rule: SegmentRule,
+    name: str = "features",
+    rate_hz: float | None = None,
+) -> Features:
+    """Features of an array that refinevad did not make: of segments of the rule's length, one behind the other.
+
+    Args:
+        values: Float[np.ndarray, "segment channel"].
+        signature: encoder and rule that they are taken to be of.
+        rule: what a segment is.
+        name: of the video, for what is said of it.
+        rate_hz: its frames a second; None: 25 where the rule is in seconds, which then tells nothing but frames.
+
+    Raises:
+        InputError: another shape, no segment, what is no number, or no rate where the rule counts frames.
+    """
+    if values.ndim != 2 or values.dtype.kind not in "fiu" or not values.size:
+        raise InputError(
+            f"features of {name} must be numbers of shape (segments, channels), at least one of each; "
+            f"got {values.dtype} of shape {values.shape}"
+        )
+    bad = ~np.isfinite(values).all(axis=1)
+    if bad.any():
+        raise InputError(f"features of {name} hold NaN or infinite values (first: segment {int(bad.argmax())})")
+    if rate_hz is None and rule.frames is not None:
+        raise InputError(f"segments of {name} are {rule.frames} frames each: give rate_hz, its frames a second")
+    rate_hz = 25.0 if rate_hz is None else rate_hz
+    if not 0 < rate_hz < np.inf:
+        raise InputError(f"a rate is above 0 frames a second: got {rate_hz} for {name}")
+    places = np.arange(len(values) + 1)
+    seconds = places * rule.seconds_at(rate_hz)
+    timeline = Timeline(np.round(seconds * rate_hz).astype(np.int64), seconds)
+    parts = {"all": (0, values.shape[1])}
+    source = {"name": name, "rate_hz": float(rate_hz), "duration_s": timeline.duration_s}
+    provenance = Provenance(signature["encoder"], signature["rule"], source=source, parts=parts)
+    return Features(values.astype(np.float32), timeline, provenance)
 
 
 def save_features(path: Path, features: Features) -> None:

@@ -1,9 +1,15 @@
 """Pixels that travel with their time stamps: what an encoder asks of a segment, and what it gets."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
+
+from refinevad.errors import InputError
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
 
 
 @dataclass(frozen=True)
@@ -38,3 +44,21 @@ class Clip:
     start_s: float
     end_s: float
     lead: bool
+
+
+def as_video_frame(image: Any) -> "VideoFrame":
+    """A picture as the chain takes it, from PyAV's own or from RGB (UInt8[np.ndarray, "height width 3"]).
+
+    Raises:
+        InputError: it is neither.
+    """
+    from av.video.frame import VideoFrame
+
+    if isinstance(image, VideoFrame):
+        return image
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        found = f"shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise InputError(f"a frame is an RGB array of shape (height, width, 3): got {found}")
+    if image.dtype != np.uint8:
+        raise InputError(f"a frame's pixels are of uint8, 0 to 255: got {image.dtype}")
+    return VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")

@@ -18,26 +18,23 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from os import PathLike
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from refinevad.checkpoint import Checkpoint
 from refinevad.clips import ClipCutter
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
 from refinevad.events import EventRule
-from refinevad.features import Provenance, require_same_signature
-from refinevad.frames import Clip
+from refinevad.frames import Clip, as_video_frame
+from refinevad.opened_run import OpenedRun
 from refinevad.scores import SegmentScores, StreamScorer
 from refinevad.stamps import HOLE_S, longest_step_s
-from refinevad.timeline import SegmentRule
 from refinevad.tracking import EventTracker, EventUpdate
 from refinevad.windows import WindowRule
-
-if TYPE_CHECKING:
-    from av.video.frame import VideoFrame
 
 RESTART_S = 5.0  # network cameras deliver a frame late by less; a clock that jumps back further was set anew
 
@@ -107,31 +104,63 @@ class StreamingDetector:
             raise InputError("a stream needs a window in seconds: give its length")
         if not rate_hz > 0:
             raise InputError(f"a stream needs a nominal rate above 0 frames a second: got {rate_hz}")
-        self.segment_rule = SegmentRule(**checkpoint.signature["rule"])
-        if encoder is not None:
-            found = Provenance(encoder.identity.as_dict(), self.segment_rule.as_dict())
-            require_same_signature(checkpoint.signature, found, f"encoder '{encoder.spec}'")
-            encoder = encoder.reading(checkpoint.model.config.made_for)
-        self.checkpoint, self.rule, self.encoder, self.rate_hz = checkpoint, rule, encoder, rate_hz
+        opened = OpenedRun.of(checkpoint, encoder)
+        self.segment_rule = checkpoint.segment_rule
+        self.checkpoint, self.rule, self.encoder, self.rate_hz = checkpoint, rule, opened.encoder, rate_hz
         self.counts = StreamCounts()
         self._clock = clock
         self._tracker = EventTracker(self.categories, EventRule.of(checkpoint.calibration), longest_s)
         self._begin()
 
+    @classmethod
+    def open(
+        cls,
+        run: str | PathLike[str],
+        window: float | None = None,
+        delay: float | None = None,
+        *,
+        threshold: float | None = None,
+        device: str | None = None,
+        rate_hz: float = 25.0,
+        longest_s: float = math.inf,
+        allow_download: bool = False,
+    ) -> "StreamingDetector":
+        """A run's detector for one stream.
+
+        Args:
+            run: what `refinevad train` left.
+            window: seconds the model sees at a time; None: as in training, 60 for a run trained on whole videos.
+            delay: seconds a score waits for what comes after it; None: as in training, 5 for such a run.
+            threshold: in [0, 1], in place of the calibrated one.
+            device: where the model runs, `cpu` or `cuda`; None: CUDA where there is one.
+            rate_hz, longest_s: as for the class.
+            allow_download: an encoder that the run names may be fetched from a model hub.
+
+        Raises:
+            InputError: no finished run, its encoder is not to be had here, or a number that cannot be.
+        """
+        opened = OpenedRun.load(run, allow_download).at(threshold).on(device)
+        rule = opened.checkpoint.window.live(window, delay)
+        return cls(opened.checkpoint, rule, opened.encoder, rate_hz, longest_s=longest_s)
+
     @property
     def categories(self) -> tuple[str, ...]:
-        return self.checkpoint.model.config.categories
+        """Of the model's anomalies, in the order of its category scores."""
+        return self.checkpoint.categories
 
     @property
     def held_segments(self) -> int:
         """Segments in memory."""
         return self._scorer.held
 
-    def push_frame(self, image: "UInt8[np.ndarray, 'height width 3'] | VideoFrame", time_s: float) -> StreamOutput:
-        """Take a frame, as RGB or as PyAV decoded it, shown at `time_s` on the source's clock.
+    def push_frame(self, image: Any, time_s: float) -> StreamOutput:
+        """Take a frame, as RGB (UInt8[np.ndarray, "height width 3"]) or as PyAV decoded it.
+
+        `time_s`: when it was shown, in seconds on the source's clock.
 
         Raises:
-            InputError: a time that is no number, no encoder, one that needs captions, or one that gives NaN.
+            InputError: a time that is no number, an image that is none, no encoder, one that needs captions, or one
+                that gives NaN.
         """
         if not math.isfinite(time_s):
             raise InputError(f"a frame's time is a number of seconds: got {time_s}")
@@ -145,7 +174,7 @@ class StreamingDetector:
             output = self.flush()
         elif time_s - self._last_s > longest_step_s(self.rate_hz) and self._cutter is not None:
             output = self.gap()
-        clip = self._open_cutter().push(_as_frame(image), time_s)
+        clip = self._open_cutter().push(as_video_frame(image), time_s)
         if clip is not None:
             output = _joined(output, self._clip(clip))
         self.counts.frames += 1
@@ -226,14 +255,6 @@ class StreamingDetector:
 
     def _nothing(self) -> StreamOutput:
         return StreamOutput(SegmentScores.none(len(self.categories)), (), np.zeros(0), self._clock())
-
-
-def _as_frame(image: "UInt8[np.ndarray, 'height width 3'] | VideoFrame") -> "VideoFrame":
-    if not isinstance(image, np.ndarray):
-        return image
-    from av.video.frame import VideoFrame
-
-    return VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
 
 
 def _joined(first: StreamOutput, second: StreamOutput) -> StreamOutput:

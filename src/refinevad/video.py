@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refinevad.clips import ClipCutter, FramePicker
+from refinevad.clips import FramePicker, RecordingCutter
 from refinevad.cores import usable_cores
 from refinevad.errors import InputError
 from refinevad.frames import Clip, FrameNeeds
@@ -214,10 +214,7 @@ class ClipReader:
         self.needs, self.rule = needs, rule
         self.frames = self.decoded = 0
         self._sparing = not every_frame and self.info.codec in SPARING_CODECS
-        self._bounds: list[int] = []
-        self._times: list[float] = []
-        self._early_ends: dict[int, float] = {}
-        self._last_time_s = 0.0
+        self._cutter = RecordingCutter(needs, rule, self.info.rate_hz)
         self._counts = StampCounts()
         self.notes: tuple[str, ...] = ()
 
@@ -227,8 +224,7 @@ class ClipReader:
 
     @property
     def timeline(self) -> Timeline:
-        end_s = self._last_time_s + 1.0 / self.info.rate_hz
-        return Timeline.of(self._bounds, self._times, self.frames, end_s, self._early_ends)
+        return self._cutter.timeline
 
     def __iter__(self) -> Iterator[Clip]:
         given = 0
@@ -237,8 +233,8 @@ class ClipReader:
                 for clip in self._clips(self._needed()):
                     given += 1
                     yield clip
-            except PlanError:
-                self._bounds, self._times, self._early_ends = [], [], {}
+            except PlanError:  # begun anew
+                pass
             else:
                 self.notes = tell(self.info, self.timeline, self._counts)
                 return
@@ -253,20 +249,14 @@ class ClipReader:
             yield from needed
 
     def _clips(self, frames: Iterable[tuple["VideoFrame | None", float]]) -> Iterator[Clip]:
-        cutter = ClipCutter(self.needs, self.rule, self.info.rate_hz)
+        self._cutter = cutter = RecordingCutter(self.needs, self.rule, self.info.rate_hz)
         self.decoded = 0
         for frame, time_s in frames:
             clip = cutter.push(frame, time_s)
             if clip is not None:
                 yield clip
-            if cutter.hole_s is not None:
-                self._early_ends[len(self._bounds) - 1] = cutter.hole_s
-            if cutter.opened == cutter.frames - 1:
-                self._bounds.append(cutter.opened)
-                self._times.append(time_s)
             self.decoded += frame is not None
             self.frames = max(self.frames, cutter.frames)  # begun anew, it does not count back
-            self._last_time_s = time_s
         last = cutter.close()
         if last is None:
             raise InputError(f"no frame could be decoded: {self.info.path}; copy or convert it again")

@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float
 from refinevad.errors import InputError
 from refinevad.timeline import Timeline
 
+LIVE_WINDOW_S, LIVE_DELAY_S = 60.0, 5.0  # of streams, for runs trained on whole videos
 MOST_SEGMENTS = 4096  # a window never holds more (44 minutes of 0.64 s segments): attention costs their square
 _OVERLAP = 8  # two windows share an eighth of a zone
 _TICK_S = 1e-6  # below any time base's tick; sums of lengths such as 0.64 s are not exact
@@ -61,6 +62,20 @@ class WindowRule:
     def bounded(self) -> bool:
         """Whether it is a rule in seconds, as a stream needs."""
         return math.isfinite(self.window_s)
+
+    def live(self, window_s: float | None = None, delay_s: float | None = None) -> "WindowRule":
+        """The rule of a stream for a run trained under this one; what is None is as in training.
+
+        A run trained on whole videos is given `LIVE_WINDOW_S` and `LIVE_DELAY_S`.
+
+        Raises:
+            InputError: lengths that no window can have.
+        """
+        if window_s is None:
+            window_s = self.window_s if self.bounded else LIVE_WINDOW_S
+        if delay_s is not None:
+            return WindowRule(window_s, delay_s)
+        return WindowRule(window_s, min(self.delay_s if self.bounded else LIVE_DELAY_S, window_s))
 
 
 WHOLE = WindowRule()

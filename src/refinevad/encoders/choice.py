@@ -5,6 +5,7 @@ encoders of their own: their vectors differ a little, so features are not mixed.
 """
 
 import hashlib
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from jaxtyping import Float
 
 from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
 from refinevad.encoders.captions import Caption, CaptionEncoder, SentenceEncoder, read_captions
+from refinevad.encoders.own import Adapted, OwnEncoder
 from refinevad.errors import InputError
 from refinevad.timeline import Timeline
 
@@ -22,6 +24,7 @@ DEFAULT_ENCODER = "lite"
 LITE_NETWORKS = {"lite": "efficientnet-lite0", "lite2": "efficientnet-lite2"}
 LITE_BACKENDS = ("", "int8", "openvino", "openvino-int8")
 CAPTION_SUFFIXES = (".srt", ".vtt", ".jsonl")
+FOREIGN = "features:"  # before the name of features that were made elsewhere: no video is turned into them here
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,11 @@ def captions_beside(video: Path) -> Sequence[Caption]:
     raise InputError(f"no captions beside {video}: put {names} there, or choose an encoder without captions")
 
 
+def is_foreign(spec: str) -> bool:
+    """Whether a run's encoder is but the name of features made elsewhere."""
+    return spec.startswith(FOREIGN)
+
+
 def require_at_hand(spec: str, allow_download: bool, whose: str) -> None:
     """Hold the encoder that a RUN names to what is on this machine, before anything opens it.
 
@@ -131,12 +139,45 @@ def require_at_hand(spec: str, allow_download: bool, whose: str) -> None:
             )
 
 
+_registered: dict[str, Adapted] = {}
+
+
+def register_encoder(name: str, encoder: OwnEncoder) -> None:
+    """Make an encoder of your own known by a name, in this process: wherever an encoder is named, this name will do.
+
+    A run that was trained with it names it, too; register it again before the run is opened in another process. A name
+    registered twice is the later one's.
+
+    Args:
+        name: small letters, digits, - and _; none of refinevad's own words.
+        encoder: the object with its three members.
+
+    Raises:
+        InputError: a name that cannot be one, or an object that lacks a member.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", name):
+        raise InputError(f"an encoder's name is of small letters, digits, - and _, a letter first: got {name!r}")
+    if name in (*LITE_NETWORKS, "clip", "captions", FOREIGN.rstrip(":")):
+        raise InputError(f"'{name}' is refinevad's own encoder; choose another name")
+    _registered[name] = Adapted(name, encoder)
+
+
+def registered(spec: str) -> Adapted | None:
+    """The own encoder that a word or a joined one names, if it names one."""
+    return next((_registered[word.strip()] for word in spec.split("+") if word.strip() in _registered), None)
+
+
 def open_encoder(spec: str) -> EncoderChoice:
     """Open the encoder a person named.
 
     Raises:
         InputError: an unknown word, or a part that is not installed.
     """
+    if is_foreign(spec):
+        raise InputError(
+            f"'{spec.removeprefix(FOREIGN)}' are features that were made elsewhere: no video can be turned into them "
+            "here; give a folder of them"
+        )
     vision: Encoder | None = None
     text: CaptionEncoder | None = None
     for word in spec.split("+"):
@@ -145,10 +186,13 @@ def open_encoder(spec: str) -> EncoderChoice:
             text = CaptionEncoder(SentenceEncoder(source) if source else SentenceEncoder())
         elif (kind == "clip" or (kind in LITE_NETWORKS and source in LITE_BACKENDS)) and vision is None:
             vision = _open_vision(kind, source)
+        elif kind in _registered and not source and vision is None:
+            vision = _registered[kind]
         else:
             raise InputError(
                 f"unknown encoder '{spec}': use lite or lite2 (alone, or with :int8, :openvino or :openvino-int8), "
-                "clip:<hub id or folder>, captions[:folder], or a vision one joined to captions by +"
+                "clip:<hub id or folder>, captions[:folder], or a vision one joined to captions by +; "
+                "in Python, one of your own by refinevad.register_encoder"
             )
     return EncoderChoice(spec, vision, text)
 

@@ -93,8 +93,8 @@ def choice_table(resampled: Mapping[str, Mapping[str, Sampled]], control: str, f
     lines += ["", f"What ships, chosen over all sets: {found.overall}.", ""]
     lines += ["| candidate | " + " | ".join(resampled) + " | mean rank |", "|---" * (len(resampled) + 2) + "|"]
     for candidate in found.mean_ranks:
-        cells = " | ".join(f"{row[candidate]:.4f}" for row in figures.values())
-        lines.append(f"| {candidate} | {cells} | {found.mean_ranks[candidate]:.2f} |")
+        on_sets = " | ".join(f"{row[candidate]:.4f}" for row in figures.values())
+        lines.append(f"| {candidate} | {on_sets} | {found.mean_ranks[candidate]:.2f} |")
     plain_cells = " | ".join(f"{rows[control].value:.4f}" for rows in resampled.values())
     return "\n".join([*lines, f"| {control} | {plain_cells} | - |"])
 

@@ -25,6 +25,7 @@ from refinevad.video import VIDEO_SUFFIXES
 
 NORMAL = "normal"
 INDEX = "dataset.json"
+HERE = "."  # as an index's source: the folder that it lies in, wherever that is moved to
 _SUFFIX = ".safetensors"
 
 
@@ -69,7 +70,7 @@ def survey(root: Path) -> DataSet:
         if not root.is_dir():
             raise InputError(f"data set not found: {root} is not a folder")
         found = _from_csv(root / "videos.csv") if (root / "videos.csv").exists() else _from_folders(root)
-        _check_names(root, found.items)
+        check_names(root, found.items)
     except PermissionError as error:
         raise InputError(f"{error.filename} cannot be read; check its permissions") from error
     if not found.items:
@@ -135,8 +136,8 @@ def _item(row: Row, columns: Collection[str], where: str) -> Item:
     return Item(Path(path).as_posix(), anomalies, named or "", int(fold) if fold else None)
 
 
-def _check_names(root: Path, items: Sequence[Item]) -> None:
-    """Refuse two videos whose features would lie in one file."""
+def check_names(root: Path, items: Sequence[Item]) -> None:
+    """Raises InputError for two videos whose features would lie in one file."""
     seen: dict[str, str] = {}
     for item in items:
         if item.name in seen:
@@ -239,7 +240,8 @@ class FeatureIndex:
         content = read_index(path)
         items = [Item(**{**item, "labels": tuple(item["labels"])}) for item in content["items"]]
         published = PublishedSet.from_dict(content["published"]) if "published" in content else None
-        return cls(root, items, content["encoder"], content["source"], published)
+        source = str(root) if content["source"] == HERE else content["source"]
+        return cls(root, items, content["encoder"], source, published)
 
     def load(self, items: Sequence[Item]) -> list[Features]:
         """Load features of items, all of one signature. Raises InputError on the first that does not fit."""

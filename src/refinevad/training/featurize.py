@@ -16,7 +16,7 @@ import torch
 
 import refinevad
 from refinevad.encoders.captions import CaptionEncoder
-from refinevad.encoders.choice import EncoderChoice, open_encoder
+from refinevad.encoders.choice import EncoderChoice, open_encoder, registered
 from refinevad.errors import InputError, RefineVADError
 from refinevad.extraction import extract, up_to_date
 from refinevad.features import Features, Provenance, read_provenance, save_features
@@ -41,14 +41,17 @@ class Featurized:
     notes: tuple[str, ...] = ()
 
 
-@lru_cache(maxsize=1)
-def _encoder(spec: str) -> EncoderChoice:
-    return open_encoder(spec)
+_encoder = lru_cache(maxsize=1)(open_encoder)
+
+
+def _open(spec: str) -> EncoderChoice:
+    """The encoder, which a process opens once; a registered one is what was registered last."""
+    return _encoder(spec) if registered(spec) is None else open_encoder(spec)
 
 
 def _one(root: Path, item: Item, spec: str, rule: SegmentRule, target: Path) -> bool:
     """Extract one video unless its features are up to date; whether anything was made."""
-    encoder, video = _encoder(spec), root / item.path
+    encoder, video = _open(spec), root / item.path
     if video.exists() and up_to_date(target, video, encoder, rule):
         return False
     with warnings.catch_warnings():
@@ -101,7 +104,7 @@ def featurize(
         InputError: the encoder cannot be opened, the disk is full, or no video at all could be read.
         RefineVADError: a worker process was killed.
     """
-    encoder = _encoder(spec)  # fails here, once, rather than in every worker; and fills the weights' cache
+    encoder = _open(spec)  # fails here, once, rather than in every worker; and fills the weights' cache
     index = FeatureIndex(out, list(items), spec, str(root))
     failed: dict[str, str] = {}
     made = 0
@@ -117,7 +120,7 @@ def featurize(
         if progress is not None:
             progress()
 
-    if workers > 1:
+    if workers > 1 and registered(spec) is None:  # which no other process knows of
         # spawned, not forked: the parent already runs ONNX Runtime and torch threads
         with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker) as pool:
             try:

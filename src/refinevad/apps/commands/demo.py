@@ -49,14 +49,15 @@ def run(args: argparse.Namespace) -> int:
     """Render, extract, train, evaluate, detect, report."""
     from dataclasses import replace
 
-    from refinevad.apps.commands.evaluate import evaluate_opened, open_run, report_of
+    from refinevad.apps.commands.evaluate import open_run, report_of
     from refinevad.apps.demo.demo_set import render_demo_set
     from refinevad.apps.figures_table import figures_table
     from refinevad.apps.report import write_demo_report, write_detection
     from refinevad.apps.report.annotate import write_annotated
-    from refinevad.apps.report.wording import verdict
     from refinevad.apps.terminal import give_json, note, progress_bar, stepping
+    from refinevad.detection.wording import verdict
     from refinevad.detector import Detector
+    from refinevad.training.evaluating import judge_opened
     from refinevad.training.experiment import make_features, split_items, train_run
     from refinevad.training.loop import TrainOptions
     from refinevad.training.recipe import as_recipe
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
             bar.refresh()
 
         train_run(recipe, done.index, items, run_folder, advance)
-    result = evaluate_opened(open_run(run_folder, data, args.out / "features", 2), "strict")
+    result = judge_opened(open_run(run_folder, data, args.out / "features", 2), "strict", device="cpu")
     unseen = rendered.unseen
     note(f"detecting in {unseen}, which no step before has seen")
     info = probe(unseen)

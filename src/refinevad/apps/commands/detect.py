@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from refinevad.shown import shown
 
 if TYPE_CHECKING:
-    from refinevad.detector import Detector
     from refinevad.side_by_side import Workers
 
 HELP = "find events in videos"
@@ -83,39 +82,25 @@ def _workers(count: int | None, videos: Sequence[Path]) -> "AbstractContextManag
     return Workers(count)
 
 
-def _take_threshold(detector: "Detector", threshold: float) -> None:
-    """Put another threshold in the calibrated one's place; the lower one stays, where it is not above it."""
-    from dataclasses import replace
-
-    from refinevad.errors import InputError
-
-    if not 0 <= threshold <= 1:
-        raise InputError(f"--threshold must lie in [0, 1]: got {threshold}")
-    calibration = detector.checkpoint.calibration
-    low = min(threshold, calibration.low_threshold)
-    shifted = replace(calibration, threshold=threshold, low_threshold=low)
-    detector.checkpoint = replace(detector.checkpoint, calibration=shifted)
-
-
 def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     from refinevad.apps.report import BatchEntry, report_stems, write_detection, write_overview
-    from refinevad.apps.report.record import event_paths, paths_record
-    from refinevad.apps.report.wording import verdict
     from refinevad.apps.terminal import give_json, note, progress_bar
+    from refinevad.detection.record import event_paths, paths_record
+    from refinevad.detection.wording import verdict
     from refinevad.detector import Detector
-    from refinevad.devices import open_device
     from refinevad.errors import InputError
     from refinevad.video import probe
-    from refinevad.windows import WindowRule
 
     if args.delay is not None and args.window is None:
         raise InputError("--delay needs --window: give the window's length in seconds too")
-    window = None if args.window is None else WindowRule.of(args.window, args.delay)
-    device = open_device(args.device)
-    detector = Detector.open(args.model, window, args.allow_download)
-    detector.checkpoint.model.to(device)
-    if args.threshold is not None:
-        _take_threshold(detector, args.threshold)
+    detector = Detector.open(
+        args.model,
+        args.window,
+        args.delay,
+        threshold=args.threshold,
+        device=args.device,
+        allow_download=args.allow_download,
+    )
     failed: dict[str, str] = {}
     entries, summary = [], []
     for video, stem in zip(args.videos, report_stems(args.videos), strict=True):

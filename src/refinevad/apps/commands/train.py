@@ -1,7 +1,7 @@
 """refinevad train: a recipe or a folder of labelled videos -> a RUN folder."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from refinevad.apps.commands.extract import add_encoder_options
 
 if TYPE_CHECKING:
-    from refinevad.checkpoint import Checkpoint
     from refinevad.training.dataset import FeatureIndex, Item
     from refinevad.training.distributed import Processes
     from refinevad.training.recipe import Recipe
+    from refinevad.training.runs import Progress
 
 HELP = "train a detector from video-level labels"
 EXAMPLE = """\
@@ -80,38 +80,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def recipe_from(data: Path, args: argparse.Namespace) -> "Recipe":
     """The recipe of a command line: a file or a folder, with the options given laid over it."""
-    from dataclasses import replace
-
     from refinevad.errors import InputError
-    from refinevad.timeline import SegmentRule
-    from refinevad.training.recipe import as_recipe
-    from refinevad.training.ucf_crime import is_annotation_folder
+    from refinevad.training.asked import recipe_asked
 
-    recipe = as_recipe(data)
-    if recipe.kind == "videos" and is_annotation_folder(recipe.data):
-        recipe = replace(recipe, kind="ucf-captions", encoder="captions")
-    if args.encoder:
-        recipe = replace(recipe, encoder=args.encoder)
-    if args.segment_s is not None or args.segment_frames is not None:
-        recipe = replace(recipe, rule=SegmentRule(seconds=args.segment_s, frames=args.segment_frames))
     if args.workers < 1:
         raise InputError(f"--workers must be at least 1: got {args.workers}")
-    given = {name: getattr(args, name, None) for name in ("seed", "epochs", "precision")}
-    options = {name: value for name, value in given.items() if value is not None}
-    if "epochs" in options:
-        options["steps"] = 0  # which would count in their place
-    recipe = replace(recipe, train=replace(recipe.train, **options))
-    if getattr(args, "inputs", None):
-        recipe = replace(recipe, model={**recipe.model, "inputs": args.inputs})
-    if getattr(args, "head", None):
-        recipe = recipe.with_head(args.head)
-    if getattr(args, "features", None) is not None:
-        recipe = recipe.with_features(args.features)
-    if getattr(args, "alerts_per_hour", None) is not None:
-        if not args.alerts_per_hour > 0:
-            raise InputError(f"--alerts-per-hour must be above 0: got {args.alerts_per_hour}")
-        recipe = replace(recipe, alerts_per_hour=args.alerts_per_hour)
-    return recipe
+    names = ("seed", "epochs", "precision", "inputs", "head", "features", "alerts_per_hour")
+    given = {name: getattr(args, name, None) for name in names}
+    lengths = {"segment_s": args.segment_s, "segment_frames": args.segment_frames}
+    return recipe_asked(data, encoder=args.encoder, **lengths, **given)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -123,51 +100,73 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, processes: "Processes") -> int:
-    from refinevad.apps.terminal import give_json, note, notes, stepping
-    from refinevad.checkpoint import METRICS, read_json
-    from refinevad.peers.choice import LINEAR
-    from refinevad.training.compared import Compared
+    from refinevad.apps.terminal import give_json, notes
     from refinevad.training.curves import check_tensorboard
-    from refinevad.training.experiment import make_features, split_items, train_run, warnings_for
-    from refinevad.training.precision import check_precision
+    from refinevad.training.runs import train_recipe
 
-    recipe, device = recipe_from(args.data, args), processes.device(args.device)
-    check_precision(recipe.train.precision, device)
+    recipe = recipe_from(args.data, args)
     if args.tensorboard:
         check_tensorboard()
-    done = processes.from_first(
-        lambda: make_features(recipe, args.out / "features", args.workers, stepping("extract", "video"), test=False)
-    )
-    reviewed = processes.from_first(lambda: _reviewed(args, recipe, done.index)) if args.add_reviewed else []
-    folds: list[int | None] = [args.fold] if args.fold is not None else [*range(recipe.folds)] or [None]
-    figures = {}
-    for fold in folds:
-        folder = args.out if len(folds) == 1 else args.out / f"fold{fold}"
-        items = [*split_items(recipe, done.index, fold), *reviewed]
-        if not processes.first:
-            train_run(recipe, done.index, items, folder, None, device, fold, processes)
-            continue
-        if fold == folds[0]:
-            notes(done.notes)
-        for sentence in warnings_for(recipe, items, done.failed if fold == folds[0] else {}):
-            note(sentence)
-        with ExitStack() as open_:
-            fitted = recipe.head.get("name") == LINEAR  # in one go: there are no epochs to show
-            report = None if fitted else _reporter(open_, fold, folder if args.tensorboard else None)
-            checkpoint = train_run(recipe, done.index, items, folder, report, device, fold, processes)
-        if why := checkpoint.training.get("inputs_why"):
-            note(f"inputs: {why}; --inputs chooses others")
-        _warn_uncertified(checkpoint, recipe)
-        figures[folder.name] = row = read_json(folder / METRICS)["validation"]
-        told = [] if row["compared"] is None else Compared.from_dict(row["compared"]).sentences()
-        notes([f"{folder.name}: {sentence}" if len(folds) > 1 else sentence for sentence in told])
+    reviewed = (lambda index: _reviewed(args, recipe, index)) if args.add_reviewed else None
+    with _Shown(args.tensorboard) as shown:
+
+        def tell(sentences: Sequence[str]) -> None:
+            shown.close()  # the bar of what was trained: nothing is told while it moves
+            notes(sentences)
+
+        trained = train_recipe(
+            recipe,
+            args.out,
+            workers=args.workers,
+            fold=args.fold,
+            device=args.device,
+            progress=shown,
+            tell=tell,
+            more=reviewed,
+            processes=processes,
+        )
     if not processes.first:
         return 0
-    if not give_json(figures if len(folds) > 1 else next(iter(figures.values())), args.json):
-        for name, row in figures.items():
+    if not give_json(trained.validation, args.json):
+        for name, row in trained.by_name.items():
             print("\n".join(validation_lines(name, row)))
         print(f"run saved in {args.out}")
-    return 1 if done.failed else 0
+    return 1 if trained.failed else 0
+
+
+class _Shown:
+    """Progress as a person sees it: a bar for the videos, one for each model's epochs, and its curves."""
+
+    def __init__(self, tensorboard: bool) -> None:
+        self._tensorboard = tensorboard
+        self._step: Callable[[], None] | None = None
+        self._open = ExitStack()
+        self._report: Callable[[int, dict[str, float]], None] | None = None
+
+    def __enter__(self) -> "_Shown":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the bar of a model's epochs, and its curves."""
+        self._open.close()
+
+    def __call__(self, progress: "Progress") -> None:
+        from refinevad.apps.terminal import stepping
+
+        if progress.stage == "extract":
+            if not progress.done:
+                self._step = stepping("extract", "video")(progress.total or 0)
+            elif self._step is not None:
+                self._step()
+        elif not progress.done:
+            self.close()
+            folder = progress.folder if self._tensorboard else None
+            self._report = _reporter(self._open, progress.fold, folder)
+        elif self._report is not None:
+            self._report(progress.done, dict(progress.figures))
 
 
 def _reviewed(args: argparse.Namespace, recipe: "Recipe", index: "FeatureIndex") -> "list[Item]":
@@ -213,17 +212,7 @@ def _reporter(open_: ExitStack, fold: int | None, curves_in: Path | None) -> Cal
     return report
 
 
-def _warn_uncertified(checkpoint: "Checkpoint", recipe: "Recipe") -> None:
-    from refinevad.apps.terminal import note
-
-    if not checkpoint.calibration.certified:
-        note(
-            f"{checkpoint.calibration.normal_hours * 60:.0f} min of normal validation video cannot vouch for "
-            f"{recipe.alerts_per_hour:g} alerts an hour; the threshold is their highest score"
-        )
-
-
-def validation_lines(name: str, row: dict[str, Any]) -> list[str]:
+def validation_lines(name: str, row: Mapping[str, Any]) -> list[str]:
     """The model's validation video AUC and, below it, each control's on the same videos."""
     compared = row["compared"]
     how = f"epoch {row['epoch']}" if row["epoch"] else "fitted in closed form"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
-from refinevad.apps.report.wording import escape
+from refinevad.detection.wording import escape
 
 WIDTH, HEIGHT = 420.0, 300.0  # user units of a usual chart; the page scales it to its column
 LEFT, RIGHT, TOP, FOOT = 50.0, 12.0, 10.0, 42.0

@@ -7,7 +7,7 @@ from refinevad.apps.explain.heat_map import heat_map
 from refinevad.apps.explain.inside import Explained
 from refinevad.apps.explain.seriation import seriate
 from refinevad.apps.explain.statistic import confusion, cosines
-from refinevad.apps.report.wording import escape
+from refinevad.detection.wording import escape
 
 _TITLE = "Which category it is named"
 

@@ -8,7 +8,7 @@ from refinevad.apps.explain.chart import LEFT, RIGHT, WIDTH, Panel, drawing, thi
 from refinevad.apps.explain.figure import Figure, panes, swatches
 from refinevad.apps.explain.inside import Explained, Inside
 from refinevad.apps.explain.palette import OTHER_COLOUR, colours
-from refinevad.apps.report.wording import clock
+from refinevad.detection.wording import clock
 
 _TITLE = "What the model takes an event for, moment by moment"
 _SHOWN = 4  # categories with an area of their own in a chart

@@ -13,8 +13,8 @@ from refinevad.apps.explain.map_figure import map_figure
 from refinevad.apps.explain.paths_figure import paths_figure
 from refinevad.apps.explain.prototype_figure import prototype_figure
 from refinevad.apps.report.page import facts, page
-from refinevad.apps.report.wording import escape, length
 from refinevad.apps.report.writer import write_text
+from refinevad.detection.wording import escape, length
 
 FIGURES = {
     "paths": paths_figure,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from refinevad.apps.report.wording import escape
+from refinevad.detection.wording import escape
 
 
 @dataclass(frozen=True)

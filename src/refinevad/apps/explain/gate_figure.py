@@ -8,7 +8,7 @@ from refinevad.apps.explain.chart import HEIGHT, LEFT, RIGHT, WIDTH, Panel, draw
 from refinevad.apps.explain.figure import Figure, panes, signed, strength
 from refinevad.apps.explain.inside import FRAME_DIFFERENCE, Explained, Inside
 from refinevad.apps.explain.statistic import rank_correlation
-from refinevad.apps.report.wording import clock
+from refinevad.detection.wording import clock
 
 _TITLE = "Does the shift follow the motion?"
 _DRAWN = 2000  # dots

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from refinevad.apps.report.wording import escape
+from refinevad.detection.wording import escape
 
 _CELL, _LONGEST = 34, 16  # user units; letters of a name
 _LETTER, _ROOM = 6.9, 10  # width of a letter, space around the names

@@ -11,7 +11,7 @@ from refinevad.apps.explain.inside import NORMAL, Explained, Inside
 from refinevad.apps.explain.palette import NORMAL_COLOUR, colours
 from refinevad.apps.explain.projection import Projection, principal_components, t_sne
 from refinevad.apps.explain.statistic import neighbour_agreement
-from refinevad.apps.report.wording import escape
+from refinevad.detection.wording import escape
 
 _TITLE = "Where the test videos lie"
 _SIDE = 400.0

@@ -8,15 +8,11 @@ from pathlib import Path
 
 from refinevad.apps.live.alert_rate import rule_at
 from refinevad.checkpoint import CALIBRATION, CONFIG, WEIGHTS, Checkpoint
-from refinevad.encoders.choice import EncoderChoice, open_encoder, require_at_hand
-from refinevad.errors import InputError
-from refinevad.features import Provenance, require_same_signature
+from refinevad.encoders.choice import EncoderChoice
 from refinevad.files import sha256_file
-from refinevad.input_ranges import Ranges
+from refinevad.opened_run import EncoderShelf, OpenedRun
 from refinevad.timeline import SegmentRule
 from refinevad.windows import WindowRule
-
-DEFAULT_WINDOW_S, DEFAULT_DELAY_S = 60.0, 5.0  # for runs trained on whole videos
 
 
 @dataclass(frozen=True)
@@ -24,35 +20,43 @@ class LiveModel:
     """A run as streams use it.
 
     Attributes:
-        run: its folder as it was named.
+        opened: its model, and the encoder of its pictures.
         digest: tells its files from newer ones.
+        rule: window and delay of its scores.
         fingerprint: of weights, categories and window rule: scores of two models of one fingerprint can be compared.
     """
 
-    run: str
+    opened: OpenedRun
     digest: tuple[str, int]
-    checkpoint: Checkpoint
-    encoder: EncoderChoice
     rule: WindowRule
     fingerprint: str = ""
 
     @property
+    def run(self) -> str:
+        """Its folder as it was named."""
+        return self.opened.name
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self.opened.checkpoint
+
+    @property
+    def encoder(self) -> EncoderChoice:
+        return self.opened.picture_encoder
+
+    @property
     def segment_rule(self) -> SegmentRule:
-        return SegmentRule(**self.checkpoint.signature["rule"])
+        return self.checkpoint.segment_rule
 
     @property
     def categories(self) -> tuple[str, ...]:
-        return self.checkpoint.model.config.categories
+        return self.checkpoint.categories
 
     def at(self, threshold: float | None) -> "LiveModel":
         """The same with another threshold; None: the run's own."""
         if threshold is None:
             return self
-        rule = rule_at(self.checkpoint.calibration, threshold)
-        calibration = replace(
-            self.checkpoint.calibration, threshold=rule.threshold, low_threshold=rule.low_threshold, certified=False
-        )
-        return replace(self, checkpoint=replace(self.checkpoint, calibration=calibration))
+        return replace(self, opened=self.opened.with_rule(rule_at(self.checkpoint.calibration, threshold)))
 
 
 class ModelShelf:
@@ -64,11 +68,10 @@ class ModelShelf:
         """Raises InputError for lengths no window can have; the arguments as in EngineOptions."""
         self._window_s, self._delay_s, self._allow_download = window_s, delay_s, allow_download
         if window_s is not None or delay_s is not None:
-            self._rule(WindowRule())
+            WindowRule().live(window_s, delay_s)
         self._lock = threading.Lock()
         self._models: dict[tuple[str, int], LiveModel] = {}
-        self._encoders: dict[str, EncoderChoice] = {}
-        self._narrowed: dict[tuple[str, Ranges], EncoderChoice] = {}
+        self._encoders = EncoderShelf()
 
     def open(self, run: Path) -> LiveModel:
         """The model of a RUN folder.
@@ -80,42 +83,16 @@ class ModelShelf:
             files = [run / name for name in (WEIGHTS, CONFIG, CALIBRATION)]
             key = (str(run.resolve()), max(file.stat().st_mtime_ns if file.exists() else 0 for file in files))
             if key not in self._models:
-                checkpoint = Checkpoint.load(run)
-                require_at_hand(checkpoint.encoder, self._allow_download, f"run {run}")
-                encoder = self._encoder(checkpoint.encoder)
-                here = Provenance(encoder.identity.as_dict(), dict(checkpoint.signature["rule"]))
-                require_same_signature(checkpoint.signature, here, f"encoder '{checkpoint.encoder}' as installed here")
-                narrow = self._narrow(encoder, checkpoint.model.config.made_for)
-                rule = self._rule(checkpoint.window)
-                self._models[key] = LiveModel(
-                    str(run), key, checkpoint, narrow, rule, _fingerprint(run, checkpoint, rule)
-                )
+                opened = OpenedRun.load(run, self._allow_download, self._encoders)
+                _ = opened.picture_encoder  # refused now, and not with the first segment
+                rule = opened.checkpoint.window.live(self._window_s, self._delay_s)
+                self._models[key] = LiveModel(opened, key, rule, _fingerprint(run, opened.checkpoint, rule))
             return self._models[key]
 
     def keep(self, used: set[tuple[str, int]]) -> None:
         """Let go of the models that nobody uses any more."""
         with self._lock:
             self._models = {key: model for key, model in self._models.items() if key in used}
-
-    def _encoder(self, spec: str) -> EncoderChoice:
-        if spec not in self._encoders:
-            encoder = open_encoder(spec)
-            if encoder.text is not None or encoder.vision is None:
-                raise InputError(
-                    f"encoder '{spec}' needs captions, which live pictures do not have; choose another run"
-                )
-            self._encoders[spec] = encoder
-        return self._encoders[spec]
-
-    def _narrow(self, encoder: EncoderChoice, spans: Ranges) -> EncoderChoice:
-        """For a model that reads these channels alone; one for all that read the same, so that they share its calls."""
-        return self._narrowed.setdefault((encoder.spec, spans), encoder.reading(spans))
-
-    def _rule(self, trained: WindowRule) -> WindowRule:
-        window_s = self._window_s or (trained.window_s if trained.bounded else DEFAULT_WINDOW_S)
-        if self._delay_s is not None:
-            return WindowRule(window_s, self._delay_s)
-        return WindowRule(window_s, min(trained.delay_s if trained.bounded else DEFAULT_DELAY_S, window_s))
 
 
 def _fingerprint(run: Path, checkpoint: Checkpoint, rule: WindowRule) -> str:

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from refinevad.apps.report.curve import drawn_curve, unbroken
 from refinevad.apps.report.keyframes import pixel_aspect, upright_rgb
-from refinevad.apps.report.wording import clock
-from refinevad.detector import Detection
+from refinevad.detection.curve import drawn_curve, unbroken
+from refinevad.detection.found import Detection
+from refinevad.detection.wording import clock
 from refinevad.errors import InputError
 from refinevad.events import Event
 from refinevad.files import atomic_write

@@ -12,7 +12,7 @@ from refinevad.apps.figures_table import (
     rates_differ,
     resampled_words,
 )
-from refinevad.apps.report.wording import escape
+from refinevad.detection.wording import escape
 from refinevad.training.intervals import bounds_of, figure_of
 
 Figures = Mapping[str, Any]

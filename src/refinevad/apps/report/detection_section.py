@@ -7,11 +7,12 @@ from urllib.parse import quote
 
 import numpy as np
 
-from refinevad.apps.report.curve import drawn_curve
 from refinevad.apps.report.page import data_uri, embedded_json, facts
-from refinevad.apps.report.path_section import event_lifts, lift_sentence, paths_figure
-from refinevad.apps.report.wording import clock, escape, length, span, verdict
-from refinevad.detector import Detection
+from refinevad.apps.report.path_section import lift_sentence, paths_figure
+from refinevad.detection.curve import drawn_curve
+from refinevad.detection.found import Detection
+from refinevad.detection.lifts import event_lifts
+from refinevad.detection.wording import clock, escape, length, span, verdict
 from refinevad.events import Event
 
 SCRIPTS = ("detection.js",)

@@ -7,7 +7,7 @@ from refinevad.apps.report.detection_section import SCRIPTS, Truth, detection_se
 from refinevad.apps.report.evaluation_section import EVALUATION_SCRIPTS, Evaluation, evaluation_section
 from refinevad.apps.report.page import page
 from refinevad.apps.report.writer import event_keyframes, provenance, relative_href, write_text
-from refinevad.detector import Detection
+from refinevad.detection.found import Detection
 
 
 def write_evaluation_report(path: Path, evaluation: Evaluation) -> None:

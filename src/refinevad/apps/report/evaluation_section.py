@@ -10,9 +10,10 @@ from jaxtyping import Float
 from refinevad.apps.report.comparison_section import comparison_section
 from refinevad.apps.report.operating import OperatingCurves, operating_curves, operating_svg
 from refinevad.apps.report.page import facts
-from refinevad.apps.report.path_section import event_lifts, lift_sentence, paths_legend, paths_svg
-from refinevad.apps.report.sparkline import sparkline
-from refinevad.apps.report.wording import clock, escape, length
+from refinevad.apps.report.path_section import lift_sentence, paths_legend, paths_svg
+from refinevad.detection.lifts import event_lifts
+from refinevad.detection.sparkline import sparkline
+from refinevad.detection.wording import clock, escape, length
 from refinevad.events import Event
 from refinevad.paths import PathCurves
 from refinevad.timeline import Timeline

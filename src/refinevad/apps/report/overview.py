@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from refinevad.apps.report.page import facts
-from refinevad.apps.report.sparkline import sparkline
-from refinevad.apps.report.wording import escape, length, verdict
-from refinevad.detector import Detection
+from refinevad.detection.found import Detection
+from refinevad.detection.sparkline import sparkline
+from refinevad.detection.wording import escape, length, verdict
 
 
 @dataclass(frozen=True)

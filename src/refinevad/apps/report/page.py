@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from refinevad import __version__
-from refinevad.apps.report.wording import escape
+from refinevad.detection.wording import escape
 
 UPLOT_SCRIPT = "vendor/uplot/uPlot.iife.min.js"
 UPLOT_STYLE = "vendor/uplot/uPlot.min.css"

@@ -4,20 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from refinevad.apps.report.curve import drawn_curve, unbroken
-from refinevad.apps.report.wording import clock, escape
+from refinevad.detection.curve import drawn_curve, unbroken
+from refinevad.detection.wording import clock, escape
 from refinevad.events import Event
 from refinevad.paths import PathCurves
 from refinevad.timeline import Timeline
 
 _WIDTH = 600  # user units; the box stretches them
 _NOTHING = 0.005  # of a lift, in logits: shown as 0
-
-
-def event_lifts(paths: PathCurves, timeline: Timeline, event: Event) -> dict[str, float]:
-    """How far each path lifts an event's segments on average, in logits."""
-    inside = np.flatnonzero((timeline.ends_s > event.start_s) & (timeline.time_bounds[:-1] < event.end_s))
-    return paths.lifts(int(inside[0]), int(inside[-1]) + 1) if len(inside) else dict.fromkeys(paths.names, 0.0)
 
 
 def lift_sentence(paths: PathCurves, lifts: Mapping[str, float]) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from refinevad.apps.report.detection_section import SCRIPTS, detection_section
 from refinevad.apps.report.overview import BatchEntry, overview_html
 from refinevad.apps.report.page import page
-from refinevad.apps.report.record import detection_csv, detection_json, detection_record
-from refinevad.detector import Detection
+from refinevad.detection.found import Detection
+from refinevad.detection.record import detection_csv, detection_json, detection_record
 from refinevad.files import atomic_write, fitting
 
 _LONGEST_END = "-9999.annotated.mp4"  # what may come behind a report's stem

@@ -24,7 +24,7 @@ def analyse(path: str, run: str, pipe: Connection, allow_download: bool = False)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import torch
 
-    from refinevad.apps.report.record import detection_record
+    from refinevad.detection.record import detection_record
     from refinevad.detector import Detector
     from refinevad.video import probe
 
@@ -46,7 +46,7 @@ def analyse(path: str, run: str, pipe: Connection, allow_download: bool = False)
             pipe.send(("duration", info.duration_s))
             total = info.expected_frames
             record = detection_record(
-                Detector.open(Path(run), allow_download=allow_download).detect(Path(path), progress)
+                Detector.open(run, device="cpu", allow_download=allow_download).detect(path, progress)
             )
         except RefineVADError as error:
             pipe.send(("failed", str(error).replace(path, "the file")))

@@ -43,14 +43,15 @@ def give_table(
     args: argparse.Namespace,
     table: str,
     rows: "Mapping[str, Sequence[SeedRow]]",
-    figures: "Sequence[FigureRow]",
+    figures: "Sequence[FigureRow]" = (),
 ) -> None:
-    """Write table.md and figures.csv, and the table or all seeds' figures to stdout."""
+    """Write table.md, figures.csv where the table has such rows, and the table or all seeds' figures to stdout."""
     from refinevad.apps.terminal import give_json
     from refinevad.files import atomic_write
     from refinevad.training.figure_rows import FILE, write_figures
 
-    write_figures(args.out / FILE, figures)
+    if figures:
+        write_figures(args.out / FILE, figures)
     with atomic_write(args.out / "table.md") as partial:
         partial.write_text(table + "\n", encoding="utf-8")
     if not give_json({name: [row.figures() for row in seeds] for name, seeds in rows.items()}, args.json):

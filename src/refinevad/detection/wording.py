@@ -3,7 +3,7 @@
 import html
 from collections.abc import Sequence
 
-from refinevad.detector import Detection
+from refinevad.detection.found import Detection
 from refinevad.events import Event
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from refinevad.apps.report.path_section import event_lifts
-from refinevad.detector import Detection
+from refinevad.detection.found import Detection
+from refinevad.detection.lifts import event_lifts
 from refinevad.events import Event
 
 SCHEMA_VERSION = 1

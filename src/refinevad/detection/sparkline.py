@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from refinevad.apps.report.curve import drawn_curve, unbroken
-from refinevad.apps.report.wording import clock, escape, span
+from refinevad.detection.curve import drawn_curve, unbroken
+from refinevad.detection.wording import clock, escape, span
 from refinevad.events import Event
 from refinevad.timeline import Timeline
 
