@@ -31,15 +31,13 @@ from refinevad.events import EventRule
 from refinevad.features import Provenance, require_same_signature
 from refinevad.frames import Clip
 from refinevad.scores import SegmentScores, StreamScorer
-from refinevad.stamps import HOLE_S, longest_step_s
+from refinevad.stamps import HOLE_S, RESTART_S, longest_step_s
 from refinevad.timeline import SegmentRule
 from refinevad.tracking import EventTracker, EventUpdate
 from refinevad.windows import WindowRule
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
-
-RESTART_S = 5.0  # network cameras deliver a frame late by less; a clock that jumps back further was set anew
 
 
 @dataclass(frozen=True)

@@ -37,10 +37,6 @@ class SegmentRule:
     def default(cls) -> "SegmentRule":
         return cls(seconds=DEFAULT_SEGMENT_S)
 
-    def seconds_at(self, rate_hz: float) -> float:
-        """Nominal length of a segment in seconds for a source of `rate_hz` frames a second."""
-        return self.seconds if self.seconds is not None else (self.frames or 0) / rate_hz
-
     def as_dict(self) -> dict[str, float | int]:
         return {"seconds": self.seconds} if self.seconds is not None else {"frames": self.frames or 0}
 

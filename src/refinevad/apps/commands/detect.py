@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from refinevad.shown import shown
 
 if TYPE_CHECKING:
-    from refinevad.detector import Detector
     from refinevad.side_by_side import Workers
 
 HELP = "find events in videos"
@@ -83,20 +82,6 @@ def _workers(count: int | None, videos: Sequence[Path]) -> "AbstractContextManag
     return Workers(count)
 
 
-def _take_threshold(detector: "Detector", threshold: float) -> None:
-    """Put another threshold in the calibrated one's place; the lower one stays, where it is not above it."""
-    from dataclasses import replace
-
-    from refinevad.errors import InputError
-
-    if not 0 <= threshold <= 1:
-        raise InputError(f"--threshold must lie in [0, 1]: got {threshold}")
-    calibration = detector.checkpoint.calibration
-    low = min(threshold, calibration.low_threshold)
-    shifted = replace(calibration, threshold=threshold, low_threshold=low)
-    detector.checkpoint = replace(detector.checkpoint, calibration=shifted)
-
-
 def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     from refinevad.apps.report import BatchEntry, report_stems, write_detection, write_overview
     from refinevad.apps.report.wording import verdict
@@ -104,6 +89,7 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     from refinevad.detector import Detector
     from refinevad.devices import open_device
     from refinevad.errors import InputError
+    from refinevad.event_record import SCHEMA_VERSION, event_facts
     from refinevad.video import probe
     from refinevad.windows import WindowRule
 
@@ -111,10 +97,11 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
         raise InputError("--delay needs --window: give the window's length in seconds too")
     window = None if args.window is None else WindowRule.of(args.window, args.delay)
     device = open_device(args.device)
+    if args.threshold is not None and not 0 <= args.threshold <= 1:
+        raise InputError(f"--threshold must lie in [0, 1]: got {args.threshold}")
     detector = Detector.open(args.model, window, args.allow_download)
+    detector.checkpoint = detector.checkpoint.at(args.threshold)
     detector.checkpoint.model.to(device)
-    if args.threshold is not None:
-        _take_threshold(detector, args.threshold)
     failed: dict[str, str] = {}
     entries, summary = [], []
     for video, stem in zip(args.videos, report_stems(args.videos), strict=True):
@@ -139,7 +126,7 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
             {
                 "video": str(video),
                 "report": str(written.html),
-                "events": [vars(e) for e in detection.events],
+                "events": [event_facts(event) for event in detection.events],
                 "notes": list(detection.notes),
             }
         )
@@ -151,5 +138,5 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
         )
     if len(args.videos) > 1:
         write_overview(args.out, entries)
-    give_json({"videos": summary, "failed": failed}, args.json)
+    give_json({"schema_version": SCHEMA_VERSION, "videos": summary, "failed": failed}, args.json)
     return 1 if failed else 0

@@ -6,7 +6,6 @@ import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from refinevad.apps.live.alert_rate import rule_at
 from refinevad.checkpoint import CALIBRATION, CONFIG, WEIGHTS, Checkpoint
 from refinevad.encoders.choice import EncoderChoice, open_encoder, require_at_hand
 from refinevad.errors import InputError
@@ -46,13 +45,7 @@ class LiveModel:
 
     def at(self, threshold: float | None) -> "LiveModel":
         """The same with another threshold; None: the run's own."""
-        if threshold is None:
-            return self
-        rule = rule_at(self.checkpoint.calibration, threshold)
-        calibration = replace(
-            self.checkpoint.calibration, threshold=rule.threshold, low_threshold=rule.low_threshold, certified=False
-        )
-        return replace(self, checkpoint=replace(self.checkpoint, calibration=calibration))
+        return self if threshold is None else replace(self, checkpoint=self.checkpoint.at(threshold))
 
 
 class ModelShelf:
