@@ -1,25 +1,12 @@
 """Envelopes and stores for tests of live cameras."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from refinevad.apps.live.clock import ManualClock
 from refinevad.apps.live.secret import Secret
-from refinevad.apps.live.sinks.base import DeliveryError, Envelope, Kind, event_facts, make_envelope
+from refinevad.apps.live.sinks.base import DeliveryError, Envelope, Kind, live_facts, make_envelope
 from refinevad.apps.live.store import Store
-
-
-@dataclass(frozen=True)
-class Happened:
-    """As refinevad.events.Event, without what that imports."""
-
-    start_s: float
-    end_s: float
-    peak: float
-    peak_s: float
-    category: str
-    probabilities: dict[str, float]
-
+from refinevad.events import Event
 
 START = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 
@@ -34,7 +21,7 @@ def envelope(
     reason: str | None = None,
 ) -> Envelope:
     """An event from START + 10 s to START + 14 s with its peak at START + 12 s."""
-    facts = event_facts(Happened(10.0, 14.0, 0.9, 12.0, "fall", {"fall": 0.75, "fight": 0.25}), START)
+    facts = live_facts(Event(10.0, 14.0, 0.9, 12.0, "fall", {"fall": 0.75, "fight": 0.25}), START)
     before = None if kind == "new" else facts
     return make_envelope(
         kind, camera, event, before, facts, model="runs/a", time=START + 14, clip=clip, snapshot=snapshot, reason=reason

@@ -1,5 +1,7 @@
 """detect is the chain, step by step; and a model refuses what it was not trained on."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,8 @@ import pytest
 import torch
 
 from fakes import BrokenEncoder, MeanEncoder, replaced
+from refinevad.apps.cli import main
+from refinevad.apps.live.live_model import ModelShelf
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
@@ -58,6 +62,27 @@ def test_detect_is_the_chain_step_by_step(run: Path, tmp_path: Path) -> None:
     assert detection.rate_hz == 25.0
     assert (detection.threshold, detection.low_threshold, detection.alerts_per_hour) == (0.4, 0.2, 6.0)
     assert detection.video_score == pytest.approx(float(scored.segments.max()))  # floor(5 / 16) + 1 = 1 segment
+
+
+def test_a_moved_threshold_is_the_same_rule_in_detect_and_live(run: Path, tmp_path: Path) -> None:
+    """Of (0.7, 0.55) the quiet level is 0.2: at 0.4 an event lasts above 0.2 + 0.7 * 0.2, whoever asks."""
+    checkpoint = replace(Checkpoint.load(run), calibration=Calibration(0.7, 0.55, 6.0, True, 1.0))
+    checkpoint.save(tmp_path / "run")
+    video, found = write_video(tmp_path / "v.mp4", frames=40), tmp_path / "found"
+    command = ["detect", str(video), "--model", str(tmp_path / "run"), "--out", str(found), "--threshold", "0.4"]
+    with replaced():
+        assert main(command) == 0
+        live = ModelShelf().open(tmp_path / "run").at(0.4).checkpoint.calibration
+    record = json.loads((found / "v.json").read_text())
+    assert (record["threshold"], record["low_threshold"]) == (0.4, pytest.approx(0.34))
+    assert (live.threshold, live.low_threshold) == (0.4, pytest.approx(0.34))
+
+
+def test_a_video_is_scored_by_as_many_segments_as_spoke_for_it_in_training(run: Path, tmp_path: Path) -> None:
+    """Of 5 segments, floor(5 / 2) + 1 = 3, not the field's floor(5 / 16) + 1 = 1."""
+    checkpoint = replace(Checkpoint.load(run), training={"options": {"k_divisor": 2}})
+    detection = Detector(checkpoint, "run", choice()).detect(write_video(tmp_path / "v.mp4", frames=70))
+    assert detection.video_score == pytest.approx(float(np.sort(detection.scores)[2:].sum()) / 3)
 
 
 def test_progress_counts_every_frame_once(run: Path, tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 """scores -> events, by hand; and the calibrated threshold's promises."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinevad.events import EventRule, calibrate, find_events, find_runs
+from refinevad.errors import InputError
+from refinevad.events import Calibration, EventRule, calibrate, find_events, find_runs
 from refinevad.timeline import SegmentRule, Timeline
 
 
@@ -157,7 +161,7 @@ def test_certified_keeps_its_word(curves: list[list[float]], target: float) -> N
     assert calibration.low_threshold <= calibration.threshold
 
 
-def _plainly(normal: list[tuple[np.ndarray, Timeline]], target: float) -> tuple[float, bool]:
+def _plainly(normal: list[tuple[np.ndarray, Timeline]], target: float, moved: Calibration | None) -> tuple[float, bool]:
     """The calibrated threshold by counting alerts at every candidate."""
     hours = sum(timeline.shown_s for _, timeline in normal) / 3600
     pooled = np.concatenate([scores for scores, _ in normal])
@@ -167,7 +171,8 @@ def _plainly(normal: list[tuple[np.ndarray, Timeline]], target: float) -> tuple[
         return threshold, False
     for candidate in candidates:
         count = 0
-        rule = EventRule(candidate, min(candidate, quiet + 0.7 * (candidate - quiet)))
+        low = min(candidate, quiet + 0.7 * (candidate - quiet))
+        rule = EventRule(candidate, low) if moved is None else EventRule.of(moved.at(candidate))
         for scores, line in normal:
             for start, end in find_runs(scores, line, rule):
                 count += max(1, int(np.ceil((line.ends_s[end - 1] - line.time_bounds[start]) / 30.0)))
@@ -177,10 +182,60 @@ def _plainly(normal: list[tuple[np.ndarray, Timeline]], target: float) -> tuple[
     return threshold, True
 
 
-@given(_CURVES, st.floats(0.5, 400), st.sampled_from([0.02, 0.05, 0.5, 2.0]))
+_MOVED = st.tuples(st.integers(0, 20), st.integers(0, 20)).map(
+    lambda pair: Calibration(max(pair) / 20, min(pair) / 20, 6.0, True, 1.0)
+)
+
+
+@given(_CURVES, st.floats(0.5, 400), st.sampled_from([0.02, 0.05, 0.5, 2.0]), st.none() | _MOVED)
 def test_the_threshold_is_what_counting_at_every_candidate_gives(
-    curves: list[list[float]], target: float, rate: float
+    curves: list[list[float]], target: float, rate: float, moved: Calibration | None
 ) -> None:
     normal = [(np.array(scores), Timeline.uniform(len(scores), rate, SegmentRule(frames=1))) for scores in curves]
-    found = calibrate(normal, target)
-    assert (found.threshold, found.certified) == _plainly(normal, target)
+    found = calibrate(normal, target, moved)
+    assert (found.threshold, found.certified) == _plainly(normal, target, moved)
+
+
+# --- a threshold that a person moves ------------------------------------------------------------------------------
+
+
+def test_a_moved_threshold_keeps_the_low_ones_share() -> None:
+    # 100 segments at 0.2 (the quiet level, the median) and one at 0.7: the model's threshold is 0.7
+    line = Timeline.uniform(101, 1.0, SegmentRule(frames=1))
+    calibration = calibrate([(np.append(np.full(100, 0.2), 0.7), line)], alerts_per_hour=0.001)
+    assert calibration.at(None) is calibration.at(calibration.threshold) is calibration
+    assert calibration.low_threshold == pytest.approx(0.2 + 0.7 * 0.5)
+    assert calibration.at(0.4).low_threshold == pytest.approx(0.2 + 0.7 * 0.2)
+    assert calibration.at(0.1).low_threshold == 0.1  # below the quiet level: never above itself
+    assert Calibration(0.5, 0.35, 6.0, True, 1.0).at(0.6).low_threshold == pytest.approx(0.42)
+    assert not Calibration(0.5, 0.35, 6.0, True, 1.0).at(0.6).certified  # the rate was vouched for another one
+
+
+def test_thresholds_that_no_quiet_level_explains_keep_their_ratio() -> None:
+    """0.2 below 0.4 would lie 0.7 of the way from a score below 0, which is none: a low one below 0 ends no event."""
+    assert Calibration(0.4, 0.2, 6.0, True, 1.0).at(0.1).low_threshold == pytest.approx(0.05)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_a_moved_threshold_is_one_a_run_may_hold(one: float, other: float, moved: float) -> None:
+    found = Calibration(max(one, other), min(one, other), 6.0, True, 1.0).at(moved)
+    assert 0 <= found.low_threshold <= found.threshold == moved
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan")])
+def test_no_threshold_beyond_the_scores(threshold: float) -> None:
+    with pytest.raises(InputError, match="must lie in"):
+        Calibration(0.5, 0.4, 6.0, True, 1.0).at(threshold)
+
+
+def test_a_threshold_of_quiet_hours_is_found_by_the_rule_it_is_used_by() -> None:
+    """The model's quiet level is 0.2, this camera's 0.1: at 0.6 an event lasts above 0.48, not above 0.45."""
+    model = Calibration(0.7, 0.55, 6.0, True, 1.0)
+    found = calibrate([hours_of(2, [0.9, 0.8, 0.7, 0.6, 0.5])], 2.0, model)
+    assert (found.threshold, found.low_threshold) == (0.6, model.at(0.6).low_threshold)
+    assert found.low_threshold == pytest.approx(0.48)
+
+
+def test_events_need_no_model() -> None:
+    code = "import sys, refinevad.events, refinevad.tracking; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

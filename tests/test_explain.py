@@ -1,8 +1,11 @@
 """The page about a run's inside: statistics by hand, figures on a tiny run, and nothing that leaves the file."""
 
 import re
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,11 +25,12 @@ from refinevad.apps.explain.statistic import confusion, cosines, neighbour_agree
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.features import Features, Provenance
 from refinevad.model import RefineVAD, RefineVADConfig
-from refinevad.scores import Scores
+from refinevad.scores import Scores, score
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training.dataset import Item
 from refinevad.training.localisation import TrueSpan
 from refinevad.training.truth import Truth, VideoTruth
+from refinevad.windows import WindowRule
 
 torch.set_num_threads(1)
 RULE = SegmentRule(seconds=1.0)
@@ -136,7 +140,12 @@ def test_ticks_stay_inside_and_few(low: float, width: float, most: int) -> None:
 
 
 def explained(
-    categories: tuple[str, ...], name: str = "", merge: bool = False, motion: bool = True, direct: bool = False
+    categories: tuple[str, ...],
+    name: str = "",
+    merge: bool = False,
+    motion: bool = True,
+    direct: bool = False,
+    training: Mapping[str, Any] = MappingProxyType({}),
 ) -> Explained:
     """An untrained model on twelve noisy videos, a third normal, each event from second 4 to 8 of 16."""
     torch.manual_seed(0)
@@ -147,7 +156,7 @@ def explained(
             torch.nn.init.normal_(layer.weight)
     parts = {"frame_difference": (5, 6)} if motion else {"captions": (0, 6)}
     provenance = Provenance({"name": "fake"}, RULE.as_dict(), parts=parts)
-    checkpoint = Checkpoint(model, "fake", provenance.signature, Calibration(0.5, 0.4, 6.0, True, 1.0))
+    checkpoint = Checkpoint(model, "fake", provenance.signature, Calibration(0.5, 0.4, 6.0, True, 1.0), training)
     rng = np.random.default_rng(0)
     items, features, truths = [], [], []
     for place in range(12):
@@ -161,6 +170,18 @@ def explained(
         spans = (TrueSpan(20, 40, labels[0]),) if labels else ()
         truths.append(VideoTruth(items[-1].path, labels, timeline, spans, ((20, 40),) if labels else ()))
     return look_inside(checkpoint, items, features, Truth(("normal", *categories), tuple(truths)))
+
+
+def test_a_run_trained_under_a_window_is_explained_under_it() -> None:
+    """4 s of 16: what `evaluate` and `detect` say of the video, and another curve than that of the whole."""
+    whole = explained(("fall", "fight")).videos[1]
+    seen = explained(("fall", "fight"), training={"options": {"window_s": 4.0, "delay_s": 1.0}})
+    video, rng = seen.videos[0], np.random.default_rng(0)
+    values = np.abs(rng.normal(size=(16, 6))).astype(np.float32)
+    values[6:9], values[15] = values[6], 0.0
+    wanted = score(seen.checkpoint.refinevad, values, video.timeline.time_bounds, WindowRule(4.0, 1.0))
+    np.testing.assert_array_equal(video.scores.segments, wanted.segments)
+    assert not np.array_equal(seen.videos[1].scores.segments, whole.scores.segments)
 
 
 class Elements(HTMLParser):

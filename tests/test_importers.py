@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refinevad.apps.cli import main
+from refinevad.apps.commands.import_features import _words
 from refinevad.errors import InputError
 from refinevad.scores import Scores
 from refinevad.training.benchmarks import (
@@ -33,6 +34,7 @@ from refinevad.training.fitting import make_bags
 from refinevad.training.importing import Imported, ImportRequest, import_features
 from refinevad.training.npy import open_npy
 from refinevad.training.over_videos import OverVideos
+from refinevad.training.predictions import Adjustment
 from refinevad.training.published import PublishedFeatures, audio_rows, mean_over_crops
 from refinevad.training.recipe import Recipe, read_recipe
 from refinevad.training.set_truth import read_truth
@@ -542,6 +544,39 @@ def test_lengths_that_differ_from_the_truth_are_told(ucf: Path, tmp_path: Path) 
     assert told["lengths"] == [
         {"video": "test/Abuse028_x264.npy", "predicted": 9, "expected": 11, "rule": "padded"},
         {"video": "test/Normal_Videos_003_x264.npy", "predicted": 10, "expected": 9, "rule": "cut"},
+    ]
+
+
+def test_features_of_one_length_are_told_as_evaluation_takes_them() -> None:
+    """All of 32 segments, as peers resample them, and no truth of that length: stretched, whichever is longer."""
+    told = [_words(Adjustment(name, 32, segments, "stretched")) for name, segments in (("a", 40), ("b", 9))]
+    assert told == [
+        "a: 32 segments, its truth 40: its scores are stretched over the video",
+        "b: 32 segments, its truth 9: its scores are stretched over the video",
+    ]
+
+
+def test_lengths_of_features_that_are_all_alike_are_stretched(ucf: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    vadclip(folder)
+    for file in folder.rglob("*.npy"):
+        np.save(file, np.resize(np.load(file), (4, np.load(file).shape[-1])).astype(np.float32))
+    truth = {
+        "columns": list(UCF_CRIME.columns),
+        "videos": [
+            {"name": "Abuse028_x264", "label": "Abuse", "frames": 176, "segments": [[20, 60]]}
+            | {"segment_labels": ["Abuse"], "anomalous_frames": [[20, 60]]},
+            {"name": "Normal_Videos_003_x264", "label": "Normal", "frames": 144, "segments": []}
+            | {"segment_labels": [], "anomalous_frames": []},
+        ],
+    }
+    (ucf / "test_truth.json").write_text(json.dumps(truth))
+    arguments = ["import", str(folder), "--benchmark", "ucf-crime", "--data", str(ucf)]
+    assert main([*arguments, "--out", str(tmp_path / "out"), "--json", str(tmp_path / "told.json")]) == 0
+    lengths = json.loads((tmp_path / "told.json").read_text())["lengths"]
+    assert [(one["predicted"], one["expected"], one["rule"]) for one in lengths] == [
+        (4, 11, "stretched"),
+        (4, 9, "stretched"),
     ]
 
 

@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 
 from live_cases import START, open_store
-from refinevad.apps.live.alert_rate import alert_rates, rule_at
+from refinevad.apps.live.alert_rate import alert_rates
 from refinevad.apps.live.labels import ExportReport, export_reviewed
 from refinevad.apps.live.records import EventRecord, ScoreCurve
-from refinevad.checkpoint import Calibration
-from refinevad.events import EventRule, calibrate
-from refinevad.timeline import SegmentRule, Timeline
+from refinevad.events import EventRule
 from refinevad.training.dataset import Item, read_dataset
 
 
@@ -64,14 +62,3 @@ def test_a_camera_that_was_away_splits_events_and_hours() -> None:
     (jitter,) = alert_rates(curve([0.9, 0.9], [0.0, 1.4]), [rule])
     assert (together.alerts, apart.alerts, jitter.alerts) == (1, 2, 1)
     assert apart.hours == pytest.approx(2 / 3600)
-
-
-def test_a_moved_threshold_keeps_the_low_ones_share() -> None:
-    # 100 segments at 0.2 (the quiet level, the median) and one at 0.7: the model's threshold is 0.7
-    line = Timeline.uniform(101, 1.0, SegmentRule(frames=1))
-    calibration = calibrate([(np.append(np.full(100, 0.2), 0.7), line)], alerts_per_hour=0.001)
-    assert rule_at(calibration) == EventRule(calibration.threshold, calibration.low_threshold)
-    assert rule_at(calibration, 0.7).low_threshold == pytest.approx(0.2 + 0.7 * 0.5)
-    assert rule_at(calibration, 0.4).low_threshold == pytest.approx(0.2 + 0.7 * 0.2)
-    assert rule_at(calibration, 0.1) == EventRule(0.1, 0.1)  # below the quiet level: never above itself
-    assert rule_at(Calibration(0.5, 0.35, 6.0, False, 0.0), 0.6).low_threshold == pytest.approx(0.42)

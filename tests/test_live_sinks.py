@@ -22,7 +22,7 @@ def test_times_are_utc() -> None:
     assert item["after"]["start"] == "2023-11-14T22:13:30.000Z"  # START + 10 s
     assert item["after"]["peak_time"] == "2023-11-14T22:13:32.000Z"
     assert item["time"] == "2023-11-14T22:13:34.000Z"
-    assert (item["schema_version"], item["kind"], item["before"]) == (1, "update", item["after"])
+    assert (item["schema_version"], item["kind"], item["before"]) == (2, "update", item["after"])
     assert envelope()["id"] != envelope()["id"]
 
 

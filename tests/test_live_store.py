@@ -251,7 +251,7 @@ def test_paths_stay_in_the_media_folder(path: str, tmp_path: Path) -> None:
         store.events.upsert(replace(EVENT, clip=path))
     store.events.upsert(EVENT)
     with pytest.raises(InputError):
-        store.events.attach("e1", snapshot=path)
+        store.events.upsert(replace(EVENT, snapshot=path))
     (store.media / "link").symlink_to("/etc")
     with pytest.raises(InputError):
         store.media_path("link/passwd")
@@ -270,8 +270,7 @@ def test_a_finished_job_does_not_change(store: Store) -> None:
     assert (done.state, done.progress, done.result, done.error) == ("done", 1.0, {"events": [{"start_s": 1.5}]}, None)
     waiting, running = store.jobs.create("a"), store.jobs.create("b")
     store.jobs.update(running.id, "running")
-    assert store.jobs.fail_running("the service was stopped") == 1
-    assert [job.id for job in store.jobs.unfinished()] == [waiting.id]
+    assert {job.id for job in store.jobs.unfinished()} == {waiting.id, running.id}
     with pytest.raises(InputError):
         store.jobs.create("a", "/../x")
 

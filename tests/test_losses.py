@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 import reference
 from cases import arrays, close, config, followed, length_lists, padded, random_bags, random_labels, random_model, seeds
 from refinevad.model import Output, RefineVAD
+from refinevad.top_k import bag_sizes
 from refinevad.training.bags import Batch
 from refinevad.training.loop import TrainOptions, losses
 from refinevad.training.losses import (
-    bag_sizes,
     category_loss,
     category_mixture,
     gmm_loss,

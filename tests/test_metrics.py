@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
 
 from refinevad.errors import InputError
+from refinevad.top_k import top_mean
 from refinevad.training.metrics import (
     Runs,
     ap_trapezoid,
@@ -22,7 +23,6 @@ from refinevad.training.metrics import (
     overlap,
     recall_at,
     roc_auc,
-    top_mean,
     video_auc,
 )
 

@@ -20,7 +20,7 @@ from test_streaming import checkpoint_of, small_model
 OPENERS = {
     "recording": lambda run, **options: Detector.open(run, **options).checkpoint,
     "stream": lambda run, **options: StreamingDetector.open(run, **options).checkpoint,
-    "camera": lambda run: ModelShelf().open(run).checkpoint,
+    "camera": lambda run, threshold=None: ModelShelf().open(run).at(threshold).checkpoint,
 }
 
 
@@ -47,12 +47,11 @@ def test_the_same_run_is_opened_and_the_same_is_refused(opener: str, run: Path, 
         OPENERS[opener](tmp_path / "hub")
 
 
-@pytest.mark.parametrize("opener", ["recording", "stream"])
-@pytest.mark.parametrize(("threshold", "low"), [(0.6, 0.4), (0.3, 0.3), (0.0, 0.0), (1.0, 0.4)])
-def test_another_threshold_leaves_the_lower_one_where_it_is_not_above(
-    opener: str, threshold: float, low: float, run: Path
-) -> None:
-    with replaced():  # calibrated to 0.5 and 0.4
+@pytest.mark.parametrize("opener", OPENERS)
+@pytest.mark.parametrize(("threshold", "low"), [(0.6, 0.47), (0.3, 0.26), (0.0, 0.0), (1.0, 0.75)])
+def test_another_threshold_takes_the_lower_one_along(opener: str, threshold: float, low: float, run: Path) -> None:
+    # calibrated to 0.5 and 0.4, which tell a quiet level of 1/6: low = 1/6 + 0.7 * (threshold - 1/6), at most threshold
+    with replaced():
         calibration = OPENERS[opener](run, threshold=threshold).calibration
     assert (calibration.threshold, calibration.low_threshold) == (threshold, pytest.approx(low))
     assert not calibration.certified

@@ -11,9 +11,10 @@ from refinevad.peers.base import Head, HeadOutput
 from refinevad.peers.bn_wvad import BNWVADConfig, BNWVADOutput, pull_push_loss, selected
 from refinevad.peers.choice import open_head
 from refinevad.peers.rtfm import RTFMOutput
-from refinevad.peers.selection import bag_k, mean_over, pairwise_hinge, smoothness, top_segments
+from refinevad.peers.selection import mean_over, pairwise_hinge, smoothness, top_segments
 from refinevad.peers.ur_dmu import URDMUOutput
 from refinevad.peers.vadclip import VadCLIPOutput
+from refinevad.top_k import bag_sizes
 
 # one anomalous video of two segments, one normal one of three
 LABELS = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
@@ -35,8 +36,8 @@ def values(terms: dict[str, torch.Tensor]) -> dict[str, float]:
 
 def test_k_is_three_of_rtfms_32_segments_and_13_of_ur_dmus_200() -> None:
     mask = torch.arange(200)[None] < torch.tensor([1, 15, 16, 32, 200])[:, None]
-    assert bag_k(mask, 16).tolist() == [1, 1, 2, 3, 13]
-    assert bag_k(mask[:2], 1).tolist() == [1, 15]  # never more than there are
+    assert bag_sizes(mask, 16).tolist() == [1, 1, 2, 3, 13]
+    assert bag_sizes(mask[:2], 1).tolist() == [1, 15]  # never more than there are
 
 
 def test_top_segments_leave_padding_out_and_take_the_earlier_of_equals() -> None:

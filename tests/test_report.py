@@ -129,7 +129,7 @@ def test_json_follows_its_schema_and_holds_the_detection(tmp_path: Path) -> None
     record = json.loads(write_detection(found, tmp_path, None).json.read_text(encoding="utf-8"))
     schema = read_schema()
     check_schema(record, schema, schema)
-    assert (record["schema_version"], record["frames"], record["duration_s"]) == (1, 25, 2.5)
+    assert (record["schema_version"], record["frames"], record["duration_s"]) == (2, 25, 2.5)
     assert record["segments"][2] == {
         "start_s": 1.0,
         "end_s": 1.5,
@@ -142,7 +142,8 @@ def test_json_follows_its_schema_and_holds_the_detection(tmp_path: Path) -> None
         {"second": 1, "score": 0.8},
         {"second": 2, "score": 0.3},
     ]
-    assert record["events"][0]["categories"] == {"fighting": 0.75, "fall": 0.25}
+    assert record["events"][0]["probabilities"] == {"fighting": 0.75, "fall": 0.25}
+    assert record["events"][0]["categories"] == record["events"][0]["probabilities"]  # as version 1 called it
     assert record["model"] == {"run": "runs/a", "encoder": "lite", "version": "0.1.0"}
 
 

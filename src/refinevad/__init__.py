@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from refinevad.events import Event
     from refinevad.peers.base import Head, HeadConfig, HeadOutput
     from refinevad.peers.choice import register_head
-    from refinevad.scores import SegmentScores
+    from refinevad.segment_scores import SegmentScores
     from refinevad.streaming import StreamingDetector, StreamOutput
     from refinevad.tracking import EventUpdate
     from refinevad.training.evaluating import evaluate
@@ -75,7 +75,7 @@ _HOMES = {  # the module that a name is imported from when it is first asked for
     "Progress": "training.runs",
     "RefineVADError": "errors",
     "Run": "training.runs",
-    "SegmentScores": "scores",
+    "SegmentScores": "segment_scores",
     "StreamOutput": "streaming",
     "StreamingDetector": "streaming",
     "Video": "training.own_features",

@@ -23,6 +23,7 @@ from torch import Tensor
 import refinevad
 from refinevad.contender import Contender, ContenderConfig
 from refinevad.errors import InputError
+from refinevad.events import Calibration as Calibration
 from refinevad.files import atomic_write
 from refinevad.json_files import check_regular
 from refinevad.json_files import read_json as read_json  # where a RUN's other files are read, too
@@ -31,7 +32,7 @@ from refinevad.peers.choice import LINEAR
 from refinevad.run_folder import CALIBRATION as CALIBRATION
 from refinevad.run_folder import CONFIG as CONFIG
 from refinevad.run_folder import WEIGHTS as WEIGHTS
-from refinevad.run_folder import load_model, read_calibration, read_run, window_of
+from refinevad.run_folder import k_divisor_of, load_model, read_run, window_of
 from refinevad.shown import short
 from refinevad.strict_json import parse_json
 from refinevad.timeline import SegmentRule
@@ -41,30 +42,6 @@ METRICS = "metrics.json"
 RIDGE_FILE, RIDGE_FORMAT = "ridge.safetensors", "refinevad-ridge-1"
 MOST_RIDGE_BYTES = 256 << 20
 _DAMAGE = (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Thresholds on a segment's score, from normal validation videos.
-
-    Attributes:
-        threshold: an event opens above it.
-        low_threshold: an open event lasts until the score falls below it.
-        alerts_per_hour: the rate asked for.
-        certified: whether the normal validation videos are long enough to vouch for that rate.
-        normal_hours: how long they are together.
-    """
-
-    threshold: float
-    low_threshold: float
-    alerts_per_hour: float
-    certified: bool
-    normal_hours: float
-
-    @classmethod
-    def load(cls, folder: Path) -> "Calibration":
-        """Of a RUN folder. Raises InputError where it is missing, damaged, or no threshold could work so."""
-        return cls(**read_calibration(folder))
 
 
 @dataclass(frozen=True)
@@ -100,6 +77,15 @@ class Checkpoint:
         """The window rule it was trained under."""
         return window_of(self.training)
 
+    @property
+    def k_divisor(self) -> int:
+        """Of the top floor(T / k_divisor) + 1 segments that spoke for a video in training."""
+        return k_divisor_of(self.model.config, self.training)
+
+    def at(self, threshold: float | None) -> "Checkpoint":
+        """The same with the threshold moved (`Calibration.at`); None: as it is. Raises InputError beyond [0, 1]."""
+        return replace(self, calibration=self.calibration.at(threshold))
+
     def save(self, folder: Path) -> None:
         """Write the RUN folder; each file whole or not at all, the weights last."""
         config = {
@@ -133,7 +119,7 @@ class Checkpoint:
         """
         facts = read_run(folder)
         model = load_model(facts.model, folder / WEIGHTS)
-        return cls(model, facts.encoder, facts.signature, Calibration(**facts.calibration), facts.training)
+        return cls(model, facts.encoder, facts.signature, facts.calibration, facts.training)
 
     def with_ridge(self, folder: Path) -> "Checkpoint":
         """The same with the ridge control of its folder, where there is one; scoring by the model needs none.

@@ -20,6 +20,7 @@ from refinevad.paths import PathCurves
 from refinevad.scores import score_timeline
 from refinevad.side_by_side import Workers
 from refinevad.timeline import SegmentRule
+from refinevad.top_k import top_mean
 from refinevad.windows import WindowRule
 
 
@@ -182,7 +183,7 @@ class Detector:
             threshold=calibration.threshold,
             low_threshold=calibration.low_threshold,
             alerts_per_hour=calibration.alerts_per_hour,
-            video_score=scored.video,
+            video_score=float(top_mean(scored.segments, self.checkpoint.k_divisor)),
             model={"run": self.run, "encoder": self.checkpoint.encoder, "version": refinevad.__version__},
             start_s=float(features.provenance.source.get("start_s", 0.0)),
             notes=tuple(features.provenance.source.get("notes", ())),

@@ -1,13 +1,9 @@
 """Where a network runs: the device by its name, and copies to it that do not hold up the processor."""
 
-from typing import TypeVar
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from refinevad.errors import InputError
-
-ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 def open_device(name: str | None = None) -> torch.device:

@@ -1,13 +1,13 @@
 """scores -> events: hysteresis, minimum length and gap merging; and the threshold that keeps a target alert rate."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
-from refinevad.checkpoint import Calibration
+from refinevad.errors import InputError
 from refinevad.timeline import Timeline
 
 MIN_EVENT_S = 0.5
@@ -26,6 +26,48 @@ class Event:
     peak_s: float
     category: str
     probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Thresholds on a segment's score, from normal validation videos.
+
+    Attributes:
+        threshold: an event opens above it.
+        low_threshold: an open event lasts until the score falls below it.
+        alerts_per_hour: the rate asked for.
+        certified: whether the normal validation videos are long enough to vouch for that rate.
+        normal_hours: how long they are together.
+    """
+
+    threshold: float
+    low_threshold: float
+    alerts_per_hour: float
+    certified: bool
+    normal_hours: float
+
+    def at(self, threshold: float | None) -> "Calibration":
+        """The same with the threshold moved by a person, which vouches for no rate; None: as it is.
+
+        The lower threshold keeps its share of the way from the quiet level, which the two thresholds tell.
+
+        Raises:
+            InputError: the threshold lies outside of [0, 1].
+        """
+        if threshold is None or threshold == self.threshold:
+            return self
+        if not 0 <= threshold <= 1:
+            raise InputError(f"a threshold must lie in [0, 1], as scores do: got {threshold}")
+        return replace(self, threshold=threshold, low_threshold=self.low_at(threshold), certified=False)
+
+    def low_at(self, threshold: float) -> float:
+        """The lower threshold that goes with an upper one in [0, 1]."""
+        if threshold == self.threshold:
+            return self.low_threshold
+        quiet = (self.low_threshold - LOW_SHARE * self.threshold) / (1 - LOW_SHARE)
+        if quiet < 0:  # thresholds that a person wrote may lie so that no score is so quiet: they keep their ratio
+            return threshold * self.low_threshold / self.threshold
+        return _low(threshold, quiet)
 
 
 @dataclass(frozen=True)
@@ -104,12 +146,19 @@ def find_events(
     return events
 
 
-def calibrate(normal: Sequence[tuple[Float[np.ndarray, "_segment"], Timeline]], alerts_per_hour: float) -> Calibration:
+def calibrate(
+    normal: Sequence[tuple[Float[np.ndarray, "_segment"], Timeline]],
+    alerts_per_hour: float,
+    moved: Calibration | None = None,
+) -> Calibration:
     """The lowest threshold that keeps normal validation videos at or under a target alert rate.
 
     An alarm that stays on counts once for each `RENEWED_S`. Conformal in form: with n alerts over h hours the rate is
     taken as (n + 1) / h, so a rate below 1 / h cannot be vouched for; then the threshold is the highest normal score
     and `certified` is false. Without normal videos it is 0.5, uncertified. Hours are those with pictures.
+
+    `moved`: the calibration whose threshold is to be moved; the lower one is then what moving it gives. Without one it
+    follows from the median of the normal scores, the quiet level.
     """
     hours = sum(timeline.shown_s for _, timeline in normal) / 3600
     pooled = np.concatenate([scores for scores, _ in normal]) if normal else np.zeros(0)
@@ -117,10 +166,13 @@ def calibrate(normal: Sequence[tuple[Float[np.ndarray, "_segment"], Timeline]], 
         return Calibration(0.5, 0.5 * LOW_SHARE, alerts_per_hour, False, 0.0)
     quiet = float(np.median(pooled))
 
+    def low(threshold: float) -> float:
+        return _low(threshold, quiet) if moved is None else moved.low_at(threshold)
+
     highest = [float(scores.max(initial=-math.inf)) for scores, _ in normal]
 
     def alerts(threshold: float) -> int:
-        rule = EventRule(threshold, _low(threshold, quiet))
+        rule = EventRule(threshold, low(threshold))
         lengths = [
             timeline.ends_s[end - 1] - timeline.time_bounds[start]
             for (scores, timeline), peak in zip(normal, highest, strict=True)
@@ -133,22 +185,23 @@ def calibrate(normal: Sequence[tuple[Float[np.ndarray, "_segment"], Timeline]], 
     candidates = np.unique(pooled)[::-1]
     threshold, certified = float(candidates[0]), (0 + 1) / hours <= alerts_per_hour
     if certified:
-        for candidate, most in zip(candidates, _most_alerts(normal, candidates, quiet), strict=True):
+        for candidate, most in zip(candidates, _most_alerts(normal, candidates, low), strict=True):
             within = (most + 1) / hours <= alerts_per_hour
             if not within and (alerts(float(candidate)) + 1) / hours > alerts_per_hour:
                 break
             threshold = float(candidate)
-    return Calibration(threshold, _low(threshold, quiet), alerts_per_hour, certified, hours)
+    return Calibration(threshold, low(threshold), alerts_per_hour, certified, hours)
 
 
 def _most_alerts(
     normal: Sequence[tuple[Float[np.ndarray, "_segment"], Timeline]],
     candidates: Float[np.ndarray, "candidate"],
-    quiet: float,
+    low_of: Callable[[float], float],
 ) -> Float[np.ndarray, "candidate"]:
     """No fewer alerts than each threshold gives, for all of them at once: counting them costs a pass over every curve.
 
     Every event holds a place where its curve rises above the threshold, and renewals take time above the lower one.
+    `low_of`: the lower threshold of an upper one.
     """
     scores = np.concatenate([curve for curve, _ in normal])
     seconds = np.concatenate([timeline.ends_s - timeline.time_bounds[:-1] for _, timeline in normal])
@@ -167,7 +220,7 @@ def _most_alerts(
     rises = (len(ordered) - np.searchsorted(ordered, candidates, "right")) - (
         len(both) - np.searchsorted(both, candidates, "right")
     )
-    low = np.array([_low(float(candidate), quiet) for candidate in candidates])
+    low = np.array([low_of(float(candidate)) for candidate in candidates])
     time_above = np.concatenate([np.cumsum(seconds[order][::-1])[::-1], [0.0]])
     return np.asarray(rises + time_above[np.searchsorted(ordered, low, "right")] / RENEWED_S)
 

@@ -10,7 +10,6 @@ from refinevad.checkpoint import Checkpoint
 from refinevad.devices import open_device
 from refinevad.encoders.choice import EncoderChoice, is_foreign, open_encoder, require_at_hand
 from refinevad.errors import InputError
-from refinevad.events import EventRule
 from refinevad.features import Provenance, require_same_signature
 from refinevad.input_ranges import Ranges
 
@@ -106,26 +105,8 @@ class OpenedRun:
         return encoder
 
     def at(self, threshold: float | None) -> "OpenedRun":
-        """The same with another threshold; the lower one stays, where it is not above it. None: the run's own.
-
-        Raises:
-            InputError: it does not lie in [0, 1].
-        """
-        if threshold is None:
-            return self
-        if not 0 <= threshold <= 1:
-            raise InputError(f"threshold (--threshold) must lie in [0, 1]: got {threshold}")
-        return self.with_rule(EventRule(threshold, min(threshold, self.checkpoint.calibration.low_threshold)))
-
-    def with_rule(self, rule: EventRule) -> "OpenedRun":
-        """The same with other thresholds, which no validation video vouches for."""
-        calibration = replace(
-            self.checkpoint.calibration,
-            threshold=rule.threshold,
-            low_threshold=rule.low_threshold,
-            certified=False,
-        )
-        return replace(self, checkpoint=replace(self.checkpoint, calibration=calibration))
+        """The same with the threshold moved (`Calibration.at`); None: as it is. Raises InputError beyond [0, 1]."""
+        return self if threshold is None else replace(self, checkpoint=self.checkpoint.at(threshold))
 
     def on(self, device: str | None) -> "OpenedRun":
         """The same with its model moved to a device by its name. Raises InputError as `open_device` does."""

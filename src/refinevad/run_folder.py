@@ -19,11 +19,13 @@ from torch import Tensor
 
 from refinevad.contender import Contender, ContenderConfig, open_config, open_model
 from refinevad.errors import InputError
+from refinevad.events import Calibration
 from refinevad.finite import is_finite
 from refinevad.json_files import check_regular, read_json
 from refinevad.model import RefineVAD, RefineVADConfig
 from refinevad.shown import short
 from refinevad.timeline import SegmentRule
+from refinevad.top_k import K_DIVISOR
 from refinevad.windows import WHOLE, WindowRule
 
 WEIGHTS, CONFIG, CALIBRATION = "model.safetensors", "config.json", "calibration.json"
@@ -52,15 +54,14 @@ class RunFacts:
     """What a RUN folder says of itself, each value checked.
 
     Attributes:
-        encoder, signature, training: as in Checkpoint.
-        calibration: by the names of Calibration.
+        encoder, signature, calibration, training: as in Checkpoint.
     """
 
     model: Config
     encoder: str
     signature: Mapping[str, Any]
     training: Mapping[str, Any]
-    calibration: Mapping[str, Any]
+    calibration: Calibration
 
 
 def check_files(folder: Path) -> None:
@@ -99,8 +100,8 @@ def read_run(folder: Path) -> RunFacts:
     return RunFacts(_model_config(config["model"], path), encoder, signature, training, read_calibration(folder))
 
 
-def read_calibration(folder: Path) -> dict[str, Any]:
-    """RUN/calibration.json by the names of Calibration.
+def read_calibration(folder: Path) -> Calibration:
+    """RUN/calibration.json.
 
     Raises:
         InputError: a value is missing, unknown, no finite number, outside of [0, 1] where scores lie, or the low
@@ -124,7 +125,22 @@ def read_calibration(folder: Path) -> dict[str, Any]:
             f"{path}: 0 <= low_threshold <= threshold <= 1 must hold; "
             f"got {content['low_threshold']} and {content['threshold']}"
         )
-    return {name: kind(content[name]) for name, kind in _CALIBRATION.items()}
+    values: dict[str, Any] = {name: kind(content[name]) for name, kind in _CALIBRATION.items()}
+    return Calibration(**values)
+
+
+def k_divisor_of(config: Config, training: Mapping[str, Any]) -> int:
+    """What a run's top-k divided by: its head's option, else that of its training; the field's where none is recorded.
+
+    Raises:
+        InputError: the record holds no whole number above 0.
+    """
+    own = config.options.get("k_divisor") if isinstance(config, ContenderConfig) else None
+    options = training.get("options", {})
+    divisor = own or (options.get("k_divisor", K_DIVISOR) if isinstance(options, Mapping) else K_DIVISOR)
+    if type(divisor) is not int or divisor < 1:
+        raise InputError(f"this run: training option k_divisor must be a whole number above 0; got {short(divisor)}")
+    return divisor
 
 
 def window_of(training: Mapping[str, Any], path: Path | str = "this run") -> WindowRule:

@@ -12,8 +12,10 @@ from refinevad.contender import Contender
 from refinevad.devices import pinned, sent
 from refinevad.model import Output, RefineVAD
 from refinevad.paths import PATHS, path_logits
+from refinevad.segment_scores import SegmentScores as SegmentScores
 from refinevad.timeline import Timeline
 from refinevad.tokens import merge_runs, opens_run
+from refinevad.top_k import top_mean
 from refinevad.windows import MOST_SEGMENTS, WHOLE, Window, Windowing, WindowRule, windows
 
 SMOOTHING_LEAST, SMOOTHING_MOST = 2.0, 40.0  # segments a relative Gaussian is held to
@@ -40,9 +42,8 @@ class Scores:
 
     @property
     def video(self) -> float:
-        """A video's score: the mean of its top floor(T / 16) + 1 segments, as in training."""
-        k = len(self.segments) // 16 + 1
-        return float(np.sort(self.segments)[::-1][:k].mean())
+        """A video's score by the field's k (top_k.py)."""
+        return float(top_mean(self.segments))
 
 
 @dataclass(frozen=True)
@@ -237,23 +238,6 @@ class Blend:
         total, weight = self._total, self._weight
         self._total = self._weight = None
         return np.zeros((0, width)) if total is None or weight is None else np.asarray(total / weight)
-
-
-@dataclass(frozen=True)
-class SegmentScores:
-    """Final scores of consecutive segments of a stream, in [0, 1], with their times in seconds."""
-
-    start_s: Float[np.ndarray, "segment"]
-    end_s: Float[np.ndarray, "segment"]
-    scores: Float[np.ndarray, "segment"]
-    categories: Float[np.ndarray, "segment category"]
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    @classmethod
-    def none(cls, categories: int) -> "SegmentScores":
-        return cls(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros((0, categories)))
 
 
 class StreamScorer:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 HOLE_S = 5.0
+RESTART_S = 5.0  # network cameras deliver a frame late by less; a clock that goes back further was set anew
 LONGEST_HOLE_S = 7 * 86_400.0  # a clock that goes on by more was set
 CONFIRM = 5  # stamps in line with each other that make a jump believed
 MOST_HELD = 16  # frames that wait for a decision

@@ -32,11 +32,9 @@ from refinevad.events import EventRule
 from refinevad.frames import Clip, as_video_frame
 from refinevad.opened_run import OpenedRun
 from refinevad.scores import SegmentScores, StreamScorer
-from refinevad.stamps import HOLE_S, longest_step_s
+from refinevad.stamps import HOLE_S, RESTART_S, longest_step_s
 from refinevad.tracking import EventTracker, EventUpdate
 from refinevad.windows import WindowRule
-
-RESTART_S = 5.0  # network cameras deliver a frame late by less; a clock that jumps back further was set anew
 
 
 @dataclass(frozen=True)

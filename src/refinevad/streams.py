@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
+MOST_STUMBLES = 100  # reads in a row that fail before a recording counts as over
 FALLBACK_RATE_HZ = 25.0  # for raw streams that state no rate
 _RAW = frozenset(("h264", "hevc", "m4v", "mpegvideo", "vvc", "obu", "cavsvideo", "vc1"))  # without times
 _STILLS = frozenset(("image2", "ico", "fits"))

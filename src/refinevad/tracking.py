@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from refinevad.events import Event, EventRule
-from refinevad.scores import SegmentScores
+from refinevad.segment_scores import SegmentScores
 
 UpdateKind = Literal["new", "update", "end"]
 

@@ -14,7 +14,7 @@ from refinevad.frames import Clip, FrameNeeds
 from refinevad.needed_frames import SPARING_CODECS, NeededFrames
 from refinevad.presentation import PlanError
 from refinevad.stamps import FilmTimes, StampCounts, wrap_s
-from refinevad.streams import nominal_rate_hz, picture_stream, start_after_sound_s, why_no_picture
+from refinevad.streams import MOST_STUMBLES, nominal_rate_hz, picture_stream, start_after_sound_s, why_no_picture
 from refinevad.timeline import SegmentRule, Timeline
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ VIDEO_SUFFIXES = frozenset(
         *("dav", "insv"),
     )
 )
-_MOST_STUMBLES = 100
 _SMALL_PICTURE = 640 * 480
 _THREADS_A_CORE, _MOST_THREADS = 3, 16
 _LATE_S = 0.5  # sound leads by less in most files: encoders' priming
@@ -177,7 +176,7 @@ class FrameReader:
 
         stream = _threaded(container)
         stumbles = 0  # reads in a row that failed before any packet came
-        while stumbles < _MOST_STUMBLES:
+        while stumbles < MOST_STUMBLES:
             try:
                 for packet in container.demux(stream):
                     stumbles = 0

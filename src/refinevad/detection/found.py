@@ -26,7 +26,8 @@ class Detection:
         events: what happened, in order of time.
         threshold, low_threshold: an event opens above the one and lasts until the score falls below the other.
         alerts_per_hour: the rate on normal videos that the threshold was calibrated to.
-        video_score: of the video as a whole: the mean of its highest sixteenth.
+        video_score: of the video as a whole: the mean of its highest segments, of as many as spoke for a video in
+            training.
         model: the run, its encoder, and refinevad's version.
         start_s: what a player's clock shows at the first frame: its sound may begin before the picture, and frames
             given with times of their own begin with the first of these.

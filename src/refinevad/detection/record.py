@@ -9,30 +9,28 @@ import numpy as np
 
 from refinevad.detection.found import Detection
 from refinevad.detection.lifts import event_lifts
+from refinevad.event_record import SCHEMA_VERSION, SCORE_DIGITS, TIME_DIGITS, event_facts
 from refinevad.events import Event
 
-SCHEMA_VERSION = 1
 CSV_HEADER = ("second", "score", "threshold", "event")
-_SCORE_DIGITS = 6
-_TIME_DIGITS = 4  # a tenth of a millisecond: finer than any camera's time base
 
 
 def detection_record(detection: Detection) -> dict[str, Any]:
-    """The JSON document of a detection, schema version 1."""
+    """The JSON document of a detection, schema version 2."""
     names = detection.categories
-    starts = _rounded(detection.timeline.time_bounds[:-1], _TIME_DIGITS)
-    ends = _rounded(detection.timeline.ends_s, _TIME_DIGITS)
-    scores = _rounded(detection.scores, _SCORE_DIGITS)
-    rows = _rounded(detection.category_scores, _SCORE_DIGITS)
-    seconds = _rounded(detection.timeline.per_second(detection.scores), _SCORE_DIGITS)
+    starts = _rounded(detection.timeline.time_bounds[:-1], TIME_DIGITS)
+    ends = _rounded(detection.timeline.ends_s, TIME_DIGITS)
+    scores = _rounded(detection.scores, SCORE_DIGITS)
+    rows = _rounded(detection.category_scores, SCORE_DIGITS)
+    seconds = _rounded(detection.timeline.per_second(detection.scores), SCORE_DIGITS)
     which = detection.timeline.shown_seconds().tolist()
     by_path = _segment_paths(detection)
     return {
         "schema_version": SCHEMA_VERSION,
         "video": detection.video,
-        "duration_s": round(float(detection.duration_s), _TIME_DIGITS),
+        "duration_s": round(float(detection.duration_s), TIME_DIGITS),
         "frames": int(detection.frames),
-        "rate_hz": round(float(detection.rate_hz), _SCORE_DIGITS),
+        "rate_hz": round(float(detection.rate_hz), SCORE_DIGITS),
         "categories": list(names),
         "threshold": _score(detection.threshold),
         "low_threshold": _score(detection.low_threshold),
@@ -68,7 +66,7 @@ def _segment_paths(detection: Detection) -> list[dict[str, Any]]:
     paths = detection.paths
     if paths is None:
         return [{} for _ in range(detection.timeline.segments)]
-    columns = _rounded(np.column_stack([paths.base, paths.added]), _SCORE_DIGITS)
+    columns = _rounded(np.column_stack([paths.base, paths.added]), SCORE_DIGITS)
     return [{"paths": dict(zip(("base", *paths.names), row, strict=True))} for row in columns]
 
 
@@ -108,15 +106,9 @@ def _categories_by_second(detection: Detection) -> dict[int, str]:
 
 
 def _event_record(detection: Detection, event: Event) -> dict[str, Any]:
-    return {
-        "start_s": round(float(event.start_s), _TIME_DIGITS),
-        "end_s": round(float(event.end_s), _TIME_DIGITS),
-        "peak": _score(event.peak),
-        "peak_s": round(float(event.peak_s), _TIME_DIGITS),
-        "category": event.category,
-        "categories": {name: _score(value) for name, value in event.probabilities.items()},
-        **event_paths(detection, event),
-    }
+    facts = event_facts(event)
+    old = {"categories": facts["probabilities"]}  # the name that version 1 had for it
+    return {**facts, **old, **event_paths(detection, event)}
 
 
 def _rounded(values: np.ndarray, digits: int) -> list[Any]:
@@ -125,4 +117,4 @@ def _rounded(values: np.ndarray, digits: int) -> list[Any]:
 
 
 def _score(value: Any) -> float:
-    return round(float(value), _SCORE_DIGITS)
+    return round(float(value), SCORE_DIGITS)

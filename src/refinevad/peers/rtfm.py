@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from refinevad.errors import InputError
 from refinevad.peers.base import Head, HeadConfig, HeadOutput, is_anomalous
 from refinevad.peers.selection import (
-    bag_k,
     cross_entropy_of,
     mean_of,
     mean_over,
@@ -33,6 +32,7 @@ from refinevad.peers.selection import (
     smoothness,
     top_segments,
 )
+from refinevad.top_k import K_DIVISOR, bag_sizes
 
 DILATIONS = (1, 2, 4)
 
@@ -51,7 +51,7 @@ class RTFMConfig(HeadConfig):
     hidden: int = 512
     bottleneck: int = 128
     dropout: float = 0.7
-    k_divisor: int = 16
+    k_divisor: int = K_DIVISOR
     margin: float = 100.0
     magnitude: float = 0.01
     sparsity: float = 8e-5
@@ -147,7 +147,7 @@ class RTFM(Head[RTFMOutput]):
         `sparsity` and `smoothness` of anomalous videos.
         """
         scores, anomalous = output.scores, is_anomalous(labels)
-        chosen = top_segments(output.magnitude, mask, bag_k(mask, self.config.k_divisor))
+        chosen = top_segments(output.magnitude, mask, bag_sizes(mask, self.config.k_divisor))
         norm = mean_over(output.magnitude, chosen)
         video = mean_over(scores, chosen)
         scale = self.config.bag / mask.sum(1)

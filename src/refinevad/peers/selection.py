@@ -6,12 +6,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
-def bag_k(mask: Bool[Tensor, "video segment"], divisor: int) -> Int[Tensor, "video"]:
-    """k of each video: floor(T / divisor) + 1, at most T. With 16: 3 of 32 segments (RTFM), 13 of 200 (UR-DMU)."""
-    lengths = mask.sum(-1)
-    return torch.minimum(lengths // divisor + 1, lengths)
-
-
 def top_segments(
     criterion: Float[Tensor, "video segment"], mask: Bool[Tensor, "video segment"], k: Int[Tensor, "video"]
 ) -> Bool[Tensor, "video segment"]:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from refinevad.peers.attention import TransformerBlock, sinusoids
 from refinevad.peers.base import Head, HeadConfig, HeadOutput, is_anomalous
-from refinevad.peers.selection import bag_k, mean_over, top_segments
+from refinevad.peers.selection import mean_over, top_segments
+from refinevad.top_k import K_DIVISOR, bag_sizes
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class TransformerMILConfig(HeadConfig):
     layers: int = 2
     heads: int = 4
     dropout: float = 0.1
-    k_divisor: int = 16
+    k_divisor: int = K_DIVISOR
 
 
 class TransformerMIL(Head[HeadOutput]):
@@ -50,6 +51,6 @@ class TransformerMIL(Head[HeadOutput]):
         self, output: HeadOutput, labels: Float[Tensor, "video category"], mask: Bool[Tensor, "video segment"]
     ) -> dict[str, Tensor]:
         """`mil`: binary cross-entropy of the mean of the k largest logits."""
-        chosen = top_segments(output.logits, mask, bag_k(mask, self.config.k_divisor))
+        chosen = top_segments(output.logits, mask, bag_sizes(mask, self.config.k_divisor))
         target = is_anomalous(labels).to(output.logits.dtype)
         return {"mil": F.binary_cross_entropy_with_logits(mean_over(output.logits, chosen), target)}

@@ -28,7 +28,8 @@ from torch import Tensor, nn
 
 from refinevad.peers.base import Head, HeadConfig, HeadOutput, is_anomalous
 from refinevad.peers.gl_mhsa import Enhancer
-from refinevad.peers.selection import bag_k, cross_entropy_of, mean_of, mean_over, pairwise_hinge, top_segments
+from refinevad.peers.selection import cross_entropy_of, mean_of, mean_over, pairwise_hinge, top_segments
+from refinevad.top_k import K_DIVISOR, bag_sizes
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class URDMUConfig(HeadConfig):
     dropout: float = 0.1
     memory: int = 60
     hidden: int = 128
-    k_divisor: int = 16
+    k_divisor: int = K_DIVISOR
     dual_memory: float = 0.1
     triplet: float = 0.1
     kl: float = 1e-3
@@ -83,7 +84,7 @@ class Memory(nn.Module):
     def __init__(self, slots: int, width: int) -> None:
         super().__init__()
         self.slots = nn.Parameter(torch.randn(slots, width) / width**0.5)
-        self.k = min(slots, slots // 16 + 1)
+        self.k = min(slots, slots // K_DIVISOR + 1)
 
     def forward(
         self, h: Float[Tensor, "video segment width"]
@@ -138,7 +139,7 @@ class URDMU(Head[URDMUOutput]):
         self, output: URDMUOutput, labels: Float[Tensor, "video category"], mask: Bool[Tensor, "video segment"]
     ) -> dict[str, Tensor]:
         """`mil`, `dual_memory`, `triplet`, `kl` and `magnitude`, weighted."""
-        anomalous, k = is_anomalous(labels), bag_k(mask, self.config.k_divisor)
+        anomalous, k = is_anomalous(labels), bag_sizes(mask, self.config.k_divisor)
         video = mean_over(output.scores, top_segments(output.logits, mask, k))
         norm = mean_over(output.magnitude, top_segments(output.magnitude, mask, k))
         return {

@@ -36,7 +36,8 @@ from refinevad.errors import InputError
 from refinevad.evidence import labels_as_targets
 from refinevad.peers.attention import TransformerBlock
 from refinevad.peers.base import Head, HeadConfig, HeadOutput, is_anomalous
-from refinevad.peers.selection import bag_k, cross_entropy_of, mean_over, top_segments
+from refinevad.peers.selection import cross_entropy_of, mean_over, top_segments
+from refinevad.top_k import K_DIVISOR, bag_sizes
 
 WEAK = 0.7  # cosine below which two segments are not neighbours
 
@@ -62,7 +63,7 @@ class VadCLIPConfig(HeadConfig):
     text_channels: int = 0
     prompts: int = 20
     temperature: float = 0.07
-    k_divisor: int = 16
+    k_divisor: int = K_DIVISOR
     contrast: float = 0.1
     branch: Literal["classifier", "alignment"] = "classifier"
 
@@ -207,7 +208,7 @@ class VadCLIP(Head[VadCLIPOutput]):
         self, output: VadCLIPOutput, labels: Float[Tensor, "video category"], mask: Bool[Tensor, "video segment"]
     ) -> dict[str, Tensor]:
         """`mil` on the C-branch, `align` on the A-branch, `contrast` between the class embeddings."""
-        anomalous, k = is_anomalous(labels), bag_k(mask, self.config.k_divisor)
+        anomalous, k = is_anomalous(labels), bag_sizes(mask, self.config.k_divisor)
         video = mean_over(torch.sigmoid(output.confidence), top_segments(output.confidence, mask, k))
         each = [mean_over(similarity, top_segments(similarity, mask, k)) for similarity in output.alignment.unbind(-1)]
         log_p = (torch.stack(each, dim=-1) / self.config.temperature).log_softmax(-1)

@@ -13,9 +13,10 @@ import numpy as np
 from jaxtyping import Float
 
 from refinevad.features import Features
+from refinevad.top_k import top_mean
 from refinevad.training.dataset import Item
 from refinevad.training.intervals import difference
-from refinevad.training.metrics import Runs, top_mean
+from refinevad.training.metrics import Runs
 from refinevad.training.resampling import Bootstrap
 from refinevad.training.ridge import RIDGE
 from refinevad.training.truth import Truth, VideoTruth

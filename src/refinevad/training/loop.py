@@ -19,6 +19,7 @@ from refinevad.evidence import Prompts, RidgeEvidence, presence_logit
 from refinevad.files import atomic_write
 from refinevad.model import Output, RefineVAD, RefineVADConfig, smooth
 from refinevad.options import check_options
+from refinevad.top_k import K_DIVISOR
 from refinevad.training.bags import Bag, Batch, Shortening, balanced_batches, collate
 from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.loading import kept_in_memory, read_batches
@@ -122,7 +123,7 @@ class TrainOptions:
     teacher_rate: float = 10.0
     teacher_inheritance: float = 0.5
     direct_rate: float = 1.0
-    k_divisor: int = 16
+    k_divisor: int = K_DIVISOR
     averaging: float = 0.9
     keep: Literal["best", "last"] = "best"
     patience: int = 10

@@ -2,21 +2,15 @@
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refinevad.evidence import labels_as_targets, presence_logit
 from refinevad.model import Output, smooth
+from refinevad.top_k import K_DIVISOR, bag_sizes
 
-K_DIVISOR = 16  # the field's k = floor(T / 16) + 1
 PSEUDO_HIGH, PSEUDO_LOW = 0.4, 0.35  # shares of an anomalous video's segments that a teacher is sure of
 _SPREAD_FLOOR = 1.0  # a category's Gaussian is never narrower than a segment
-
-
-def bag_sizes(mask: Bool[Tensor, "video segment"], divisor: int = K_DIVISOR) -> Int[Tensor, "video"]:
-    """k of each video: floor(T / divisor) + 1, at most T."""
-    lengths = mask.sum(-1)
-    return torch.minimum(lengths // divisor + 1, lengths.clamp_min(1))
 
 
 def top_k_mean(

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
 from refinevad.errors import InputError
+from refinevad.top_k import top_mean
 
 FAR_THRESHOLD = 0.5  # where the field's papers take the false-alarm rate
 CALIBRATION_BINS = 15  # Guo et al., On Calibration of Modern Neural Networks, 2017
 FALSE_POSITIVE_RATES = (0.01, 0.02, 0.03, 0.05)  # shares of the normal frames at which recall is told
-MIL_SEGMENTS_PER_PICK = 16  # a bag of T segments is scored by its top floor(T / 16) + 1 (Wu et al., 2020)
 
 
 @dataclass(frozen=True)
@@ -162,12 +162,6 @@ def calibration_error(runs: Runs, bins: int = CALIBRATION_BINS) -> float:
     confidence = np.bincount(place, runs.scores.astype(np.float64) * counts, bins)
     anomalous = np.bincount(place, runs.positives, bins)
     return float(np.abs(confidence - anomalous).sum() / counts.sum())
-
-
-def top_mean(values: Float[np.ndarray, "segment *column"]) -> Float[np.ndarray, "*column"]:
-    """A video's value: the mean of its top floor(T / 16) + 1 segments, column by column."""
-    picks = len(values) // MIL_SEGMENTS_PER_PICK + 1
-    return np.asarray(np.sort(values, axis=0)[::-1][:picks].mean(axis=0, dtype=np.float64))
 
 
 def video_auc(scores: Sequence[Float[np.ndarray, "_"]], anomalous: Sequence[bool]) -> float:

@@ -18,7 +18,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from refinevad.errors import InputError
-from refinevad.training.metrics import FALSE_POSITIVE_RATES, Runs, top_mean
+from refinevad.top_k import top_mean
+from refinevad.training.metrics import FALSE_POSITIVE_RATES, Runs
 from refinevad.training.predictions import AlignedVideo, Expansion, Predictions, align
 from refinevad.training.protocol import localisation_videos
 from refinevad.training.resampled_map import map_samples

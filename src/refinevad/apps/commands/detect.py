@@ -89,10 +89,13 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     from refinevad.detection.wording import verdict
     from refinevad.detector import Detector
     from refinevad.errors import InputError
+    from refinevad.event_record import SCHEMA_VERSION, event_facts
     from refinevad.video import probe
 
     if args.delay is not None and args.window is None:
         raise InputError("--delay needs --window: give the window's length in seconds too")
+    if args.threshold is not None and not 0 <= args.threshold <= 1:
+        raise InputError(f"--threshold must lie in [0, 1]: got {args.threshold}")
     detector = Detector.open(
         args.model,
         args.window,
@@ -125,7 +128,7 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
             {
                 "video": str(video),
                 "report": str(written.html),
-                "events": [vars(e) | event_paths(detection, e) for e in detection.events],
+                "events": [{**event_facts(event), **event_paths(detection, event)} for event in detection.events],
                 "notes": list(detection.notes),
                 **paths_record(detection),
             }
@@ -138,5 +141,5 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
         )
     if len(args.videos) > 1:
         write_overview(args.out, entries)
-    give_json({"videos": summary, "failed": failed}, args.json)
+    give_json({"schema_version": SCHEMA_VERSION, "videos": summary, "failed": failed}, args.json)
     return 1 if failed else 0

@@ -96,21 +96,29 @@ def _data(args: argparse.Namespace, find: Callable[[str], Path]) -> tuple[Path, 
 
 
 def _lengths(index: "FeatureIndex", data: Path) -> "list[Adjustment]":
-    """Test videos whose features are shorter or longer than their truth, where `data` holds it."""
+    """Test videos whose features are shorter or longer than their truth, where `data` holds it, as evaluation lays
+    them over it."""
+    import numpy as np
+
     from refinevad.training.dataset import categories_of
-    from refinevad.training.predictions import Adjustment
+    from refinevad.training.predictions import VideoPrediction, align
     from refinevad.training.set_truth import read_truth
 
     items = [item for item in index.items if item.split == "test"]
     features = index.load(items)
     try:
         truth = read_truth(data, items, features, categories_of(index.items), lenient=True)
+        scores = {item.path: np.zeros(one.timeline.segments) for item, one in zip(items, features, strict=True)}
+        return list(align({name: VideoPrediction.of(values) for name, values in scores.items()}, truth).adjusted)
     except InputError:
-        return []  # it is evaluation that needs the truth
-    pairs = [(v.name, f.timeline.segments, v.timeline.segments) for f, v in zip(features, truth.videos, strict=True)]
-    return [Adjustment(n, ours, true, "cut" if ours > true else "padded") for n, ours, true in pairs if ours != true]
+        return []  # it is evaluation that needs the truth, and says so
 
 
 def _words(length: "Adjustment") -> str:
-    done = "the rest is left out" if length.rule == "cut" else "its last score is repeated"
-    return f"{length.video}: {length.predicted} segments, its truth {length.expected}: {done}"
+    done = {
+        "cut": "the rest is left out",
+        "padded": "its last score is repeated",
+        "stretched": "its scores are stretched over the video",
+    }
+    place = f"{length.video}: {length.predicted} segments, its truth {length.expected}"
+    return f"{place}: {done.get(length.rule, length.rule)}"

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from refinevad.checkpoint import Checkpoint
 from refinevad.features import Features, require_same_signature
 from refinevad.model import RefineVAD
-from refinevad.scores import Scores, score
+from refinevad.scores import Scores, score_timeline
 from refinevad.timeline import Timeline
 from refinevad.tokens import merge_runs
 from refinevad.training.controls import MOTION_PART
@@ -28,7 +28,7 @@ class Inside:
 
     Attributes:
         name, labels: as in the data set; no labels: normal.
-        scores: the model's, smoothed as in use.
+        scores: the model's, as in use: smoothed, and under the window rule it was trained under.
         seen: the segments that stand for what the model took in: all of them, or with `merge_runs` the first of
             each run of equal ones, empty ones left out.
         motion: of each seen segment: frame difference, or the length of the feature step that leads to it.
@@ -119,7 +119,7 @@ def look_inside(checkpoint: Checkpoint, items: Sequence[Item], features: Sequenc
                 item.path,
                 item.labels,
                 video.timeline,
-                score(model, video.values),
+                score_timeline(model, video.values, video.timeline, checkpoint.window),
                 seen,
                 video.part(MOTION_PART)[seen, 0].astype(np.float64) if MOTION_PART in parts else step_length(values),
                 embed(model, values) if len(values) else None,

@@ -7,8 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from refinevad.apps.live.records import ScoreCurve
-from refinevad.checkpoint import Calibration
-from refinevad.events import LOW_SHARE, EventRule, find_runs
+from refinevad.events import EventRule, find_runs
 from refinevad.timeline import Timeline
 
 
@@ -23,17 +22,6 @@ class AlertRate:
     @property
     def per_hour(self) -> float:
         return self.alerts / self.hours if self.hours else 0.0
-
-
-def rule_at(calibration: Calibration, threshold: float | None = None) -> EventRule:
-    """The event rule when someone moves the threshold; None: the model's own.
-
-    The lower threshold keeps its share of the way from the quiet level, which the calibration's two thresholds tell.
-    """
-    if threshold is None:
-        return EventRule.of(calibration)
-    quiet = (calibration.low_threshold - LOW_SHARE * calibration.threshold) / (1 - LOW_SHARE)
-    return EventRule(threshold, min(threshold, quiet + LOW_SHARE * (threshold - quiet)))
 
 
 def alert_rates(curve: ScoreCurve, rules: Iterable[EventRule]) -> list[AlertRate]:

@@ -152,14 +152,6 @@ class Database:
                 assert raw is not None
                 raw.executescript("PRAGMA incremental_vacuum")  # execute() would stop after the first page
 
-    def bytes_on_disk(self) -> int:
-        """Size of the database. Raises StorageError."""
-        with self.read() as connection:
-            if self.sqlite:
-                pages = connection.execute(text("PRAGMA page_count")).scalar_one()
-                return int(pages) * int(connection.execute(text("PRAGMA page_size")).scalar_one())
-            return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
-
 
 def _check(text: str) -> URL:
     try:

@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from refinevad.apps.live.clock import iso
 from refinevad.apps.live.config import CameraConfig, LiveConfig
 from refinevad.apps.live.courier import Backlog, Dispatch
 from refinevad.apps.live.database import StorageError
@@ -23,13 +22,14 @@ from refinevad.apps.live.disk import read_only, too_full
 from refinevad.apps.live.outbox import Outbox
 from refinevad.apps.live.records import EventRecord
 from refinevad.apps.live.score_log import ScoreBuffer
-from refinevad.apps.live.sinks.base import RESTART, Envelope, EventFacts, make_envelope
+from refinevad.apps.live.sinks.base import RESTART, Envelope, LiveFacts, live_facts, make_envelope
 from refinevad.apps.live.sinks.choice import open_sinks
 from refinevad.apps.live.sinks.options import DatabaseOptions
 from refinevad.apps.live.sinks.stdout import StdoutSink
 from refinevad.apps.live.status import CameraStatus, ScoreBatch
 from refinevad.apps.live.store import CLIPS, Store
 from refinevad.errors import InputError
+from refinevad.events import Event
 
 FLUSH_EVERY_S = 2.0
 _FIGURES = re.compile(r"\d[\d.]*")
@@ -227,15 +227,9 @@ class Delivery:
                     self._retired.remove(buffer)
 
 
-def _facts(event: EventRecord) -> EventFacts:
-    return {
-        "start": iso(event.start),
-        "end": iso(event.end),
-        "peak": event.peak,
-        "peak_time": iso(event.peak_time),
-        "category": event.category,
-        "probabilities": dict(event.probabilities),
-    }
+def _facts(event: EventRecord) -> LiveFacts:
+    times = (event.start, event.end, event.peak, event.peak_time)
+    return live_facts(Event(*times, event.category, dict(event.probabilities)), 0.0)
 
 
 def _last_part(trouble: str) -> str:

@@ -66,14 +66,6 @@ class EventLog:
         with self._database.write() as connection:
             connection.execute(statement)
 
-    def attach(self, event: str, clip: str | None = None, snapshot: str | None = None) -> None:
-        """Set an event's files, relative to the media folder; what is None stays as it is."""
-        paths = {name: path for name, path in (("clip", clip), ("snapshot", snapshot)) if path is not None}
-        for path in paths.values():
-            _check_inside(path)
-        if paths:
-            self._update(event, paths)
-
     def drop_files(self, event: str) -> None:
         """Forget an event's files once they are deleted."""
         self._update(event, {"clip": None, "snapshot": None})

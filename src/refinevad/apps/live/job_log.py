@@ -58,13 +58,6 @@ class JobLog:
         with self._database.read() as connection:
             return [Job(**row._mapping) for row in connection.execute(query)]
 
-    def fail_running(self, reason: str) -> int:
-        """Close what a stopped process left running; those still queued wait on. Return how many."""
-        statement = update(tables.jobs).where(tables.jobs.c.state == "running")
-        values = {"state": "failed", "error": reason, "updated": self._clock.now()}
-        with self._database.write() as connection:
-            return connection.execute(statement.values(**values)).rowcount
-
     def unfinished(self) -> list[Job]:
         """Jobs queued or running, oldest first."""
         query = select(tables.jobs).where(tables.jobs.c.state.in_(("queued", "running")))

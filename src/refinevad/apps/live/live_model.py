@@ -6,7 +6,6 @@ import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from refinevad.apps.live.alert_rate import rule_at
 from refinevad.checkpoint import CALIBRATION, CONFIG, WEIGHTS, Checkpoint
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.files import sha256_file
@@ -54,9 +53,7 @@ class LiveModel:
 
     def at(self, threshold: float | None) -> "LiveModel":
         """The same with another threshold; None: the run's own."""
-        if threshold is None:
-            return self
-        return replace(self, opened=self.opened.with_rule(rule_at(self.checkpoint.calibration, threshold)))
+        return self if threshold is None else replace(self, opened=self.opened.at(threshold))
 
 
 class ModelShelf:

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 from refinevad.apps.live.addresses import Address, mask
 from refinevad.errors import InputError, RefineVADError
 from refinevad.stamps import longest_step_s
-from refinevad.streams import is_in_doubt, nominal_rate_hz, picture_stream, stated_rate_hz, why_no_picture
+from refinevad.streams import (
+    MOST_STUMBLES,
+    is_in_doubt,
+    nominal_rate_hz,
+    picture_stream,
+    stated_rate_hz,
+    why_no_picture,
+)
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -26,7 +33,6 @@ if TYPE_CHECKING:
 OPEN_S = 20.0  # FFmpeg looks at up to five seconds of a stream before it counts as open
 _UNSTAMPED = frozenset(("mjpeg", "mpjpeg", "h264", "hevc", "m4v", "mpegvideo"))  # formats without time stamps
 _NAP_S = 0.25
-_MOST_STUMBLES = 100  # reads in a row that fail before a recording counts as over
 _BOUNDED = "; redirects and playlists are followed only for cameras of the operator's cameras.toml"
 _MOST_PIXELS = 8192 * 8192
 
@@ -129,7 +135,7 @@ class Source:
                     raise SourceLostError(f"{self.address}: {_reason(error)}") from None
                 self.damaged += 1
                 stumbles += 1
-                if stumbles == _MOST_STUMBLES:
+                if stumbles == MOST_STUMBLES:
                     break
                 packets = self.container.demux(self.stream)
                 continue

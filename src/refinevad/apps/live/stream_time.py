@@ -9,10 +9,9 @@ first frame was read.
 
 import math
 
-from refinevad.stamps import FilmClock, StampCounts
+from refinevad.stamps import RESTART_S, FilmClock, StampCounts
 
 MINIMUM_OVER_S = 30.0  # two such spans are held: a clock that is wrong by 100 ppm is off by 6 ms in both together
-RESTART_S = 5.0  # a time stamp that goes back further than this: the source began again (streaming.py)
 
 
 class StreamTime:

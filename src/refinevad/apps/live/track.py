@@ -21,7 +21,7 @@ from refinevad.apps.live.disk import too_full
 from refinevad.apps.live.live_model import LiveModel
 from refinevad.apps.live.messages import Command, Finish, Picture, Record, Segment
 from refinevad.apps.live.records import ScoreRow
-from refinevad.apps.live.sinks.base import CONTINUES, LONGEST, Envelope, EventFacts, Kind, event_facts, make_envelope
+from refinevad.apps.live.sinks.base import CONTINUES, LONGEST, Envelope, Kind, LiveFacts, live_facts, make_envelope
 from refinevad.apps.live.store import CLIPS, SNAPSHOTS
 from refinevad.errors import InputError
 from refinevad.events import Event
@@ -54,7 +54,7 @@ class _Open:
 
     id: str
     origin: float  # Unix second of its stream's second 0
-    told: EventFacts
+    told: LiveFacts
     told_at: float  # monotonic
     peak: float
     category: str
@@ -251,7 +251,7 @@ class CameraTrack:
         opened = _Open(
             uuid.uuid4().hex,
             origin,
-            event_facts(event, origin),
+            live_facts(event, origin),
             self._clock.monotonic(),
             event.peak,
             event.category,
@@ -272,7 +272,7 @@ class CameraTrack:
         self._tell(opened, "new", event, None if continued is None else f"{CONTINUES} {continued}")
 
     def _tell(self, event: _Open, kind: Kind, after: Event, reason: str | None = None) -> None:
-        facts = event_facts(after, event.origin)
+        facts = live_facts(after, event.origin)
         self._told.event(
             make_envelope(
                 kind,

@@ -7,9 +7,8 @@ import numpy as np
 from refinevad.apps.live.alert_rate import stretches
 from refinevad.apps.live.records import ScoreCurve
 from refinevad.apps.live.store import Store
-from refinevad.checkpoint import Calibration
 from refinevad.errors import InputError
-from refinevad.events import calibrate
+from refinevad.events import Calibration, calibrate
 from refinevad.timeline import Timeline
 
 AROUND_EVENT_S = 30.0  # before and after a confirmed event the scene is not quiet yet, or not again
@@ -17,12 +16,17 @@ LONGEST_S = 31 * 86_400.0
 
 
 def calibrate_camera(
-    store: Store, camera: str, quiet: Sequence[tuple[float, float]], alerts_per_hour: float, scored_by: str = ""
+    store: Store,
+    camera: str,
+    quiet: Sequence[tuple[float, float]],
+    alerts_per_hour: float,
+    scored_by: str = "",
+    moved: Calibration | None = None,
 ) -> tuple[Calibration, int]:
     """Calibration on stored scores in quiet stretches (Unix seconds), and how many events were cut out of them.
 
     `scored_by`: fingerprint of the model that the threshold is for; scores of others are left out. Without one it is
-    the model that scored the newest of the stretches.
+    the model that scored the newest of the stretches. `moved`: its calibration, whose threshold would be moved.
 
     Events that someone confirmed or relabelled did happen, whatever the stretch was called: they are left out.
     Dismissed and unreviewed ones stay: what the threshold must rise above.
@@ -57,7 +61,7 @@ def calibrate_camera(
         )
     if not curves:
         raise InputError(f"no scores are stored of camera {camera!r} in these hours; choose hours in which it was on")
-    return calibrate(curves, alerts_per_hour), len(left_out)
+    return calibrate(curves, alerts_per_hour, moved), len(left_out)
 
 
 def _from_zero(timeline: Timeline) -> Timeline:

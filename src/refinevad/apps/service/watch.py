@@ -10,8 +10,9 @@ from refinevad.apps.live.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus
 from refinevad.apps.service.changes import ChangeLog
 from refinevad.apps.service.engine import LiveEngine
-from refinevad.checkpoint import Calibration
 from refinevad.errors import InputError
+from refinevad.events import Calibration
+from refinevad.run_folder import read_calibration
 
 NONE_YET = "none yet"  # no model's fingerprint: nothing was scored with what a camera will be watched with
 
@@ -80,7 +81,7 @@ class Watch:
 
     def calibration(self, name: str) -> Calibration:
         """Of the model a camera is watched with. Raises InputError where the camera or its run is not there."""
-        return Calibration.load(self._config(name).model)
+        return read_calibration(self._config(name).model)
 
     def add(self, name: str, address: Address, threshold: float | None) -> None:
         """Raises InputError where there is no model, the name is taken, or the model cannot be used."""
@@ -174,6 +175,6 @@ def _threshold(camera: CameraConfig) -> float:
     if camera.threshold is not None:
         return camera.threshold
     try:
-        return Calibration.load(camera.model).threshold
+        return read_calibration(camera.model).threshold
     except InputError:  # told when it is to be watched again
         return 0.0

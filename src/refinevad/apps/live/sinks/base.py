@@ -9,41 +9,26 @@ from typing import Literal, Protocol, TypedDict, runtime_checkable
 
 from refinevad.apps.live.clock import iso
 from refinevad.errors import RefineVADError
+from refinevad.event_record import SCHEMA_VERSION, EventFacts, event_facts
+from refinevad.events import Event
 
-SCHEMA_VERSION = 1
 Kind = Literal["new", "update", "end"]
 LONGEST = "longest"  # the `reason` of an end where it lasted as long as an event may: it goes on as the next one
 CONTINUES = "continues"  # how the `reason` of that next one's `new` begins; the event's id follows
 RESTART = "restart"  # the `reason` of an end that is told after the process was stopped in mid-event
 
 
-class EventFacts(TypedDict):
-    """An event as it stood: times in UTC ISO 8601; `end` is how far it has come while it is open."""
+class LiveFacts(EventFacts):
+    """An event as it stood: seconds of Unix time, and the same as UTC in ISO 8601; its end is how far it has come.
 
+    `start` and `end` are `start_time` and `end_time` under the names of schema version 1.
+    """
+
+    start_time: str
+    end_time: str
+    peak_time: str
     start: str
     end: str
-    peak: float
-    peak_time: str
-    category: str
-    probabilities: dict[str, float]
-
-
-@runtime_checkable
-class Happening(Protocol):
-    """What is needed of refinevad.events.Event, which would bring the model's libraries with it."""
-
-    @property
-    def start_s(self) -> float: ...
-    @property
-    def end_s(self) -> float: ...
-    @property
-    def peak(self) -> float: ...
-    @property
-    def peak_s(self) -> float: ...
-    @property
-    def category(self) -> str: ...
-    @property
-    def probabilities(self) -> dict[str, float]: ...
 
 
 class Envelope(TypedDict):
@@ -60,8 +45,8 @@ class Envelope(TypedDict):
     kind: Kind
     camera: str
     event_id: str
-    before: EventFacts | None
-    after: EventFacts
+    before: LiveFacts | None
+    after: LiveFacts
     model: str
     clip: str | None
     snapshot: str | None
@@ -109,15 +94,16 @@ class ScoreSink(Protocol):
         """Whether the camera delivers pictures."""
 
 
-def event_facts(event: Happening, origin: float) -> EventFacts:
+def live_facts(event: Event, origin: float) -> LiveFacts:
     """An event in stream seconds as facts in wall time; `origin` is the Unix second of the stream's second 0."""
+    start, end = iso(origin + event.start_s), iso(origin + event.end_s)
     return {
-        "start": iso(origin + event.start_s),
-        "end": iso(origin + event.end_s),
-        "peak": round(event.peak, 6),
+        **event_facts(event, origin),
+        "start_time": start,
+        "end_time": end,
         "peak_time": iso(origin + event.peak_s),
-        "category": event.category,
-        "probabilities": {name: round(share, 6) for name, share in event.probabilities.items()},
+        "start": start,
+        "end": end,
     }
 
 
@@ -125,8 +111,8 @@ def make_envelope(
     kind: Kind,
     camera: str,
     event_id: str,
-    before: EventFacts | None,
-    after: EventFacts,
+    before: LiveFacts | None,
+    after: LiveFacts,
     *,
     model: str,
     time: float,

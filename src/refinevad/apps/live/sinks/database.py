@@ -12,13 +12,13 @@ _STATES: dict[Kind, EventState] = {"new": "new", "update": "open", "end": "ended
 
 def event_record(envelope: Envelope) -> EventRecord:
     """The event as this envelope leaves it."""
-    after = envelope["after"]
+    after = envelope["after"]  # of an outbox that an older version left, too: without the new names
     restarted = envelope["kind"] == "end" and envelope["reason"] == RESTART
     return EventRecord(
         id=envelope["event_id"],
         camera=envelope["camera"],
-        start=unix(after["start"]),
-        end=unix(after["end"]),
+        start=unix(after.get("start_time") or after["start"]),
+        end=unix(after.get("end_time") or after["end"]),
         peak=after["peak"],
         peak_time=unix(after["peak_time"]),
         category=after["category"],

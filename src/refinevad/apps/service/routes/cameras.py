@@ -79,7 +79,8 @@ def calibrate(here: Here, who: Who, name: str, wanted: CalibrationIn) -> Calibra
     """The threshold that would have kept the alert rate in this camera's own quiet hours, by its stored scores."""
     before = here.camera(name)
     quiet = [(stretch.start.timestamp(), stretch.end.timestamp()) for stretch in wanted.quiet]
-    found, left_out = calibrate_camera(here.store, name, quiet, wanted.alerts_per_hour, before.status.scored_by)
+    rate, model = wanted.alerts_per_hour, here.watch.calibration(name)
+    found, left_out = calibrate_camera(here.store, name, quiet, rate, before.status.scored_by, model)
     if wanted.apply:
         here.watch.set_threshold(name, found.threshold)
         detail = {"before": before.status.threshold, "after": found.threshold}

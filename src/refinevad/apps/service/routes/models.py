@@ -49,8 +49,8 @@ def _told(here: Context) -> ModelOut:
         run=run.name,
         encoder=facts.encoder,
         categories=list(facts.model.categories),
-        threshold=facts.calibration["threshold"],
-        alerts_per_hour=facts.calibration["alerts_per_hour"],
-        certified=facts.calibration["certified"],
+        threshold=facts.calibration.threshold,
+        alerts_per_hour=facts.calibration.alerts_per_hour,
+        certified=facts.calibration.certified,
         choices=choices,
     )

@@ -5,10 +5,11 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, HTTPException, Query
 
-from refinevad.apps.live.alert_rate import alert_rates, rule_at
+from refinevad.apps.live.alert_rate import alert_rates
 from refinevad.apps.live.clock import iso
 from refinevad.apps.service.context import Here, Stretch
 from refinevad.apps.service.schemas import RateOut, RatesOut, ScoresOut
+from refinevad.events import EventRule
 
 router = APIRouter(prefix="/cameras/{name}", tags=["scores"])
 LONGEST_S = 7 * 86_400.0
@@ -37,7 +38,7 @@ def rates(here: Here, name: str, span: Stretch) -> RatesOut:
         raise HTTPException(422, "alert rates are counted over at most 7 days; name a shorter stretch")
     status, calibration = here.camera(name).status, here.watch.calibration(name)
     curve = here.store.scores.between(name, span.start, span.end, status.scored_by)
-    found = alert_rates(curve, [rule_at(calibration, threshold) for threshold in THRESHOLDS])
+    found = alert_rates(curve, [EventRule.of(calibration.at(threshold)) for threshold in THRESHOLDS])
     return RatesOut(
         camera=name,
         start=iso(span.start),
