@@ -14,9 +14,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SMALL = DemoSize(train=(2, 1), val=(1, 1), test=(1, 1), seconds=(1.2, 1.6), unseen=1.6)
 
 
+def _blocks(language: str) -> list[str]:
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+    return [block for of, block in fenced if of == language]
+
+
 def _commands(program: str) -> list[str]:
-    blocks = re.findall(r"```\n(.*?)```", README, flags=re.DOTALL)
-    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    lines = [line.split("#")[0].strip() for block in _blocks("") for line in block.splitlines()]
     return [line for line in lines if line.startswith(program + " ")]
 
 
@@ -49,3 +53,6 @@ def test_commands_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert main(shlex.split(command)[1:]) == 0, command
     for path in ("runs/mine/model.safetensors", "found/camera.html", "found/camera.json", "report.html"):
         assert (tmp_path / path).exists(), path
+    (example,) = _blocks("python")
+    assert len([line for line in example.splitlines() if line.strip()]) <= 10
+    exec(compile(example, "README.md", "exec"), {"__name__": "readme"})

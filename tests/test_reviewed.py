@@ -11,7 +11,7 @@ from refinevad.apps.live.records import EventRecord
 from refinevad.apps.live.secret import Secret
 from refinevad.apps.live.store import Store
 from refinevad.apps.live.stored import DATABASE, MEDIA
-from refinevad.training import experiment
+from refinevad.training import runs
 from refinevad.training.dataset import Item
 from videos import write_video
 
@@ -64,13 +64,13 @@ def test_they_join_the_training_split_with_the_reviewers_labels(
     videos: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen: list[Item] = []
-    whole = experiment.train_run
+    whole = runs.train_run
 
     def noted(recipe: object, index: object, items: list[Item], *rest: object) -> object:
         seen.extend(items)
         return whole(recipe, index, items, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(experiment, "train_run", noted)
+    monkeypatch.setattr(runs, "train_run", noted)
     out = tmp_path / "run"
     assert train(videos, "--out", out, "--add-reviewed", data) == 0
     added = {item.path: (item.labels, item.split) for item in seen if item.path.startswith("reviewed/")}

@@ -10,6 +10,7 @@ import numpy as np
 import refinevad
 from refinevad.checkpoint import Checkpoint
 from refinevad.detection.found import Detection
+from refinevad.devices import open_device
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
 from refinevad.events import EventRule, find_events
@@ -72,6 +73,7 @@ class Detector:
             raise InputError("a delay needs a window: give the window's length in seconds too")
         else:
             rule = None if window is None else WindowRule.of(window, delay)
+        open_device(device)  # whether it is there is told before a run is read
         opened = OpenedRun.load(run, allow_download).at(threshold).on(device)
         return cls(opened.checkpoint, opened.name, opened.encoder, rule)
 
