@@ -213,6 +213,56 @@ def test_a_playlist_that_grows_is_watched_without_a_gap(site: Site, tmp_path: Pa
         end.close()
 
 
+class LatePackets:
+    """A container whose network holds packet 60 back for three seconds."""
+
+    def __init__(self, container: av.container.InputContainer, clock: ManualClock) -> None:
+        self.container, self.clock = container, clock
+
+    def demux(self, stream: av.VideoStream) -> Iterator[av.Packet]:
+        for number, packet in enumerate(self.container.demux(stream)):
+            if number == 60:
+                self.clock.advance(3.0)
+            yield packet
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.container, name)
+
+
+@pytest.mark.parametrize("slow", ["the network", "we"])
+def test_a_network_that_stalls_delays_a_recording_and_a_slow_machine_drops_from_it(site: Site, slow: str) -> None:
+    """Packets are due each 40 ms, with a keyframe each second; 3 s are lost at packet 60: more than counts as late."""
+    write_video(
+        site.folder / "film.mp4",
+        flat(LEVELS),
+        options={"g": "25", "bf": "0"},
+        container_options={"movflags": "faststart"},
+    )
+    clock = ManualClock()
+    address = parse_address(f"{site.url}/film.mp4")
+    source = Source(address, stall_s=10.0, monotonic=clock.monotonic, nap=clock.advance)
+    if slow == "the network":
+        source.container = LatePackets(source.container, clock)  # type: ignore[assignment]
+    ours, theirs = Pipe()
+    worker = Worker(WorkerJob(address, MeanEncoder.needs, SegmentRule.default(), False, 10.0, 0.0, 32, 0.0), theirs)
+    reel, came = worker._reel(source), list[float]()
+    for packet, arrived in source:
+        worker._take(reel, packet, arrived)
+        came += [arrived] if packet.size else []
+        if slow == "we" and len(came) == 60:
+            clock.advance(3.0)
+    source.close()
+    steps = [after - before for before, after in itertools.pairwise(came)]
+    if slow == "the network":
+        assert steps == pytest.approx([*[0.04] * 59, 3.0, *[0.04] * 39])
+        assert (worker._counts.dropped, worker._counts.frames, source.slips) == (0, 100, 1)
+    else:
+        assert max(steps[60:]) < 0.05  # what follows makes up for it
+        assert (worker._counts.dropped, source.slips) == (40, 0)  # 2 s later, at 110, it would be in time again
+    for end in (ours, theirs):
+        end.close()
+
+
 @pytest.mark.parametrize(
     "inside", ["file://{folder}/hls/part0.ts", "concat:{folder}/hls/part0.ts", "{folder}/hls/part0.ts"]
 )
