@@ -4,7 +4,7 @@
 
 The sources (RTSP, Motion JPEG, HLS, a file) play one film with one incident in a loop, through the default encoder and
 a trained run. Events go to storage (SQLite), a webhook, an MQTT broker and a folder. Every `--every` seconds a fault is
-drawn; the next waits until the service has recovered, 300 s at most:
+drawn; the next waits until the service has recovered, 15 minutes at most:
 
     source    a source's server is killed and started after 5 to 20 s; of the file the process that reads it is killed
     disk      the file system (a tmpfs) that holds all the service writes is filled for 30 to 40 s
@@ -36,12 +36,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from soak_service import Journal, Service, Watcher, names, start_hook, start_subscriber, wait
-from soak_sources import Film, Server, free_port, make_film
+from soak_sources import Film, Server, free_port, make_film, open_film
 from soak_tally import Witness, due, judge, memory, stretches
 
 KINDS = {"source": 2, "disk": 2, "broker": 2, "database": 2, "clock": 2, "model": 2, "kill": 1}
 CAMERAS = ("rtsp", "mjpeg", "hls", "file")
-RECOVERY_S = 300.0
+RECOVERY_S = 900.0
 WARM_UP_S = 120.0
 SLACK_S = 16.0  # an incident cut at both ends of a stretch: its event begins up to 8 s later or is told up to 8 s later
 WALL_CLOCK = Path(__file__).with_name("wall_clock.c")
@@ -180,7 +180,9 @@ def main() -> int:
     """Print what befell the service and what became of its events; 1 where anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, nargs=2, required=True, metavar="RUN", help="two in one folder")
-    parser.add_argument("--film", type=Path, required=True, metavar="VIDEO", help="with one incident")
+    parser.add_argument(
+        "--film", type=Path, required=True, metavar="VIDEO", help="with one incident; or OUT/film of an earlier soak"
+    )
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--every", type=float, default=60.0, metavar="S", help="from one fault to the next, at least")
     parser.add_argument("--seed", type=int, default=0)
@@ -241,7 +243,8 @@ def set_up(args: argparse.Namespace, stack: ExitStack, clock: bool) -> Soak:
     """Film, runs, disk, broker and service, nothing started yet."""
     folder = args.out.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    film = make_film(args.film, folder / "film", args.hours * 3600 + 900)
+    film = open_film(args.film) if args.film.is_dir() else None
+    film = film or make_film(args.film, folder / "film", args.hours * 3600 + 900)
     runs = (folder / "runs" / "one", folder / "runs" / "other")
     for given, run in zip(args.runs, runs, strict=True):
         shutil.copytree(given, run)
