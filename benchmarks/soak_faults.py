@@ -24,6 +24,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import statistics
 import struct
 import subprocess
 import sys
@@ -352,7 +353,7 @@ def fault_lines(faults: list[Fault]) -> list[str]:
         times = [fault.recovered_s for fault in faults if fault.kind == kind]
         took = sorted(time_s for time_s in times if time_s is not None)
         if times:
-            middle, most = (f"{took[len(took) // 2]:.1f}", f"{took[-1]:.1f}") if took else ("-", "-")
+            middle, most = (f"{statistics.median(took):.1f}", f"{took[-1]:.1f}") if took else ("-", "-")
             rows.append(f"{kind:10}{len(times):6}{len(took):11}{middle:>10}{most:>11}")
     return rows
 

@@ -167,5 +167,10 @@ def test_every_source_plays_the_same_film_in_a_loop(tmp_path: Path) -> None:
 
 def test_a_row_for_each_kind_of_fault_that_was() -> None:
     fault = soak_faults.Fault
-    rows = soak_faults.fault_lines([fault("disk", "", 0, 3.0), fault("disk", "", 9, None), fault("kill", "", 20, 7.0)])
-    assert [row.split() for row in rows[1:]] == [["disk", "2", "1", "3.0", "3.0"], ["kill", "1", "1", "7.0", "7.0"]]
+    disk = [fault("disk", "", 60 * number, took) for number, took in enumerate((9.0, None, 3.0))]
+    rows = soak_faults.fault_lines([*disk, fault("kill", "", 200, 7.0), fault("model", "", 260, None)])
+    assert [row.split() for row in rows[1:]] == [
+        ["disk", "3", "2", "6.0", "9.0"],
+        ["model", "1", "0", "-", "-"],
+        ["kill", "1", "1", "7.0", "7.0"],
+    ]
