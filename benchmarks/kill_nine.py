@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-FIRST_EVENT_S = 120.0  # what a start may take on a busy machine
+FIRST_EVENT_S = 1800.0  # what a start may take on a busy machine
 LONGEST_KILL_S = 6.0
 FILM_S, RATE = 300, 5
 

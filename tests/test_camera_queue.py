@@ -11,7 +11,7 @@ from refinevad.apps.live.camera import Camera, RateMeter, Task
 from refinevad.apps.live.clock import ManualClock
 from refinevad.apps.live.config import CameraConfig
 from refinevad.apps.live.fleet import Died
-from refinevad.apps.live.messages import Ended, Gap, Opened, Pulse, Segment
+from refinevad.apps.live.messages import Ended, Gap, Opened, Picture, Pulse, Segment
 from refinevad.apps.live.track import CameraTrack
 from refinevad.frames import Clip
 from test_track import Box
@@ -51,6 +51,35 @@ def test_news_between_segments_is_never_dropped_and_keeps_its_place() -> None:
         one.hear(item)
     assert one.inbox[0] is gap
     assert starts(one.take(8)) == [1.0]
+
+
+@pytest.mark.parametrize("round_s", [1.0, 5.0, 60.0])
+def test_a_camera_that_brings_more_than_is_scored_is_scored_all_the_same(round_s: float) -> None:
+    """Three segments and four small pictures every 2 s; eight items are taken each round, for an hour."""
+    one, scored, waiting, due = camera(queue=8), [], [], round_s
+    for number in range(1800):
+        for part in range(4):
+            one.hear(Picture(b"jpeg", 2.0 * number + part / 2, 0.0))
+            if part < 3:
+                one.hear(segment(3 * number + part))
+        if 2.0 * number >= due:
+            due += round_s
+            scored += starts(one.take(8))
+        waiting.append(len(one.inbox))
+    assert len(scored) >= 3 * min(1800, 3600 / round_s - 1)  # of eight items three are segments at least
+    assert scored == sorted(scored)
+    assert max(waiting) <= 8 + 4 * 8 // 3 + 1 + 8  # eight segments with their pictures, and what was not taken yet
+
+
+def test_pictures_of_what_was_dropped_go_with_it_and_the_rest_stays() -> None:
+    one, gap = camera(queue=1), Gap("lost", 1.0)
+    early, late = Picture(b"early", 0.0, 0.0), Picture(b"late", 1.0, 0.0)
+    for item in (early, gap, segment(0), late, segment(1)):
+        one.hear(item)
+    assert list(one.inbox)[:2] == [gap, late]
+    assert starts(one.take(8)) == [1.0]
+    assert one.preview is not None
+    assert one.preview.jpeg == b"late"
 
 
 def test_a_recording_read_fast_waits_in_place_of_dropping() -> None:

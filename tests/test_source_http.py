@@ -1,6 +1,7 @@
 """Streams and recordings over HTTP and TLS, from real servers: files, HLS, MJPEG, and what is not to be followed."""
 
 import base64
+import itertools
 import ssl
 import threading
 import time
@@ -9,13 +10,18 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing import Pipe
 from pathlib import Path
 
 import av
 import pytest
 
+from fakes import MeanEncoder
 from refinevad.apps.live.addresses import Address, parse_address
+from refinevad.apps.live.clock import ManualClock
 from refinevad.apps.live.source import Source, SourceLostError
+from refinevad.apps.live.worker import Worker, WorkerJob
+from refinevad.timeline import SegmentRule
 from servers import PATIENCE_S, Certificate, RtspServer
 from videos import flat, write_video
 
@@ -78,10 +84,10 @@ def levels(source: Source, most: int | None = None) -> list[int]:
     return found
 
 
-def write_hls(folder: Path, video: Path) -> Path:
-    """Cut a video at its keyframes into parts of a second, with a playlist that ends."""
+def write_hls(folder: Path, video: Path, part_s: int = 1) -> Path:
+    """Cut a video at its keyframes into parts of a second, or of more, with a playlist that ends."""
     folder.mkdir()
-    options = {"hls_time": "1", "hls_list_size": "0", "hls_segment_filename": str(folder / "part%d.ts")}
+    options = {"hls_time": str(part_s), "hls_list_size": "0", "hls_segment_filename": str(folder / "part%d.ts")}
     with av.open(str(video)) as film, av.open(str(folder / "film.m3u8"), "w", format="hls", options=options) as parts:
         stream = parts.add_stream_from_template(film.streams.video[0])
         for packet in film.demux(video=0):
@@ -163,6 +169,98 @@ def test_a_playlist_that_grows_is_a_stream_and_stalls_when_it_stops(site: Site, 
         found += levels(source)
     source.close()
     assert ("/hls/part3.ts", None) in site.asked
+
+
+@pytest.mark.parametrize("part_s", [3, 5])
+def test_a_playlist_that_grows_is_watched_without_a_gap(site: Site, tmp_path: Path, part_s: int) -> None:
+    """Parts come whole, longer than what counts as late; a camera's process gives their pictures at their own pace."""
+    film = write_video(tmp_path / "long.mp4", flat([*range(20, 220)] * 3), options={"g": str(25 * part_s), "bf": "0"})
+    write_hls(tmp_path / "hls", film, part_s)
+    clock = ManualClock()
+
+    def listed(handler: SimpleHTTPRequestHandler) -> bool:
+        """The last three parts that are over; the first three were when the camera comes."""
+        if not handler.path.endswith(".m3u8"):
+            return False
+        over = 3 + int(clock.monotonic() / part_s)
+        lines = [f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{part_s}\n#EXT-X-MEDIA-SEQUENCE:{over - 3}"]
+        lines += [f"#EXTINF:{part_s}.0,\npart{number}.ts" for number in range(over - 3, over)]
+        body = ("\n".join(lines) + "\n").encode()
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/vnd.apple.mpegurl")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+        return True
+
+    site.answer = listed
+    address = parse_address(f"{site.url}/hls/film.m3u8")
+    source = Source(address, stall_s=15.0, monotonic=clock.monotonic, nap=clock.advance)
+    ours, theirs = Pipe()
+    worker = Worker(WorkerJob(address, MeanEncoder.needs, SegmentRule.default(), False, 15.0, 0.0, 32, 0.0), theirs)
+    reel = worker._reel(source)
+    came: list[float] = []
+    for packet, arrived in source:
+        worker._take(reel, packet, arrived)
+        came.append(arrived)
+        if len(came) == 25 * part_s * 4:  # a part more than were there
+            break
+    source.close()
+    assert worker._counts.dropped == 0
+    assert worker._counts.frames == len(came)
+    assert max(b - a for a, b in itertools.pairwise(came)) < 0.05
+    for end in (ours, theirs):
+        end.close()
+
+
+class LatePackets:
+    """A container whose network holds packet 60 back for three seconds."""
+
+    def __init__(self, container: av.container.InputContainer, clock: ManualClock) -> None:
+        self.container, self.clock = container, clock
+
+    def demux(self, stream: av.VideoStream) -> Iterator[av.Packet]:
+        for number, packet in enumerate(self.container.demux(stream)):
+            if number == 60:
+                self.clock.advance(3.0)
+            yield packet
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.container, name)
+
+
+@pytest.mark.parametrize("slow", ["the network", "we"])
+def test_a_network_that_stalls_delays_a_recording_and_a_slow_machine_drops_from_it(site: Site, slow: str) -> None:
+    """Packets are due each 40 ms, with a keyframe each second; 3 s are lost at packet 60: more than counts as late."""
+    write_video(
+        site.folder / "film.mp4",
+        flat(LEVELS),
+        options={"g": "25", "bf": "0"},
+        container_options={"movflags": "faststart"},
+    )
+    clock = ManualClock()
+    address = parse_address(f"{site.url}/film.mp4")
+    source = Source(address, stall_s=10.0, monotonic=clock.monotonic, nap=clock.advance)
+    if slow == "the network":
+        source.container = LatePackets(source.container, clock)  # type: ignore[assignment]
+    ours, theirs = Pipe()
+    worker = Worker(WorkerJob(address, MeanEncoder.needs, SegmentRule.default(), False, 10.0, 0.0, 32, 0.0), theirs)
+    reel, came = worker._reel(source), list[float]()
+    for packet, arrived in source:
+        worker._take(reel, packet, arrived)
+        came += [arrived] if packet.size else []
+        if slow == "we" and len(came) == 60:
+            clock.advance(3.0)
+    source.close()
+    steps = [after - before for before, after in itertools.pairwise(came)]
+    if slow == "the network":
+        assert steps == pytest.approx([*[0.04] * 59, 3.0, *[0.04] * 39])
+        assert (worker._counts.dropped, worker._counts.frames, source.slips) == (0, 100, 1)
+    else:
+        assert max(steps[60:]) < 0.05  # what follows makes up for it
+        assert (worker._counts.dropped, source.slips) == (40, 0)  # 2 s later, at 110, it would be in time again
+    for end in (ours, theirs):
+        end.close()
 
 
 @pytest.mark.parametrize(

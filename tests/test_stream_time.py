@@ -94,3 +94,17 @@ def test_a_source_that_begins_anew_is_not_late() -> None:
         time.saw(time.place(stamp, stamp), stamp)
     assert time.lag_s(time.of(0.0), 16002.0) == 0.0
     assert time.lag_s(time.of(16001.0), 16004.0) == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("recording", [False, True])
+def test_what_is_forgotten_is_not_held_against_what_comes_later(recording: bool) -> None:
+    """Second 10 came 7 s late. A recording lies where its first frame was read all the same."""
+    time = live(recording=recording)
+    for shown in (0.0, 1.0):
+        time.saw(shown, 1000.0 + shown)
+    assert time.lag_s(10.0, 1017.0) == pytest.approx(7.0)
+    time.forget()
+    assert time.lag_s(10.0, 1017.0) == 0.0
+    time.saw(10.0, 1017.0)
+    assert time.lag_s(12.0, 1020.0) == pytest.approx(1.0)
+    assert time.origin == pytest.approx(1000.0 if recording else 1007.0)

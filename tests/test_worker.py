@@ -24,7 +24,17 @@ def film(tmp_path: Path) -> Path:
     )
 
 
-def dropped(film: Path, late_s: dict[int, float], fast: bool = False) -> tuple[set[int], list[Segment]]:
+@pytest.fixture
+def longer(tmp_path: Path) -> Path:
+    """Twelve seconds, a keyframe each second."""
+    return write_video(
+        tmp_path / "longer.mp4", flat([*range(0, 200, 2)] * 3), options={"g": "25", "bf": "0", "sc_threshold": "0"}
+    )
+
+
+def dropped(
+    film: Path, late_s: dict[int, float], fast: bool = False, frames: int = FRAMES
+) -> tuple[set[int], list[Segment]]:
     """Numbers of the packets not decoded, and the segments sent, where packet n comes `late_s[n]` after its time."""
     ours, theirs = Pipe()
     address = parse_address(str(film))
@@ -39,7 +49,7 @@ def dropped(film: Path, late_s: dict[int, float], fast: bool = False) -> tuple[s
             gone.add(number)
     reel.end()
     source.close()
-    assert worker._counts.frames == FRAMES - len(gone)
+    assert worker._counts.frames == frames - len(gone)
     sent = []
     while ours.poll():
         message = decode(ours.recv_bytes())
@@ -66,3 +76,19 @@ def test_what_is_a_little_late_is_kept(film: Path) -> None:
 
 def test_a_recording_read_fast_is_never_dropped_from(film: Path) -> None:
     assert dropped(film, dict.fromkeys(range(10, FRAMES), 60.0), fast=True)[0] == set()
+
+
+def test_a_source_that_comes_later_for_good_is_watched_as_it_comes(longer: Path) -> None:
+    """From packet 30 on, at 1.2 s, all come 3 s late. 5 s on, 155 is the last that is held against what came before.
+
+    156 would do; 175 is the next keyframe.
+    """
+    gone, sent = dropped(longer, dict.fromkeys(range(30, 300), LATE_S + 1.0), frames=300)
+    assert gone == set(range(30, 175))
+    assert sum(segment.frames for segment in sent) == 300 - 145
+
+
+def test_a_recording_whose_network_is_slow_is_watched_too(longer: Path) -> None:
+    """It falls behind by a second every second: nothing would ever be in time again."""
+    gone, _ = dropped(longer, {number: number / RATE for number in range(300)}, frames=300)
+    assert len(gone) < 300 * 2 // 3

@@ -47,8 +47,8 @@ class RateMeter:
 class Camera:
     """One camera. `hear` is called under the roster's lock, as are `status` and the reading of `inbox`.
 
-    Of segments that wait the oldest goes where there are more than `queue_segments`, and its frames are counted; a
-    recording read `fast` waits instead (`has_room`).
+    Of segments that wait the oldest goes where there are more than `queue_segments`, its pictures with it, and its
+    frames are counted; a recording read `fast` waits instead (`has_room`).
     """
 
     def __init__(
@@ -109,12 +109,17 @@ class Camera:
         self._in.add(pulse.frames)
 
     def _drop_oldest(self) -> None:
-        for place, item in enumerate(self.inbox):
+        """One segment and the small pictures before it, which would hold up what comes after; other news stays."""
+        kept: list[News | Task] = []
+        while self.inbox:
+            item = self.inbox.popleft()
             if isinstance(item, Segment):
-                del self.inbox[place]
                 self.queued -= 1
                 self.frames_dropped += item.frames
-                return
+                break
+            if not isinstance(item, Picture):
+                kept.append(item)
+        self.inbox.extendleft(reversed(kept))
 
     def forget_segments(self) -> None:
         """Drop what waits: its pixels are not what the next model needs."""

@@ -39,6 +39,7 @@ class Reel:
     ) -> None:
         self.source, self._needs, self._rule = source, needs, rule
         self._hole_s, self._preview, self._preview_hz, self._send = hole_s, preview, preview_hz, send
+        self._slips = 0
         self.jumps = 0  # how often stream seconds began anew
         self.counts = StampCounts()
         self._sieve: StampSieve[tuple[VideoFrame, float]] | None = None
@@ -69,8 +70,15 @@ class Reel:
         return self._time.of(float(packet.pts * packet.time_base))
 
     def lag_s(self, packet: "Packet[Any]", arrived: float) -> float:
-        """How far a packet that came at `arrived` is behind the promptest one."""
+        """How far a packet that came at `arrived` is behind the promptest one since the source last slipped."""
+        if self.source.slips > self._slips:
+            self._slips = self.source.slips
+            self.forget()
         return self._time.lag_s(self.packet_s(packet, arrived), arrived)
+
+    def forget(self) -> None:
+        """What comes now is in time, however much sooner pictures came before."""
+        self._time.forget()
 
     def push(self, frame: "VideoFrame", arrived: float) -> bool:
         """Take a frame whose packet came at `arrived`; False where the time of one does not advance: it is dropped."""

@@ -4,11 +4,12 @@
   counts as stalled: `SourceLostError`, as at its end or when the connection breaks.
 - A recording (a file, or HTTP with a length) is read at its own pace: a packet is given when it is due. With `fast`
   it is given at once. At its end the iteration ends.
+- A live source that comes in parts (HLS, DASH) is given at its own pace too: seconds of it arrive at once.
+- Where the network is late with what is read at its own pace, all that follows is due so much later (`slips`).
 
 FFmpeg opens nothing but what `Address.options` allows.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 OPEN_S = 20.0  # FFmpeg looks at up to five seconds of a stream before it counts as open
 _UNSTAMPED = frozenset(("mjpeg", "mpjpeg", "h264", "hevc", "m4v", "mpegvideo"))  # formats without time stamps
+_IN_PARTS = frozenset(("hls", "dash"))  # live formats whose pictures come seconds at a time
+_SLIP_S = 0.5  # less is no more than a packet's own unsteadiness
 _NAP_S = 0.25
 _BOUNDED = "; redirects and playlists are followed only for cameras of the operator's cameras.toml"
 _MOST_PIXELS = 8192 * 8192
@@ -39,6 +42,29 @@ _MOST_PIXELS = 8192 * 8192
 
 class SourceLostError(RefineVADError):
     """A live source cannot be reached, stalled, broke off or ended; worth another attempt."""
+
+
+class Pace:
+    """When packets that are there before their time are due; nobody waits through a step longer than `longest_s`."""
+
+    def __init__(self, longest_s: float) -> None:
+        self._longest_s = longest_s
+        self._first_s: float | None = None  # stream second at which `_began` lies
+        self._began = self._last_s = 0.0
+
+    def due(self, stamp_s: float, now: float) -> float:
+        """Monotonic second of a packet's decoding stamp; the first is due `now`."""
+        if self._first_s is None:
+            self._first_s, self._began = stamp_s, now
+        elif abs(stamp_s - self._last_s) > self._longest_s:
+            self._first_s += stamp_s - self._last_s  # a hole or a bad stamp
+        self._last_s = stamp_s
+        return self._began + stamp_s - self._first_s
+
+    def slip(self, seconds: float) -> bool:
+        """All that follows is due so much later; whether that is worth telling."""
+        self._began += seconds
+        return seconds > _SLIP_S
 
 
 class Source:
@@ -73,8 +99,10 @@ class Source:
         if context.width * context.height > _MOST_PIXELS:
             self.close()
             raise self._refusal(f"{address} is {context.width} x {context.height}: larger than is decoded")
-        self.stamped = self.recording or not _UNSTAMPED & set(self.container.format.name.split(","))
-        self.damaged = 0
+        formats = set(self.container.format.name.split(","))
+        self.stamped = self.recording or not _UNSTAMPED & formats
+        self._paced = not fast if self.recording else bool(_IN_PARTS & formats)
+        self.damaged = self.slips = 0
 
     def _open(self) -> "tuple[InputContainer, VideoStream]":
         import av
@@ -119,10 +147,10 @@ class Source:
         """(packet, monotonic second at which it came or was due)."""
         import av
 
-        first_due: float | None = None
-        began, last_due, stumbles = self._monotonic(), -math.inf, 0
+        pace, stumbles = Pace(longest_step_s(self.rate_hz)), 0
         packets = self.container.demux(self.stream)
         while True:
+            asked = self._monotonic()
             try:
                 packet = next(packets)
                 stumbles = 0
@@ -139,13 +167,11 @@ class Source:
                     break
                 packets = self.container.demux(self.stream)
                 continue
-            if self.recording and not self._fast and packet.dts is not None and packet.time_base is not None:
-                due = float(packet.dts * packet.time_base)
-                first_due = due if first_due is None else first_due
-                if abs(due - last_due) > longest_step_s(self.rate_hz) and last_due > -math.inf:
-                    first_due += due - last_due  # a hole or a bad stamp: nobody waits for that
-                last_due = due
-                self._wait_until(began + due - first_due)
+            if self._paced and packet.dts is not None and packet.time_base is not None:
+                due = pace.due(float(packet.dts * packet.time_base), self._monotonic())
+                if self.address.live and asked <= due < (came := self._monotonic()):
+                    self.slips += pace.slip(came - due)
+                self._wait_until(due)
             yield packet, self._monotonic()
         if not self.recording:
             raise SourceLostError(f"{self.address}: the stream ended")

@@ -4,7 +4,7 @@ Stream seconds are the source's own: its first frame is at 0, and later ones lie
 however late they come. `origin` is the monotonic second of stream second 0: the smallest difference seen between a
 frame's arrival and its stream second, that of the frame that was under way for the shortest time; only the last
 half to whole minute counts, so that a camera's clock that runs fast or slow is followed. A recording's is when its
-first frame was read.
+first frame was read. How late a packet is, is held against the same promptest frame, until that is forgotten.
 """
 
 import math
@@ -41,7 +41,7 @@ class StreamTime:
         self._film = FilmClock(1.0 / step_s, counts or StampCounts(), wrap_s) if recording else None
         self._first: float | None = None
         self.last_s = -step_s
-        self.origin = math.inf
+        self.origin = self._prompt = math.inf  # `_prompt`: a recording's promptest frame, as `origin`
         self._now_min = self._before_min = math.inf
         self._span_end = -math.inf
 
@@ -79,6 +79,7 @@ class StreamTime:
         """A frame of `time_s` has come: it cannot have been shown later than that."""
         if self._recording:  # shown from when its first frame came, whether it is read at its pace or faster
             self.origin = min(self.origin, arrived - time_s) if time_s == 0 else self.origin
+            self._prompt = arrived - time_s if math.isinf(self._prompt) else self._prompt
             return
         if arrived >= self._span_end:
             self._before_min, self._now_min = self._now_min, math.inf
@@ -90,7 +91,13 @@ class StreamTime:
         """How much later than the promptest frame one of `time_s` is, if it comes `now`; 0 for one that begins anew."""
         if time_s < self.last_s - RESTART_S:
             return 0.0
-        return now - (time_s + self.origin) if math.isfinite(self.origin) else 0.0
+        prompt = self._prompt if self._recording else min(self._before_min, self._now_min)
+        return now - (time_s + prompt) if math.isfinite(prompt) else 0.0
+
+    def forget(self) -> None:
+        """Hold nothing against frames that came sooner: the source delivers later than it did, and will go on so."""
+        self._prompt = self._now_min = self._before_min = math.inf
+        self._span_end = -math.inf
 
 
 class TimeBrokenError(Exception):

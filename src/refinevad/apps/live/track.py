@@ -164,8 +164,8 @@ class CameraTrack:
         self._origin, self._arrived = message.origin, message.arrived
         self.encoded_s.append(now - message.arrived)
         self._take(self._detector.push_segment(features, message.clip.start_s, message.clip.end_s))
-        if self.open_event is None:
-            self._anchor.renew()
+        if self.open_event is None and self._anchor.renew() < 0:
+            self._scored_until = -np.inf  # the clock was set back: an hour that comes twice is scored twice
 
     def gap(self) -> None:
         """Pictures are missing: scores that wait are told, what is open ends."""

@@ -5,9 +5,11 @@ harms no other camera. It holds no model and imports none. It ends when the engi
 
 Frames that come too late: when the packet at hand is more than `LATE_S` behind the promptest one (the machine was
 too slow, or the network held pictures back), packets are dropped undecoded, oldest first, up to the next keyframe
-that is in time again. They are counted.
+that is in time again. They are counted. Whoever is too slow catches up in this way within moments; what stays late for
+`LATE_FOR_S` although nothing is decoded comes so late from now on, and is watched as it comes.
 """
 
+import math
 import os
 import random
 import signal
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 LATE_S = 2.0
+LATE_FOR_S = 5.0
 PULSE_S = 1.0
 LONGEST_PAUSE_S = 30.0  # between two attempts to open a source
 STEADY_S = 10.0  # a source that held so long is tried again at once when it breaks off
@@ -99,7 +102,7 @@ class Worker:
         self._preview = PreviewMaker(job.preview_long_side)
         self._counts, self._pulse_due = _Counts(), 0.0
         self._size = (0, 0)
-        self._late = False
+        self._late, self._late_since = False, math.inf
 
     def run(self) -> None:
         """Until the engine ends it."""
@@ -189,6 +192,10 @@ class Worker:
         if (self.job.fast and reel.source.recording) or not packet.size:
             return False
         late = reel.lag_s(packet, arrived) > LATE_S
+        self._late_since = min(self._late_since, arrived) if late else math.inf
+        if arrived - self._late_since > LATE_FOR_S:
+            reel.forget()
+            late, self._late_since = False, math.inf
         if late:
             self._late = True
         elif self._late and packet.is_keyframe:
