@@ -145,13 +145,14 @@ class Watcher:
     def look(self) -> None:
         start, at = self.service.starts, time.monotonic() - self.began
         resident = self.service.resident_mb()
-        if resident:
+        cameras = self.service.ask("/api/v1/cameras")
+        all_live = bool(cameras) and len(names(cameras)) == len(cameras)
+        if resident and (all_live or start in self.memory):  # from when all were live
             self.memory.setdefault(start, []).append((at, resident))
             with suppress(OSError, AssertionError):
                 assert self.service.process is not None
                 words = Path(f"/proc/{self.service.process.pid}/stat").read_text().rpartition(")")[2].split()
                 self.cpu_s[start] = sum(map(int, words[11:13])) / os.sysconf("SC_CLK_TCK")
-        cameras = self.service.ask("/api/v1/cameras")
         for camera in cameras or ():
             mark = " ".join(str(camera[name]) for name in ("model", "reconnects", "frames_dropped"))
             mark = f"{start} {self.breaks[camera['name']]} {mark}" if camera["state"] == "live" else ""

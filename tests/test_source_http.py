@@ -213,6 +213,31 @@ def test_a_playlist_that_grows_is_watched_without_a_gap(site: Site, tmp_path: Pa
         end.close()
 
 
+def test_parts_that_were_missed_are_not_waited_for(site: Site, hls: Path) -> None:
+    """A camera that lags behind the playlist loses a second: waiting for it as well would keep it there for good."""
+
+    class Skipping:
+        def __init__(self, container: av.container.InputContainer) -> None:
+            self.container = container
+
+        def demux(self, stream: av.VideoStream) -> Iterator[av.Packet]:
+            return (packet for number, packet in enumerate(self.container.demux(stream)) if not 20 <= number < 45)
+
+        def close(self) -> None:
+            self.container.close()
+
+    hls.write_text(hls.read_text().replace("#EXT-X-ENDLIST\n", ""))  # as one that goes on
+    clock = ManualClock()
+    address = parse_address(f"{site.url}/hls/{hls.name}")
+    source = Source(address, stall_s=10.0, monotonic=clock.monotonic, nap=clock.advance)
+    source.container = Skipping(source.container)  # type: ignore[assignment]
+    came = [arrived for _, (_, arrived) in zip(range(40), source, strict=False)]
+    source.close()
+    assert [after - before for before, after in itertools.pairwise(came)] == pytest.approx(
+        [0.04] * 19 + [0.0] + [0.04] * 19
+    )
+
+
 class LatePackets:
     """A container whose network holds packet 60 back for three seconds."""
 

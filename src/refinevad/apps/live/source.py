@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 OPEN_S = 20.0  # FFmpeg looks at up to five seconds of a stream before it counts as open
 _UNSTAMPED = frozenset(("mjpeg", "mpjpeg", "h264", "hevc", "m4v", "mpegvideo"))  # formats without time stamps
 _IN_PARTS = frozenset(("hls", "dash"))  # live formats whose pictures come seconds at a time
+_MISSED_S = 0.5  # a live source's parts that were missed: waiting for them too would keep it as late as it was
 _SLIP_S = 0.5  # less is no more than a packet's own unsteadiness
 _NAP_S = 0.25
 _BOUNDED = "; redirects and playlists are followed only for cameras of the operator's cameras.toml"
@@ -147,7 +148,8 @@ class Source:
         """(packet, monotonic second at which it came or was due)."""
         import av
 
-        pace, stumbles = Pace(longest_step_s(self.rate_hz)), 0
+        longest_s = longest_step_s(self.rate_hz)
+        pace, stumbles = Pace(longest_s if self.recording else min(longest_s, _MISSED_S)), 0
         packets = self.container.demux(self.stream)
         while True:
             asked = self._monotonic()
