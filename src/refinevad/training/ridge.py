@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -44,6 +43,22 @@ def fit_ridge(
     Raises:
         InputError: no normal or no anomalous video.
     """
+    x, mean, scale, inherited = _standardised(videos, labels)
+    c = inverse_penalty(x.shape[1]) if penalty is None else penalty
+    weight, bias = logistic_regression(x, np.asarray(inherited.any(axis=1)).tolist(), c)
+    share_weight, share_bias = _shares(x, inherited, c)
+    return Ridge(mean, scale, weight, bias, share_weight, share_bias, c)
+
+
+def _standardised(
+    videos: Sequence[Float[np.ndarray, "_segment channel"]], labels: Sequence[Float[np.ndarray, "category"]]
+) -> tuple[
+    Float[np.ndarray, "all_segments channel"],
+    Float[np.ndarray, "channel"],
+    Float[np.ndarray, "channel"],
+    Bool[np.ndarray, "all_segments category"],
+]:
+    """(standardised and clipped segments of all videos, mean, scale, inherited labels). Raises as `fit_ridge`."""
     lengths = [len(video) for video in videos]
     inherited = np.repeat(np.asarray(labels, dtype=bool), lengths, axis=0)
     anomalous = np.asarray(inherited.any(axis=1))
@@ -54,10 +69,7 @@ def fit_ridge(
     x -= mean
     x /= scale
     np.clip(x, -CLIP, CLIP, out=x)
-    c = inverse_penalty(x.shape[1]) if penalty is None else penalty
-    weight, bias = logistic_regression(x, anomalous.tolist(), c)
-    share_weight, share_bias = _shares(x, inherited, c)
-    return Ridge(mean, scale, weight, bias, share_weight, share_bias, c)
+    return x, mean, scale, inherited
 
 
 def fit_linear(config: ContenderConfig, bags: Sequence[Bag]) -> Contender:
@@ -83,11 +95,11 @@ def fit_teacher(config: RefineVADConfig, bags: Sequence[Bag], rate: float, inher
         InputError: as `fit_ridge`, or a bag's values cannot be read.
     """
     penalty = rate * inverse_penalty(len(config.selected))
-    videos = _selected(config, bags)
-    ridge = fit_ridge(videos, [bag.labels for bag in bags], penalty)
-    anomalous = [bool(bag.labels.any()) for bag in bags]
-    weight, bias = linear_mil([ridge.standardised(video) for video in videos], anomalous, penalty, inheritance)
-    return replace(ridge, weight=weight, bias=bias)
+    videos, labels = _selected(config, bags), [bag.labels for bag in bags]
+    x, mean, scale, inherited = _standardised(videos, labels)
+    each = np.split(x, np.cumsum([len(video) for video in videos])[:-1])
+    weight, bias = linear_mil(each, [bool(of.any()) for of in labels], penalty, inheritance)
+    return Ridge(mean, scale, weight, bias, *_shares(x, inherited, penalty), penalty)
 
 
 def _selected(config: InputRanges, bags: Sequence[Bag]) -> list[Float[np.ndarray, "_segment selected"]]:
