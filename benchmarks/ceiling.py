@@ -27,11 +27,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from lite_parts import MOTION, frame_auc
-from refinevad.features import Features
-from refinevad.training.dataset import FeatureIndex, Item, categories_of
+from refinevad.datasets.dataset import FeatureIndex, Item, categories_of
+from refinevad.features.store import Features
+from refinevad.judging.set_truth import read_truth
+from refinevad.judging.truth import Truth, VideoTruth
 from refinevad.training.plain_controls import average, logistic_regression
-from refinevad.training.set_truth import read_truth
-from refinevad.training.truth import Truth, VideoTruth
 
 CLIP, HALF, FOLDS = 4.0, 2, 5
 WEAK_PENALTY, TRUTH_PENALTY = 1e-3, 1e-2  # C: with labels the control's; the truth bears a weaker penalty

@@ -66,8 +66,8 @@ def main() -> int:
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
     args = parser.parse_args()
     stand_in()
-    from refinevad.devices import open_device
     from refinevad.errors import InputError
+    from refinevad.machine.devices import open_device
 
     try:
         device = open_device(args.device)
@@ -159,7 +159,7 @@ def as_clips(frames: Any) -> list[Any]:
     """A segment of 0.64 s for each picture."""
     import numpy as np
 
-    from refinevad.frames import Clip
+    from refinevad.video.frames import Clip
 
     gray, none = np.zeros((0, 1, 1), dtype=np.uint8), np.zeros(0)
     times = [0.64 * place for place in range(len(frames) + 1)]
@@ -171,7 +171,7 @@ def end_to_end(sizes: Sizes, device: Any, encoder: Any) -> Row:
     """Pixels in memory to scores, a segment a picture."""
     import torch
 
-    from refinevad.scores import score
+    from refinevad.scoring.scores import score
 
     clips, model = as_clips(pictures(sizes.images)), open_head(sizes.projection, device)
 
@@ -213,7 +213,7 @@ def head_rows(sizes: Sizes, device: Any, segments: int, compiled: bool) -> Itera
     import numpy as np
     import torch
 
-    from refinevad.scores import score
+    from refinevad.scoring.scores import score
 
     values = np.random.default_rng(0).standard_normal((segments, sizes.channels), dtype=np.float32)
     model = open_head(sizes.channels, device)

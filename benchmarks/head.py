@@ -159,7 +159,7 @@ def measure(head: str, channels: int, segments: int, way: str) -> Cost:
     """Pass over noise: the first pass warms up, unless it was long enough to count."""
     import numpy as np
 
-    from refinevad.scores import score, score_window
+    from refinevad.scoring.scores import score, score_window
 
     base = peak_bytes()
     model = open_head(head, channels)
@@ -177,8 +177,8 @@ def open_head(head: str, channels: int) -> Any:
     """RefineVAD with the options it has by default, or a peer with its paper's; one thread from here on."""
     import torch
 
-    from refinevad.contender import ContenderConfig, open_model
     from refinevad.model import RefineVADConfig
+    from refinevad.peers.contender import ContenderConfig, open_model
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -132,8 +132,8 @@ def one_round(folder: Path, storage: str, tally: Tally, after_s: float, how: sig
 
 def look(folder: Path, storage: str, tally: Tally) -> Outcome:
     """Hold what was begun against storage and the folder sink."""
-    from refinevad.apps.live.secret import Secret
-    from refinevad.apps.live.store import Store
+    from refinevad.apps.live.settings.secret import Secret
+    from refinevad.apps.live.storage.store import Store
 
     store = Store.open(Secret(storage), folder / "media")
     over = {found.event.id for found in store.events.find(states=("ended", "closed-by-restart"), limit=1_000_000)}
@@ -192,10 +192,10 @@ def watch(folder: Path, storage: str) -> int:
     from dataclasses import replace
     from unittest import mock
 
-    from refinevad.apps.live.config import watch_config
-    from refinevad.apps.live.engine import EngineOptions
-    from refinevad.apps.live.secret import Secret
-    from refinevad.apps.live.sinks.options import FolderOptions, StdoutOptions
+    from refinevad.apps.live.engine.engine import EngineOptions
+    from refinevad.apps.live.settings.config import watch_config
+    from refinevad.apps.live.settings.secret import Secret
+    from refinevad.apps.live.settings.sink_options import FolderOptions, StdoutOptions
     from refinevad.apps.live.watching import Watch, run_watch
     from refinevad.encoders import choice
 

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 
 from refinevad.checkpoint import Checkpoint
-from refinevad.features import Features
+from refinevad.datasets.dataset import Item
+from refinevad.features.store import Features
+from refinevad.judging.metrics import video_auc
 from refinevad.training.bags import label_vector
-from refinevad.training.dataset import Item
 from refinevad.training.experiment import make_features, split_items
 from refinevad.training.losses import top_k_mean
-from refinevad.training.metrics import video_auc
 from refinevad.training.recipe import read_recipe
 
 

@@ -26,8 +26,8 @@ from pathlib import Path
 
 import numpy as np
 
-from refinevad.apps.live.config import watch_config
-from refinevad.apps.live.engine import Engine, EngineOptions
+from refinevad.apps.live.engine.engine import Engine, EngineOptions
+from refinevad.apps.live.settings.config import watch_config
 from refinevad.apps.terminal import note, table
 
 SIZE = (640, 360)

@@ -19,10 +19,10 @@ import torch
 from jaxtyping import Float
 from sklearn.metrics import roc_auc_score
 
-from refinevad.features import Features
-from refinevad.training.dataset import FeatureIndex, Item, categories_of, with_fold
-from refinevad.training.set_truth import read_truth
-from refinevad.training.truth import Truth
+from refinevad.datasets.dataset import FeatureIndex, Item, categories_of, with_fold
+from refinevad.features.store import Features
+from refinevad.judging.set_truth import read_truth
+from refinevad.judging.truth import Truth
 
 MOTION = ("motion_mean", "motion_deviation", "motion_peak")
 ROWS: dict[str, tuple[str, ...]] = {

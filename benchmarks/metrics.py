@@ -18,16 +18,16 @@ from collections.abc import Callable
 import numpy as np
 
 from refinevad.apps.terminal import table
-from refinevad.events import EventRule, find_events
-from refinevad.scores import Scores
+from refinevad.datasets.benchmarks import UCF_CRIME
+from refinevad.datasets.dataset import Item
+from refinevad.judging.evaluation import Judged, summarise
+from refinevad.judging.localisation import TrueSpan
+from refinevad.judging.predictions import VideoPrediction
+from refinevad.judging.protocol import evaluate_predictions
+from refinevad.judging.truth import Truth, VideoTruth
+from refinevad.scoring.events import EventRule, find_events
+from refinevad.scoring.scores import Scores
 from refinevad.timeline import FIELD_SEGMENT_FRAMES, SegmentRule, Timeline
-from refinevad.training.benchmarks import UCF_CRIME
-from refinevad.training.dataset import Item
-from refinevad.training.evaluation import Judged, summarise
-from refinevad.training.localisation import TrueSpan
-from refinevad.training.predictions import VideoPrediction
-from refinevad.training.protocol import evaluate_predictions
-from refinevad.training.truth import Truth, VideoTruth
 
 RULE = EventRule(0.8, 0.5)  # opens above 0.8, lasts until 0.5
 CONTROLS = 3  # as many as `refinevad evaluate` shows

@@ -34,23 +34,23 @@ from jaxtyping import Float
 from costs import cost, in_turn
 from films import film
 from refinevad.checkpoint import Calibration, Checkpoint
-from refinevad.cores import usable_cores
+from refinevad.datasets.dataset import Item
+from refinevad.datasets.feature_folder import featurize
 from refinevad.detector import Detector
 from refinevad.encoders import motion
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.encoders.efficientnet import BACKENDS, EfficientNet
 from refinevad.encoders.lite import LiteEncoder, appearance_change
 from refinevad.errors import InputError
-from refinevad.extraction import extract
-from refinevad.frames import Clip, FrameNeeds
+from refinevad.features.extraction import extract
+from refinevad.features.workers import CLIPS_AT_ONCE, Workers
+from refinevad.machine.cores import usable_cores
 from refinevad.model import RefineVAD, RefineVADConfig
-from refinevad.scores import score
-from refinevad.side_by_side import CLIPS_AT_ONCE, Workers
+from refinevad.scoring.scores import score
 from refinevad.timeline import SegmentRule
-from refinevad.training.dataset import Item
-from refinevad.training.featurize import featurize
 from refinevad.training.recipe import DEFAULT_INPUTS, DEFAULT_MODEL
-from refinevad.video import ClipReader
+from refinevad.video.frames import Clip, FrameNeeds
+from refinevad.video.reading import ClipReader
 
 SIZES = ((1280, 720), (480, 270))
 RULE = SegmentRule.default()

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from refinevad.datasets.benchmarks import XD_VIOLENCE, read_ucf_split
 from refinevad.timeline import FIELD_SEGMENT_FRAMES
-from refinevad.training.benchmarks import XD_VIOLENCE, read_ucf_split
 
 UCF_RATE_HZ = 30.0
 XD_TRAIN_LABELS = ("A", "B1-0-0", "B2-0-0", "B4-0-0", "B5-0-0", "B6-0-0", "G-0-0", "B1-B2-0")

@@ -16,17 +16,17 @@ import numpy as np
 from jaxtyping import Float
 
 from refinevad.checkpoint import Checkpoint
-from refinevad.features import Features
-from refinevad.scores import score
-from refinevad.training.dataset import FeatureIndex, categories_of
+from refinevad.datasets.dataset import FeatureIndex, categories_of
+from refinevad.features.store import Features
+from refinevad.judging.predictions import VideoPrediction
+from refinevad.judging.protocol import evaluate_predictions
+from refinevad.judging.set_truth import read_truth
+from refinevad.scoring.scores import score
+from refinevad.study.search import read_as
+from refinevad.study.standings import standardised
 from refinevad.training.experiment import make_features, split_items
 from refinevad.training.plain_controls import linear_on_means
-from refinevad.training.predictions import VideoPrediction
-from refinevad.training.protocol import evaluate_predictions
 from refinevad.training.recipe import Recipe, read_recipe
-from refinevad.training.search import read_as
-from refinevad.training.set_truth import read_truth
-from refinevad.training.standings import standardised
 
 FIGURES = {"AUC": "auc", "Ano-AUC": "ano_auc", "AP": "ap"}
 

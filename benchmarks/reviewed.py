@@ -25,15 +25,15 @@ from pathlib import Path
 import numpy as np
 
 from refinevad.checkpoint import Checkpoint, read_json, write_json
-from refinevad.events import Event, EventRule, find_events
-from refinevad.features import Features, save_features
-from refinevad.scores import score
+from refinevad.datasets.dataset import FeatureIndex, Item
+from refinevad.features.store import Features, save_features
+from refinevad.scoring.events import Event, EventRule, find_events
+from refinevad.scoring.scores import score
+from refinevad.study.over_seeds import run_seed
+from refinevad.study.seed_rows import SeedRow
 from refinevad.timeline import Timeline
-from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.experiment import make_features
 from refinevad.training.recipe import Recipe, read_recipe
-from refinevad.training.seed_rows import SeedRow
-from refinevad.training.study import run_seed
 
 ROLL_S = 5.0  # of a clip, before and after its event
 FIGURES = ("auc", "ano_auc", "alerts_per_hour_at_80_recall", "event_recall", "alerts_per_hour")

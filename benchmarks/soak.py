@@ -28,11 +28,11 @@ from refinevad.apps.terminal import note, table
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
 from refinevad.encoders.choice import EncoderChoice
-from refinevad.features import Provenance
+from refinevad.features.store import Provenance
 from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.scoring.windows import WindowRule
 from refinevad.streaming import StreamingDetector
 from refinevad.timeline import SegmentRule
-from refinevad.windows import WindowRule
 
 GRID = 4  # cells a side
 FLAT = 0.01

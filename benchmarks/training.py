@@ -115,7 +115,7 @@ def fresh(way: str, workers: int, folder: Path, args: argparse.Namespace) -> Cos
 
 def measure(way: str, workers: int, folder: Path, args: argparse.Namespace) -> Cost:
     """Read `batches` with the head off, then take `steps`."""
-    from refinevad.training.benchmarks import UCF_CRIME
+    from refinevad.datasets.benchmarks import UCF_CRIME
     from refinevad.training.experiment import train_run  # what training imports is no memory of the set
     from refinevad.training.recipe import read_recipe
 
@@ -174,7 +174,7 @@ def write_set(folder: Path, videos: int, crops: int, channels: int, store: bool)
     """The same values as `.npy` (float32) and, if wanted, in our store (float16); bytes on disk of each way."""
     import numpy as np
 
-    from refinevad.features import Features, Provenance, save_features
+    from refinevad.features.store import Features, Provenance, save_features
     from refinevad.timeline import SegmentRule, Timeline
 
     counts = lengths(videos) if crops == 1 else [LIMIT] * (videos * crops)
@@ -220,11 +220,11 @@ def open_ours(folder: Path, files: list[Any], store: bool, config: Any, options:
     """The product's trainer on bags that stay in their files."""
     import torch
 
+    from refinevad.datasets.npy import open_npy
+    from refinevad.datasets.published import Crop, CropBag
     from refinevad.training.bags import Bag
     from refinevad.training.loading import StoredBag
     from refinevad.training.loop import Trainer
-    from refinevad.training.npy import open_npy
-    from refinevad.training.published import Crop, CropBag
 
     def bag(number: int, label: Any) -> Bag:
         if store:
@@ -263,7 +263,7 @@ def open_plain(folder: Path, files: list[Any], workers: int, config: Any, option
     import torch
     from torch.utils.data import DataLoader
 
-    from refinevad.contender import open_model
+    from refinevad.peers.contender import open_model
     from refinevad.training.bags import Batch
     from refinevad.training.loop import losses_of
 

@@ -27,9 +27,9 @@ def data_root() -> Path:
 def small_encoder() -> Iterator[None]:
     """`lite` opens the tests' small encoder, and no test meets the one before."""
     from fakes import replaced
-    from refinevad.training import featurize
+    from refinevad.datasets import feature_folder
 
-    featurize._encoder.cache_clear()
+    feature_folder._encoder.cache_clear()
     with replaced():
         yield
-    featurize._encoder.cache_clear()
+    feature_folder._encoder.cache_clear()

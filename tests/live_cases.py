@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from refinevad.apps.live.clock import ManualClock
-from refinevad.apps.live.secret import Secret
-from refinevad.apps.live.sinks.base import DeliveryError, Envelope, Kind, live_facts, make_envelope
-from refinevad.apps.live.store import Store
-from refinevad.events import Event
+from refinevad.apps.live.delivery.sinks.base import DeliveryError, Envelope, Kind, live_facts, make_envelope
+from refinevad.apps.live.settings.secret import Secret
+from refinevad.apps.live.storage.store import Store
+from refinevad.scoring.events import Event
 
 START = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 

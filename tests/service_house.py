@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from refinevad.apps.live.addresses import parse_address
 from refinevad.apps.live.clock import ManualClock
-from refinevad.apps.live.config import CameraConfig
-from refinevad.apps.live.courier import Backlog
-from refinevad.apps.live.records import EventRecord
-from refinevad.apps.live.secret import Secret
-from refinevad.apps.live.tokens import TokenHash
+from refinevad.apps.live.delivery.courier import Backlog
+from refinevad.apps.live.settings.addresses import parse_address
+from refinevad.apps.live.settings.config import CameraConfig
+from refinevad.apps.live.settings.secret import Secret
+from refinevad.apps.live.storage.records import EventRecord
+from refinevad.apps.service.access_token import TokenHash
 
 if TYPE_CHECKING:
     from refinevad.apps.service.jobs import Analyse
@@ -35,7 +35,7 @@ class House:
         from fastapi.testclient import TestClient
 
         from analyses import analyse_at_once
-        from refinevad.apps.live.store import Store
+        from refinevad.apps.live.storage.store import Store
         from refinevad.apps.service.app import create_app
         from refinevad.apps.service.changes import ChangeLog
         from refinevad.apps.service.settings import ServiceSettings

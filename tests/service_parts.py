@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from refinevad.apps.live.config import CameraConfig
-from refinevad.apps.live.records import ScoreRow
+from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, Listener, Preview, ScoreBatch
+from refinevad.apps.live.storage.records import ScoreRow
 from refinevad.checkpoint import CALIBRATION, CONFIG, WEIGHTS, write_json
 from refinevad.errors import InputError
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refinevad.errors import InputError
-from refinevad.training.alerts import (
+from refinevad.judging.alerts import (
     Curve,
     EventScore,
     alerts_per_hour_at_recall,

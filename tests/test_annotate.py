@@ -13,7 +13,7 @@ from refinevad.apps.report.annotate import Overlay, curve_strip, write_annotated
 from refinevad.apps.report.keyframes import extract_keyframes
 from refinevad.detection.found import Detection
 from refinevad.errors import InputError
-from refinevad.events import Event
+from refinevad.scoring.events import Event
 from refinevad.timeline import SegmentRule, Timeline
 
 BASE = Fraction(1, 10_000)

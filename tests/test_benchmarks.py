@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from refinevad.errors import InputError
-from refinevad.training.annotation import read_msad_annotation, read_xd_annotation
-from refinevad.training.benchmarks import (
+from refinevad.datasets.benchmarks import (
     BENCHMARKS,
     MSAD,
     SHANGHAITECH,
@@ -25,7 +23,9 @@ from refinevad.training.benchmarks import (
     xd_labels,
     xd_violence_truth,
 )
-from refinevad.training.truth import read_truth_json
+from refinevad.errors import InputError
+from refinevad.judging.annotation import read_msad_annotation, read_xd_annotation
+from refinevad.judging.truth import read_truth_json
 
 BUILD = {UCF_CRIME: ucf_crime_truth, XD_VIOLENCE: xd_violence_truth}
 

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from refinevad.apps.live.addresses import Address
-from refinevad.apps.live.batch import encode_together, gather
-from refinevad.apps.live.camera import Camera, RateMeter, Task
+from refinevad.apps.live.capture.messages import Ended, Gap, Opened, Picture, Pulse, Segment
 from refinevad.apps.live.clock import ManualClock
-from refinevad.apps.live.config import CameraConfig
-from refinevad.apps.live.fleet import Died
-from refinevad.apps.live.messages import Ended, Gap, Opened, Picture, Pulse, Segment
-from refinevad.apps.live.track import CameraTrack
-from refinevad.frames import Clip
+from refinevad.apps.live.engine.batch import encode_together, gather
+from refinevad.apps.live.engine.camera import Camera, RateMeter, Task
+from refinevad.apps.live.engine.fleet import Died
+from refinevad.apps.live.engine.track import CameraTrack
+from refinevad.apps.live.settings.addresses import Address
+from refinevad.apps.live.settings.config import CameraConfig
+from refinevad.video.frames import Clip
 from test_track import Box
 from watch_cases import live_model
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from refinevad.datasets.ucf_crime import caption_features, left_aside, read_test_videos, read_training_videos
 from refinevad.encoders.captions import (
     Caption,
     CaptionEncoder,
@@ -17,7 +18,6 @@ from refinevad.encoders.captions import (
 from refinevad.encoders.choice import EncoderChoice, captions_beside
 from refinevad.errors import InputError
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.ucf_crime import caption_features, left_aside, read_test_videos, read_training_videos
 
 WANTED = (Caption(0.5, 2.25, "A man falls."), Caption(3661.0, 3662.5, "He gets up & leaves."))
 FORMATS = {

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from refinevad.datasets.dataset import Item
+from refinevad.judging.truth import Truth, VideoTruth
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.dataset import Item
-from refinevad.training.truth import Truth, VideoTruth
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SEGMENTS, FRAMES = 12, 16

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 
 from refinevad.errors import InputError
-from refinevad.training.choice import choice_table, choose, ranks
-from refinevad.training.resampling import Sampled
+from refinevad.judging.resampling import Sampled
+from refinevad.study.choice import choice_table, choose, ranks
 
 SETS, CANDIDATES = ("streets", "shop", "rooms"), ("plain", "shift", "deep")
 figure = st.sampled_from([0.5, 0.6, 0.7, 0.8, 0.9])

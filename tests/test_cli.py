@@ -18,13 +18,13 @@ import torch
 from safetensors.torch import load_file
 
 from fakes import MeanEncoder, replaced
-from refinevad import side_by_side
 from refinevad.apps.cli import COMMANDS, main
 from refinevad.apps.commands import detect
 from refinevad.checkpoint import Checkpoint
-from refinevad.side_by_side import Workers
-from refinevad.training import featurize
-from refinevad.training.figure_rows import read_figures
+from refinevad.datasets import feature_folder
+from refinevad.features import workers
+from refinevad.features.workers import Workers
+from refinevad.study.figure_rows import read_figures
 from refinevad.training.loop import Trainer
 from videos import film, write_sound, write_video
 
@@ -327,7 +327,7 @@ def test_a_second_extract_makes_nothing_and_a_changed_video_anew(
     damaged.write_bytes(damaged.read_bytes()[:-10])
     _, fourth = extract_json(videos, out, capsys)
     assert (fourth["extracted"], fourth["up_to_date"]) == (1, 9)
-    featurize._encoder.cache_clear()
+    feature_folder._encoder.cache_clear()
     with replaced(lambda: MeanEncoder("1" * 64)):
         _, fifth = extract_json(videos, out, capsys)
     assert fifth["extracted"] == 10
@@ -411,7 +411,7 @@ def test_detect_shares_a_long_video_among_workers_and_writes_the_same(
             opened.append(count)
             super().__init__(count)
 
-    monkeypatch.setattr(side_by_side, "Workers", Noted)
+    monkeypatch.setattr(workers, "Workers", Noted)
     long, short = film(tmp_path / "long.mp4", 700), film(tmp_path / "short.mp4", 30)
     for count in (1, 2):
         assert call("detect", short, long, "--model", run, "--out", tmp_path / f"{count}", "--workers", count) == 0

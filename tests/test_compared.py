@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from refinevad.features import Features, Provenance
+from refinevad.datasets.dataset import Item
+from refinevad.features.store import Features, Provenance
+from refinevad.judging.compared import MODEL, Compared, compare_on_labels, control_sentence
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.compared import MODEL, Compared, compare_on_labels, control_sentence
-from refinevad.training.dataset import Item
 from refinevad.training.ridge import RIDGE
 
 RULE = SegmentRule(frames=16)

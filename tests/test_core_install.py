@@ -32,9 +32,9 @@ import torch
 torch.set_num_threads(1)
 import refinevad.training
 from refinevad.apps.cli import main
-from refinevad.features import Features, Provenance, save_features
+from refinevad.features.store import Features, Provenance, save_features
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.dataset import FeatureIndex, Item
+from refinevad.datasets.dataset import FeatureIndex, Item
 
 for name in ("model", "features", "scores", "events", "checkpoint", "detector", "video", "encoders.choice"):
     importlib.import_module(f"refinevad.{name}")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from refinevad import cores
-from refinevad.cores import call_all, usable_cores
+from refinevad.machine import cores
+from refinevad.machine.cores import call_all, usable_cores
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
+from refinevad.datasets.dataset import Item
 from refinevad.training.cross_fit import deal, validation_of, without
-from refinevad.training.dataset import Item
 
 
 def items_of(normal: int, fights: int, falls: int = 0) -> list[Item]:

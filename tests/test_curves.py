@@ -10,11 +10,11 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from refinevad.apps.cli import main
-from refinevad.features import Features, Provenance, save_features
+from refinevad.datasets.dataset import FeatureIndex, Item
+from refinevad.features.store import Features, Provenance, save_features
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training import curves
 from refinevad.training.curves import CURVES, Curves
-from refinevad.training.dataset import FeatureIndex, Item
 
 torch.set_num_threads(1)
 

@@ -10,12 +10,12 @@ from sqlalchemy import text
 
 from live_cases import envelope, open_store
 from refinevad.apps.cli import main
-from refinevad.apps.live import database_file
-from refinevad.apps.live.database_file import BACKUPS_KEPT, back_up, backups_of
-from refinevad.apps.live.outbox import Outbox
-from refinevad.apps.live.records import ScoreRow
-from refinevad.apps.live.secret import Secret
-from refinevad.apps.live.store import Store
+from refinevad.apps.live.delivery.outbox import Outbox
+from refinevad.apps.live.settings.secret import Secret
+from refinevad.apps.live.storage import database_file
+from refinevad.apps.live.storage.database_file import BACKUPS_KEPT, back_up, backups_of
+from refinevad.apps.live.storage.records import ScoreRow
+from refinevad.apps.live.storage.store import Store
 from refinevad.errors import InputError, RefineVADError
 from small_disk import fill
 from watch_cases import checkpoint

@@ -11,11 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinevad.errors import InputError
-from refinevad.features import Features, Provenance, save_features
-from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.bags import label_vector
-from refinevad.training.dataset import (
+from refinevad.datasets.dataset import (
     DataSet,
     FeatureIndex,
     Item,
@@ -27,7 +23,11 @@ from refinevad.training.dataset import (
     with_fold,
     with_validation,
 )
-from refinevad.training.leaks import same_in_two_splits
+from refinevad.datasets.leaks import same_in_two_splits
+from refinevad.errors import InputError
+from refinevad.features.store import Features, Provenance, save_features
+from refinevad.timeline import SegmentRule, Timeline
+from refinevad.training.bags import label_vector
 
 
 def touch(root: Path, *names: str) -> Path:

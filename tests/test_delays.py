@@ -8,14 +8,14 @@ import pytest
 from cases import config, random_bags, random_model
 from refinevad.apps.cli import main
 from refinevad.checkpoint import Calibration, Checkpoint
-from refinevad.features import Features, Provenance
-from refinevad.scores import score
+from refinevad.datasets.dataset import FeatureIndex, Item
+from refinevad.features.store import Features, Provenance
+from refinevad.judging.metrics import Runs, roc_auc
+from refinevad.judging.truth import Truth, VideoTruth
+from refinevad.scoring.scores import score
+from refinevad.scoring.windows import WHOLE, WindowRule
+from refinevad.study.delays import Held, delay_table, figures_under
 from refinevad.timeline import Timeline
-from refinevad.training.dataset import FeatureIndex, Item
-from refinevad.training.delays import Held, delay_table, figures_under
-from refinevad.training.metrics import Runs, roc_auc
-from refinevad.training.truth import Truth, VideoTruth
-from refinevad.windows import WHOLE, WindowRule
 
 
 def test_cells_by_hand() -> None:

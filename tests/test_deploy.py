@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from refinevad.apps.commands import serve
-from refinevad.apps.live.tokens import is_loopback
+from refinevad.apps.service.access_token import is_loopback
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 

@@ -16,10 +16,10 @@ from refinevad.detection.tables import event_of_segment
 from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
-from refinevad.events import Event
+from refinevad.scoring.events import Event
+from refinevad.scoring.windows import WindowRule
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.video import FrameReader
-from refinevad.windows import WindowRule
+from refinevad.video.reading import FrameReader
 from test_streaming import checkpoint_of, small_model
 from videos import write_video
 
@@ -51,7 +51,7 @@ def same(one: Detection, other: Detection) -> None:
 # -- frames ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore::refinevad.video.DamagedVideoWarning")
+@pytest.mark.filterwarnings("ignore::refinevad.video.reading.DamagedVideoWarning")
 @pytest.mark.parametrize("rule", [SegmentRule.default(), SegmentRule(frames=16)])
 @pytest.mark.parametrize(
     "times",

@@ -10,19 +10,19 @@ import torch
 
 from fakes import BrokenEncoder, MeanEncoder, replaced
 from refinevad.apps.cli import main
-from refinevad.apps.live.live_model import ModelShelf
+from refinevad.apps.live.engine.live_model import ModelShelf
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
-from refinevad.events import EventRule, find_events
-from refinevad.extraction import extract
+from refinevad.features.extraction import extract
 from refinevad.model import RefineVAD, RefineVADConfig
-from refinevad.scores import score
+from refinevad.scoring.events import EventRule, find_events
+from refinevad.scoring.scores import score
+from refinevad.scoring.windows import WindowRule
 from refinevad.streaming import StreamingDetector
 from refinevad.timeline import SegmentRule
-from refinevad.video import ClipReader
-from refinevad.windows import WindowRule
+from refinevad.video.reading import ClipReader
 from videos import write_video
 
 torch.set_num_threads(1)

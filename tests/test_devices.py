@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from cases import config, random_bags, random_labels, random_model
-from refinevad.devices import open_device, pinned, sent
 from refinevad.errors import InputError
-from refinevad.scores import score
+from refinevad.machine.devices import open_device, pinned, sent
+from refinevad.scoring.scores import score
 from refinevad.training.bags import Bag, collate
 from refinevad.training.distributed import ALONE
 from refinevad.training.loading import read_batches

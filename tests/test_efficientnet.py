@@ -10,7 +10,7 @@ from refinevad.encoders import efficientnet
 from refinevad.encoders.efficientnet import VARIANTS, EfficientNet, ensure_exported
 from refinevad.encoders.efficientnet_eager import load_eager
 from refinevad.errors import InputError
-from refinevad.files import sha256_file
+from refinevad.files.whole import sha256_file
 
 LITE0 = VARIANTS["efficientnet-lite0"]
 

@@ -10,12 +10,12 @@ import pytest
 
 from fakes import MeanEncoder, replaced
 from refinevad.apps.live.clock import SystemClock, unix
-from refinevad.apps.live.config import watch_config
-from refinevad.apps.live.engine import Engine, EngineOptions
+from refinevad.apps.live.engine.engine import Engine, EngineOptions
+from refinevad.apps.live.settings.config import watch_config
 from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
-from refinevad.windows import WindowRule
+from refinevad.scoring.windows import WindowRule
 from servers import RtspServer, wait_until
 from videos import flat, write_video
 from watch_cases import RULE, Ear, checkpoint, write_film

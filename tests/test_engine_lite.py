@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from cases import config, random_model
-from refinevad.apps.live.config import watch_config
-from refinevad.apps.live.engine import Engine, EngineOptions
-from refinevad.apps.live.live_model import ModelShelf
+from refinevad.apps.live.engine.engine import Engine, EngineOptions
+from refinevad.apps.live.engine.live_model import ModelShelf
+from refinevad.apps.live.settings.config import watch_config
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.detector import Detector
 from refinevad.encoders.lite import LiteEncoder
+from refinevad.scoring.windows import WindowRule
 from refinevad.timeline import SegmentRule
-from refinevad.windows import WindowRule
 from videos import write_video
 from watch_cases import Ear
 

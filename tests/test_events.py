@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refinevad.errors import InputError
-from refinevad.events import Calibration, EventRule, calibrate, find_events, find_runs
+from refinevad.scoring.events import Calibration, EventRule, calibrate, find_events, find_runs
 from refinevad.timeline import SegmentRule, Timeline
 
 
@@ -237,5 +237,5 @@ def test_a_threshold_of_quiet_hours_is_found_by_the_rule_it_is_used_by() -> None
 
 
 def test_events_need_no_model() -> None:
-    code = "import sys, refinevad.events, refinevad.tracking; sys.exit('torch' in sys.modules)"
+    code = "import sys, refinevad.scoring.events, refinevad.scoring.tracking; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

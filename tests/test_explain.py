@@ -23,14 +23,14 @@ from refinevad.apps.explain.projection import principal_components, t_sne
 from refinevad.apps.explain.seriation import seriate
 from refinevad.apps.explain.statistic import confusion, cosines, neighbour_agreement, rank_correlation, ranks
 from refinevad.checkpoint import Calibration, Checkpoint
-from refinevad.features import Features, Provenance
+from refinevad.datasets.dataset import Item
+from refinevad.features.store import Features, Provenance
+from refinevad.judging.localisation import TrueSpan
+from refinevad.judging.truth import Truth, VideoTruth
 from refinevad.model import RefineVAD, RefineVADConfig
-from refinevad.scores import Scores, score
+from refinevad.scoring.scores import Scores, score
+from refinevad.scoring.windows import WindowRule
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.dataset import Item
-from refinevad.training.localisation import TrueSpan
-from refinevad.training.truth import Truth, VideoTruth
-from refinevad.windows import WindowRule
 
 torch.set_num_threads(1)
 RULE = SegmentRule(seconds=1.0)

@@ -16,12 +16,12 @@ from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.encoders.lite import LiteEncoder
 from refinevad.errors import InputError
-from refinevad.extraction import extract
-from refinevad.features import Features
-from refinevad.frames import Clip
+from refinevad.features.extraction import extract
+from refinevad.features.store import Features
+from refinevad.features.workers import CLIPS_AT_ONCE
 from refinevad.model import RefineVAD, RefineVADConfig
-from refinevad.side_by_side import CLIPS_AT_ONCE
 from refinevad.timeline import SegmentRule
+from refinevad.video.frames import Clip
 from videos import spoil_packets, write_headers_only, write_video
 
 RULE = SegmentRule.default()

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from refinevad.errors import InputError
-from refinevad.features import (
+from refinevad.features.store import (
     Features,
     Provenance,
     StoredFeatures,
@@ -24,7 +24,7 @@ from refinevad.features import (
     require_same_signature,
     save_features,
 )
-from refinevad.files import atomic_write
+from refinevad.files.whole import atomic_write
 from refinevad.timeline import SegmentRule, Timeline
 
 PROVENANCE = Provenance(
@@ -89,7 +89,7 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mo
         partial.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("refinevad.features.save_file", full)
+    monkeypatch.setattr("refinevad.features.store.save_file", full)
     with pytest.raises(InputError, match=r"cannot write .*No space left"):
         save_features(path, features(1))
     assert path.read_bytes() == before
@@ -110,7 +110,7 @@ def test_an_interrupted_write_leaves_nothing(error: type[BaseException], tmp_pat
 
 def test_what_a_killed_process_left_is_removed_by_the_next_write(tmp_path: Path) -> None:
     program = (
-        "import os, sys, pathlib; from refinevad.files import atomic_write\n"
+        "import os, sys, pathlib; from refinevad.files.whole import atomic_write\n"
         "with atomic_write(pathlib.Path(sys.argv[1])) as partial:\n"
         "    partial.write_text('half'); os.kill(os.getpid(), 9)\n"
     )

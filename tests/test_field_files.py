@@ -22,35 +22,35 @@ from av.stream import Disposition
 
 from fakes import MeanEncoder, replaced
 from refinevad.apps.cli import main
-from refinevad.apps.live.addresses import parse_address
-from refinevad.apps.live.messages import Message, Segment
-from refinevad.apps.live.preview import PreviewMaker
-from refinevad.apps.live.reel import Reel
-from refinevad.apps.live.source import Source
+from refinevad.apps.live.capture.messages import Message, Segment
+from refinevad.apps.live.capture.preview import PreviewMaker
+from refinevad.apps.live.capture.reel import Reel
+from refinevad.apps.live.capture.source import Source
+from refinevad.apps.live.settings.addresses import parse_address
 from refinevad.apps.report.keyframes import extract_keyframes
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
-from refinevad.events import Event, EventRule, calibrate, find_events
-from refinevad.extraction import extract
-from refinevad.features import Features, load_features, save_features
+from refinevad.features.extraction import extract
+from refinevad.features.store import Features, load_features, save_features
+from refinevad.judging.alerts import Curve, extract_events
+from refinevad.judging.truth import TimedEvent, folder_truth
 from refinevad.model import RefineVAD, RefineVADConfig
-from refinevad.presentation import PlanError
-from refinevad.shares import SharePlan, clips_of
+from refinevad.scoring.events import Event, EventRule, calibrate, find_events
+from refinevad.scoring.windows import WindowRule
 from refinevad.streaming import StreamingDetector
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.alerts import Curve, extract_events
-from refinevad.training.truth import TimedEvent, folder_truth
-from refinevad.video import ClipReader, FrameReader, probe
-from refinevad.windows import WindowRule
+from refinevad.video.presentation import PlanError
+from refinevad.video.reading import ClipReader, FrameReader, probe
+from refinevad.video.shares import SharePlan, clips_of
 from videos import NTSC, assert_same_clips, film, flat, sliding, turn, write_video
 
 torch.set_num_threads(1)
 RULE = SegmentRule.default()
 NEEDS = MeanEncoder.needs
 CASES = Path(os.environ.get("REFINEVAD_DATA", Path(__file__).parents[2] / "shared" / "data")) / "field-cases"
-told = pytest.mark.filterwarnings("ignore::refinevad.video.DamagedVideoWarning")
+told = pytest.mark.filterwarnings("ignore::refinevad.video.reading.DamagedVideoWarning")
 
 
 def case(name: str) -> Path:
@@ -348,7 +348,7 @@ def test_a_recording_with_pauses_of_the_field() -> None:
     assert (hole.duration_s, hole.shown_s) == (pytest.approx(7586.0), pytest.approx(26.0))
 
 
-@pytest.mark.filterwarnings("always::refinevad.video.DamagedVideoWarning")
+@pytest.mark.filterwarnings("always::refinevad.video.reading.DamagedVideoWarning")
 def test_what_is_told_of_a_hole(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One sentence on stderr, in the report, and in JSON; no row for a second without pictures."""
     times = [index / 25 + 7200 * (index >= 50) for index in range(100)]
@@ -538,17 +538,17 @@ def test_beside_a_cover_the_video_is_read(tmp_path: Path) -> None:
 def test_a_song_and_stills_in_a_data_set_are_left_out_and_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from refinevad.training import featurize
+    from refinevad.datasets import feature_folder
 
     root = tmp_path / "set"
     for label in ("normal", "fall"):
         write_video(root / "train" / label / "v.mp4", frames=40)
     write_with_cover(root / "train" / "fall" / "song.mp4", pictures=False)
     list(stills(root / "train" / "normal"))
-    featurize._encoder.cache_clear()
+    feature_folder._encoder.cache_clear()
     with replaced():
         assert main(["extract", str(root), "--out", str(tmp_path / "features"), "--workers", "1"]) == 1
-    featurize._encoder.cache_clear()
+    feature_folder._encoder.cache_clear()
     said = capsys.readouterr()
     assert said.err.count("left out: no video stream in") == 8
     assert "2 videos extracted" in said.out
@@ -557,18 +557,18 @@ def test_a_song_and_stills_in_a_data_set_are_left_out_and_told(
 def test_what_was_found_in_a_data_sets_videos_is_told_once_each(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from refinevad.training import featurize
+    from refinevad.datasets import feature_folder
 
     root = tmp_path / "set"
     times = [index / 25 + 60 * (index >= 20) for index in range(40)]
     write_video(root / "train" / "normal" / "v.mp4", frames=40)
     holed = write_video(root / "train" / "fall" / "v.mp4", flat([90] * 40), times_s=times, size=(32, 32))
     for _ in range(2):  # made, and then up to date
-        featurize._encoder.cache_clear()
+        feature_folder._encoder.cache_clear()
         with replaced():
             arguments = ["extract", str(root), "--out", str(tmp_path / "features"), "--workers", "1"]
             assert main([*arguments, "--json", str(tmp_path / "done.json")]) == 0
-        featurize._encoder.cache_clear()
+        feature_folder._encoder.cache_clear()
         said = f"no pictures from 0.8 to 60.8 s in {holed}; nothing is scored there"
         assert capsys.readouterr().err.count(said) == 1
         assert json.loads((tmp_path / "done.json").read_text())["notes"] == [said]

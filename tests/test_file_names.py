@@ -10,9 +10,9 @@ import torch
 
 from refinevad.apps.cli import main
 from refinevad.apps.terminal import note
-from refinevad.files import atomic_write, fitting
-from refinevad.shown import shown
-from refinevad.training.dataset import FeatureIndex, Item
+from refinevad.datasets.dataset import FeatureIndex, Item
+from refinevad.files.shown import shown
+from refinevad.files.whole import atomic_write, fitting
 from videos import write_video
 
 torch.set_num_threads(1)

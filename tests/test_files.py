@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from refinevad.files import atomic_write, sampled_sha256
+from refinevad.files.whole import atomic_write, sampled_sha256
 
 
 @pytest.mark.parametrize("length", [0, 1, 65_536, 65_537, 3_000_000])

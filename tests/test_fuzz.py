@@ -12,11 +12,11 @@ pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
 from fuzz import kinds, mutators, run
 from fuzz.worker import _forget_peak, _judged, _memory
-from refinevad.apps.live.config import read_config
-from refinevad.contender import open_config
+from refinevad.apps.live.settings.config import read_config
+from refinevad.datasets.npy import open_npy
 from refinevad.errors import InputError
-from refinevad.training.ablation import read_variant
-from refinevad.training.npy import open_npy
+from refinevad.peers.contender import open_config
+from refinevad.study.ablation import read_variant
 from refinevad.training.recipe import read_recipe
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from refinevad.training.predictions import read_predictions
-from refinevad.training.protocol import evaluate_predictions
-from refinevad.training.truth import read_truth_json
+from refinevad.judging.predictions import read_predictions
+from refinevad.judging.protocol import evaluate_predictions
+from refinevad.judging.truth import read_truth_json
 
 SETS = {"ucf": "ucf-crime", "xd": "xd-violence"}
 NAMES = {

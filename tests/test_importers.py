@@ -15,9 +15,7 @@ from hypothesis import strategies as st
 
 from refinevad.apps.cli import main
 from refinevad.apps.commands.import_features import _words
-from refinevad.errors import InputError
-from refinevad.scores import Scores
-from refinevad.training.benchmarks import (
+from refinevad.datasets.benchmarks import (
     MSAD,
     SHANGHAITECH,
     UCF_CRIME,
@@ -26,19 +24,21 @@ from refinevad.training.benchmarks import (
     official_truth,
     read_shanghaitech_split,
 )
-from refinevad.training.crop_axis import crop_axis
-from refinevad.training.dataset import FeatureIndex, Item
+from refinevad.datasets.crop_axis import crop_axis
+from refinevad.datasets.dataset import FeatureIndex, Item
+from refinevad.datasets.feature_lists import labels_by_name, read_feature_list, video_and_crop
+from refinevad.datasets.importing import Imported, ImportRequest, import_features
+from refinevad.datasets.npy import open_npy
+from refinevad.datasets.published import PublishedFeatures, audio_rows, mean_over_crops
+from refinevad.errors import InputError
+from refinevad.judging.predictions import Adjustment
+from refinevad.judging.set_truth import read_truth
+from refinevad.scoring.scores import Scores
+from refinevad.study.over_seeds import figure, run_seed
+from refinevad.study.over_videos import OverVideos
 from refinevad.training.experiment import make_features
-from refinevad.training.feature_lists import labels_by_name, read_feature_list, video_and_crop
 from refinevad.training.fitting import make_bags
-from refinevad.training.importing import Imported, ImportRequest, import_features
-from refinevad.training.npy import open_npy
-from refinevad.training.over_videos import OverVideos
-from refinevad.training.predictions import Adjustment
-from refinevad.training.published import PublishedFeatures, audio_rows, mean_over_crops
 from refinevad.training.recipe import Recipe, read_recipe
-from refinevad.training.set_truth import read_truth
-from refinevad.training.study import figure, run_seed
 from test_truth_is_closed import TRUTH, opened
 
 ROOT = Path(__file__).parents[1]

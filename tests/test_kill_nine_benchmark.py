@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from live_cases import envelope, open_store
-from refinevad.apps.live.sinks.database import DatabaseSink
-from refinevad.apps.live.sinks.folder import FolderSink
+from refinevad.apps.live.delivery.sinks.database import DatabaseSink
+from refinevad.apps.live.delivery.sinks.folder import FolderSink
 
 PATH = Path(__file__).parents[1] / "benchmarks" / "kill_nine.py"
 SCRIPT = runpy.run_path(str(PATH))

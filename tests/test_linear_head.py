@@ -14,17 +14,17 @@ from safetensors.torch import load_file, save_file
 
 from fakes import MeanEncoder
 from refinevad.apps.cli import main
-from refinevad.apps.live.secret import Secret
-from refinevad.apps.live.store import Store
+from refinevad.apps.live.settings.secret import Secret
+from refinevad.apps.live.storage.store import Store
 from refinevad.checkpoint import Checkpoint
+from refinevad.datasets.dataset import FeatureIndex, Item
 from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
-from refinevad.features import Features, Provenance, save_features
-from refinevad.scores import score
+from refinevad.features.store import Features, Provenance, save_features
+from refinevad.judging.evaluation import evaluate
+from refinevad.scoring.scores import score
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.dataset import FeatureIndex, Item
-from refinevad.training.evaluation import evaluate
 from refinevad.training.experiment import split_items
 from refinevad.training.recipe import as_recipe
 from watch_cases import RULE as LIVE

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinevad.apps.live.addresses import mask, parse_address
-from refinevad.apps.live.secret import Secret
+from refinevad.apps.live.settings.addresses import mask, parse_address
+from refinevad.apps.live.settings.secret import Secret
 from refinevad.errors import InputError
 from videos import write_video
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from refinevad.apps.live import tokens
 from refinevad.apps.live.clock import Anchor, ManualClock, iso, unix
-from refinevad.apps.live.config import RetentionConfig, _CameraTable, _Top, read_config, watch_config
-from refinevad.apps.live.secret import read_secret
-from refinevad.apps.live.sinks.options import SINK_TYPES, MqttOptions, WebhookOptions
+from refinevad.apps.live.settings.config import RetentionConfig, _CameraTable, _Top, read_config, watch_config
+from refinevad.apps.live.settings.secret import read_secret
+from refinevad.apps.live.settings.sink_options import SINK_TYPES, MqttOptions, WebhookOptions
+from refinevad.apps.service import access_token
 from refinevad.errors import InputError
 
 WHOLE = """
@@ -165,44 +165,44 @@ def test_an_empty_secret_is_refused(tmp_path: Path) -> None:
 
 def test_a_token_is_kept_as_a_hash_in_a_closed_file(tmp_path: Path) -> None:
     path = tmp_path / "private" / "token"
-    token = tokens.make_token_file(path)
+    token = access_token.make_token_file(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert token not in path.read_text()
-    known = tokens.read_token_file(path)
+    known = access_token.read_token_file(path)
     assert known.matches(token)
     for wrong in ("", token[:-1], token + "x", token.swapcase(), "\udc80", path.read_text().strip()):
         assert not known.matches(wrong)
     assert known.stored().removeprefix("sha256:") not in repr(known)
     with pytest.raises(InputError, match="exists"):
-        tokens.make_token_file(path)
-    assert tokens.make_token_file(tmp_path / "other") != token
+        access_token.make_token_file(path)
+    assert access_token.make_token_file(tmp_path / "other") != token
 
 
 def test_an_open_or_foreign_token_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "token"
-    tokens.make_token_file(path)
+    access_token.make_token_file(path)
     for mode in (0o640, 0o604, 0o660):
         path.chmod(mode)
         with pytest.raises(InputError, match="chmod 600"):
-            tokens.read_token_file(path)
+            access_token.read_token_file(path)
     path.chmod(0o600)
     path.write_text("hunter2\n")
     with pytest.raises(InputError, match="no token file"):
-        tokens.read_token_file(path)
+        access_token.read_token_file(path)
     with pytest.raises(InputError, match="not found"):
-        tokens.read_token_file(tmp_path / "absent")
+        access_token.read_token_file(tmp_path / "absent")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost", "LOCALHOST"])
 def test_loopback_needs_no_token(host: str) -> None:
-    tokens.require_token(host, None)
+    access_token.require_token(host, None)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.4", "camera-box", "localhost.example", "10.0.0.1"])
 def test_elsewhere_a_token_is_needed(host: str) -> None:
-    tokens.require_token(host, tokens.TokenHash.of("t"))
+    access_token.require_token(host, access_token.TokenHash.of("t"))
     with pytest.raises(InputError, match="token"):
-        tokens.require_token(host, None)
+        access_token.require_token(host, None)
 
 
 def test_a_wall_clock_that_jumps_moves_no_stream() -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from live_cases import START, open_store
-from refinevad.apps.live.config import LiveConfig
-from refinevad.apps.live.delivery import Delivery
-from refinevad.apps.live.live_model import ModelShelf
-from refinevad.apps.live.records import ScoreRow
+from refinevad.apps.live.delivery.delivery import Delivery
+from refinevad.apps.live.engine.live_model import ModelShelf
+from refinevad.apps.live.settings.config import LiveConfig
 from refinevad.apps.live.status import ScoreBatch
+from refinevad.apps.live.storage.records import ScoreRow
 from watch_cases import checkpoint
 
 

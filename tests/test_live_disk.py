@@ -17,26 +17,26 @@ import pytest
 
 from fakes import replaced
 from live_cases import START, ListSink, envelope, open_store
-from refinevad.apps.live import database as database_module
-from refinevad.apps.live import delivery as delivery_module
 from refinevad.apps.live import disk as disk_module
-from refinevad.apps.live.cameras import CameraRegistry
-from refinevad.apps.live.config import LiveConfig, watch_config
-from refinevad.apps.live.database import StorageError
-from refinevad.apps.live.delivery import Delivery
+from refinevad.apps.live.capture.recorder import ClipRecorder, KeptPacket
+from refinevad.apps.live.delivery.delivery import Delivery
+from refinevad.apps.live.delivery.delivery import delivery as delivery_module
+from refinevad.apps.live.delivery.sinks.base import DeliveryError
+from refinevad.apps.live.delivery.sinks.database import DatabaseSink
+from refinevad.apps.live.delivery.sinks.folder import FolderSink
+from refinevad.apps.live.delivery.sinks.stdout import StdoutSink
 from refinevad.apps.live.disk import free_mb, too_full
-from refinevad.apps.live.engine import Engine, EngineOptions
-from refinevad.apps.live.recorder import ClipRecorder, KeptPacket
-from refinevad.apps.live.records import ScoreRow
-from refinevad.apps.live.score_log import ScoreBuffer
-from refinevad.apps.live.secret import Secret
-from refinevad.apps.live.sinks.base import DeliveryError
-from refinevad.apps.live.sinks.database import DatabaseSink
-from refinevad.apps.live.sinks.folder import FolderSink
-from refinevad.apps.live.sinks.options import DatabaseOptions, FolderOptions
-from refinevad.apps.live.sinks.stdout import StdoutSink
+from refinevad.apps.live.engine.engine import Engine, EngineOptions
+from refinevad.apps.live.settings.config import LiveConfig, watch_config
+from refinevad.apps.live.settings.secret import Secret
+from refinevad.apps.live.settings.sink_options import DatabaseOptions, FolderOptions
 from refinevad.apps.live.status import ScoreBatch
-from refinevad.apps.live.store import Store
+from refinevad.apps.live.storage import database as database_module
+from refinevad.apps.live.storage.cameras import CameraRegistry
+from refinevad.apps.live.storage.database import StorageError
+from refinevad.apps.live.storage.records import ScoreRow
+from refinevad.apps.live.storage.score_log import ScoreBuffer
+from refinevad.apps.live.storage.store import Store
 from servers import wait_until
 from small_disk import fill
 from watch_cases import RULE, checkpoint, write_film
@@ -177,8 +177,8 @@ def test_lines_to_a_device_that_is_full_are_tried_again() -> None:
     code = (
         "import sys\nsys.path.insert(0, sys.argv[1])\n"
         "from live_cases import envelope\n"
-        "from refinevad.apps.live.sinks.base import DeliveryError\n"
-        "from refinevad.apps.live.sinks.stdout import StdoutSink\n"
+        "from refinevad.apps.live.delivery.sinks.base import DeliveryError\n"
+        "from refinevad.apps.live.delivery.sinks.stdout import StdoutSink\n"
         "sink = StdoutSink()\n"
         "for _ in range(3):\n"
         "    try:\n        sink.deliver(envelope())\n"

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from live_cases import START, open_store
-from refinevad.apps.live.alert_rate import alert_rates
-from refinevad.apps.live.labels import ExportReport, export_reviewed
-from refinevad.apps.live.records import EventRecord, ScoreCurve
-from refinevad.events import EventRule
-from refinevad.training.dataset import Item, read_dataset
+from refinevad.apps.live.storage.alert_rate import alert_rates
+from refinevad.apps.live.storage.labels import ExportReport, export_reviewed
+from refinevad.apps.live.storage.records import EventRecord, ScoreCurve
+from refinevad.datasets.dataset import Item, read_dataset
+from refinevad.scoring.events import EventRule
 
 
 def test_reviewed_clips_become_a_data_set(tmp_path: Path) -> None:

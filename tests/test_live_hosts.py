@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from refinevad.apps.live.addresses import parse_address
-from refinevad.apps.live.hosts import addresses_of, require_ordinary_host
-from refinevad.apps.live.source import Source, SourceLostError
+from refinevad.apps.live.capture.source import Source, SourceLostError
+from refinevad.apps.live.settings.addresses import parse_address
+from refinevad.apps.live.settings.hosts import addresses_of, require_ordinary_host
 from refinevad.errors import InputError
 
 

@@ -14,12 +14,12 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from live_cases import envelope
 from refinevad.apps.live.clock import ManualClock, SystemClock
-from refinevad.apps.live.courier import Courier
-from refinevad.apps.live.outbox import Outbox
-from refinevad.apps.live.sinks.base import DeliveryError, Sink
-from refinevad.apps.live.sinks.discovery import topic_name
-from refinevad.apps.live.sinks.mqtt import MqttSink
-from refinevad.apps.live.sinks.options import MqttOptions
+from refinevad.apps.live.delivery.courier import Courier
+from refinevad.apps.live.delivery.outbox import Outbox
+from refinevad.apps.live.delivery.sinks.base import DeliveryError, Sink
+from refinevad.apps.live.delivery.sinks.discovery import topic_name
+from refinevad.apps.live.delivery.sinks.mqtt import MqttSink
+from refinevad.apps.live.settings.sink_options import MqttOptions
 from refinevad.errors import InputError
 from servers import Certificate, Program, free_port, wait_until
 
@@ -191,8 +191,8 @@ def test_the_broker_tells_when_we_are_gone(mosquitto: Program, listeners: list[L
     listener = listen(listeners, mosquitto)
     code = f"""
 from refinevad.apps.live.clock import SystemClock
-from refinevad.apps.live.sinks.mqtt import MqttSink
-from refinevad.apps.live.sinks.options import MqttOptions
+from refinevad.apps.live.delivery.sinks.mqtt import MqttSink
+from refinevad.apps.live.settings.sink_options import MqttOptions
 sink = MqttSink(MqttOptions("home", "127.0.0.1", {mosquitto.port}), [], SystemClock())
 input()
 """

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from live_cases import ListSink, envelope
 from refinevad.apps.live.backoff import backoff_s
 from refinevad.apps.live.clock import ManualClock, SystemClock
-from refinevad.apps.live.courier import Backlog, Courier, Dispatch
-from refinevad.apps.live.outbox import Outbox
-from refinevad.apps.live.sinks.base import DeliveryError, Envelope, RefusedError
+from refinevad.apps.live.delivery.courier import Backlog, Courier, Dispatch
+from refinevad.apps.live.delivery.outbox import Outbox
+from refinevad.apps.live.delivery.sinks.base import DeliveryError, Envelope, RefusedError
 from refinevad.errors import InputError
 from servers import wait_until
 
@@ -248,8 +248,8 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from live_cases import ListSink, envelope
 from refinevad.apps.live.clock import SystemClock
-from refinevad.apps.live.courier import Courier
-from refinevad.apps.live.outbox import Outbox
+from refinevad.apps.live.delivery.courier import Courier
+from refinevad.apps.live.delivery.outbox import Outbox
 
 class Slow(ListSink):
     def deliver(self, envelope):

@@ -10,10 +10,10 @@ from sqlalchemy import text
 
 from live_cases import START, open_store
 from refinevad.apps.live.clock import ManualClock
-from refinevad.apps.live.config import RetentionConfig
-from refinevad.apps.live.records import EventRecord, ScoreRow
-from refinevad.apps.live.retention import DAY_S, MediaFile, Retention, RetentionReport, over_limit
-from refinevad.apps.live.store import Store
+from refinevad.apps.live.settings.config import RetentionConfig
+from refinevad.apps.live.storage.records import EventRecord, ScoreRow
+from refinevad.apps.live.storage.retention import DAY_S, MediaFile, Retention, RetentionReport, over_limit
+from refinevad.apps.live.storage.store import Store
 
 FILES = st.lists(
     st.builds(

@@ -8,12 +8,12 @@ import pytest
 
 from live_cases import START, envelope, open_store
 from refinevad.apps.live.clock import ManualClock
-from refinevad.apps.live.courier import Courier
-from refinevad.apps.live.outbox import Outbox
-from refinevad.apps.live.sinks.base import RESTART, DeliveryError, RefusedError
-from refinevad.apps.live.sinks.database import DatabaseSink
-from refinevad.apps.live.sinks.folder import FolderSink
-from refinevad.apps.live.sinks.stdout import StdoutSink
+from refinevad.apps.live.delivery.courier import Courier
+from refinevad.apps.live.delivery.outbox import Outbox
+from refinevad.apps.live.delivery.sinks.base import RESTART, DeliveryError, RefusedError
+from refinevad.apps.live.delivery.sinks.database import DatabaseSink
+from refinevad.apps.live.delivery.sinks.folder import FolderSink
+from refinevad.apps.live.delivery.sinks.stdout import StdoutSink
 from servers import Program, wait_until
 
 

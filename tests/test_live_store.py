@@ -14,12 +14,12 @@ from sqlalchemy import text
 
 from live_cases import START, open_store
 from refinevad.apps.live.clock import ManualClock
-from refinevad.apps.live.database import StorageError
-from refinevad.apps.live.records import EventRecord, ScoreRow
-from refinevad.apps.live.score_log import ScoreBuffer
-from refinevad.apps.live.secret import Secret
-from refinevad.apps.live.store import Store
-from refinevad.apps.live.tables import metadata
+from refinevad.apps.live.settings.secret import Secret
+from refinevad.apps.live.storage.database import StorageError
+from refinevad.apps.live.storage.records import EventRecord, ScoreRow
+from refinevad.apps.live.storage.score_log import ScoreBuffer
+from refinevad.apps.live.storage.store import Store
+from refinevad.apps.live.storage.tables import metadata
 from refinevad.errors import InputError
 from servers import Program, wait_until
 
@@ -297,7 +297,7 @@ def test_a_database_may_go_down_and_come_back(postgres: Program, postgres_url: s
 
 
 def test_a_locked_or_read_only_file_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("refinevad.apps.live.database._LOCK_WAIT_MS", 10)
+    monkeypatch.setattr("refinevad.apps.live.storage.database._LOCK_WAIT_MS", 10)
     store = open_store(tmp_path)
     other = sqlite3.connect(tmp_path / "live.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -310,7 +310,7 @@ def test_a_locked_or_read_only_file_is_a_sentence(tmp_path: Path, monkeypatch: p
 
 
 def test_a_full_buffer_drops_the_oldest_and_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("refinevad.apps.live.score_log.BUFFERED_ROWS", 5)
+    monkeypatch.setattr("refinevad.apps.live.storage.score_log.BUFFERED_ROWS", 5)
     store = open_store(tmp_path)
     buffer = ScoreBuffer(store.scores, "door", "runs/a", ())
     for i in range(8):

@@ -8,13 +8,13 @@ import pytest
 
 from live_cases import START, envelope
 from refinevad.apps.live.clock import ManualClock
-from refinevad.apps.live.courier import Courier
-from refinevad.apps.live.outbox import Outbox
-from refinevad.apps.live.secret import Secret
-from refinevad.apps.live.sinks.base import DeliveryError, RefusedError
-from refinevad.apps.live.sinks.options import WebhookOptions
-from refinevad.apps.live.sinks.rate import TokenBucket
-from refinevad.apps.live.sinks.webhook import WebhookSink, verify
+from refinevad.apps.live.delivery.courier import Courier
+from refinevad.apps.live.delivery.outbox import Outbox
+from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError
+from refinevad.apps.live.delivery.sinks.rate import TokenBucket
+from refinevad.apps.live.delivery.sinks.webhook import WebhookSink, verify
+from refinevad.apps.live.settings.secret import Secret
+from refinevad.apps.live.settings.sink_options import WebhookOptions
 from refinevad.errors import InputError
 from servers import Receiver
 

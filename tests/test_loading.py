@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases import random_bags, random_labels
+from refinevad.datasets.dataset import FeatureIndex, Item
+from refinevad.datasets.published import Crop, CropBag
 from refinevad.errors import InputError
-from refinevad.features import Features, Provenance, StoredFeatures, load_features, map_values, save_features
+from refinevad.features.store import Features, Provenance, StoredFeatures, load_features, map_values, save_features
+from refinevad.study.held_features import HeldFeatures
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training.bags import Bag, Batch, Shortening, collate, shorten
-from refinevad.training.dataset import FeatureIndex, Item
-from refinevad.training.held_features import HeldFeatures
 from refinevad.training.loading import StoredBag, kept_in_memory, read_batches
-from refinevad.training.published import Crop, CropBag
 
 CPU = torch.device("cpu")
 LENGTHS = [7, 40, 1, 256, 13, 90]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refinevad.errors import InputError
-from refinevad.training.localisation import (
+from refinevad.judging.localisation import (
     IOU_THRESHOLDS,
     LocalisationVideo,
     TrueSpan,

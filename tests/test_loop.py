@@ -19,10 +19,10 @@ from safetensors.torch import load_file, save_file
 import refinevad.training.loop as loop
 from cases import config, random_bags, random_labels
 from refinevad.errors import InputError
-from refinevad.scores import score
+from refinevad.judging.metrics import Runs, roc_auc
+from refinevad.scoring.scores import score
 from refinevad.training.bags import Bag
 from refinevad.training.loop import HISTORY, Trained, Trainer, TrainOptions, Validation
-from refinevad.training.metrics import Runs, roc_auc
 from refinevad.training.resume import STATE
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinevad.apps.live.messages import (
+from refinevad.apps.live.capture.messages import (
     Ended,
     Finish,
     Gap,
@@ -24,7 +24,7 @@ from refinevad.apps.live.messages import (
     decode,
     encode,
 )
-from refinevad.frames import Clip
+from refinevad.video.frames import Clip
 
 PLAIN = (
     Opened(640, 480, 12.5, "h264", False),

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
 
 from refinevad.errors import InputError
-from refinevad.top_k import top_mean
-from refinevad.training.metrics import (
+from refinevad.judging.metrics import (
     Runs,
     ap_trapezoid,
     average_precision,
@@ -25,6 +24,7 @@ from refinevad.training.metrics import (
     roc_auc,
     video_auc,
 )
+from refinevad.top_k import top_mean
 
 # Few levels: ties everywhere.
 frames = st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=60).filter(

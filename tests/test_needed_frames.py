@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from refinevad.clips import FramePicker
 from refinevad.errors import InputError
-from refinevad.frames import Clip, FrameNeeds
-from refinevad.needed_frames import NeededFrames
-from refinevad.presentation import PlanError
 from refinevad.timeline import SegmentRule
-from refinevad.video import ClipReader, FrameReader, open_container
+from refinevad.video.clips import FramePicker
+from refinevad.video.frames import Clip, FrameNeeds
+from refinevad.video.needed_frames import NeededFrames
+from refinevad.video.presentation import PlanError
+from refinevad.video.reading import ClipReader, FrameReader, open_container
 from videos import NEEDS, NTSC, assert_same_clips, cut, film, spoil_packets, turn
 
 LITE = FrameNeeds(rgb_frames=2, rgb_size=(32, 32), gray_long_side=48, gray_hz=12.5)

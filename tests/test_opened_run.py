@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from fakes import MeanEncoder, replaced
-from refinevad.apps.live.live_model import ModelShelf
+from refinevad.apps.live.engine.live_model import ModelShelf
 from refinevad.checkpoint import Checkpoint
 from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
 from refinevad.opened_run import EncoderShelf, OpenedRun
+from refinevad.scoring.windows import WindowRule
 from refinevad.streaming import StreamingDetector
-from refinevad.windows import WindowRule
 from test_streaming import checkpoint_of, small_model
 
 OPENERS = {

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from refinevad.errors import InputError
+from refinevad.judging.predictions import VideoPrediction, read_predictions
+from refinevad.judging.resampling import Bootstrap, interval, paired
+from refinevad.judging.truth import Truth, VideoTruth
+from refinevad.study.ablation import ablation_table
+from refinevad.study.over_seeds import markdown_table
+from refinevad.study.over_videos import OverVideos, averaged
+from refinevad.study.seed_rows import CONTROL_SCORES, ROW, SCORES, SeedRow, read_row, store_row
+from refinevad.study.standings import OURS, Standing, standings_table
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.ablation import ablation_table
-from refinevad.training.over_videos import OverVideos, averaged
-from refinevad.training.predictions import VideoPrediction, read_predictions
-from refinevad.training.resampling import Bootstrap, interval, paired
-from refinevad.training.seed_rows import CONTROL_SCORES, ROW, SCORES, SeedRow, read_row, store_row
-from refinevad.training.standings import OURS, Standing, standings_table
-from refinevad.training.study import markdown_table
-from refinevad.training.truth import Truth, VideoTruth
 
 NAMES = [f"test/x/v{place}.mp4" for place in range(20)]
 

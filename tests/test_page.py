@@ -18,13 +18,13 @@ import torch
 
 from fakes import MeanEncoder
 from refinevad.apps.live.clock import iso
-from refinevad.apps.live.records import EventRecord
-from refinevad.apps.live.stored import open_stored
-from refinevad.apps.live.tokens import make_token_file
+from refinevad.apps.live.storage.records import EventRecord
+from refinevad.apps.live.storage.stored import open_stored
+from refinevad.apps.service.access_token import make_token_file
 from refinevad.checkpoint import Calibration, Checkpoint
-from refinevad.contender import open_model
-from refinevad.features import Provenance
+from refinevad.features.store import Provenance
 from refinevad.model import RefineVADConfig
+from refinevad.peers.contender import open_model
 from refinevad.timeline import SegmentRule
 from videos import write_video
 

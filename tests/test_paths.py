@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases import close, config, length_lists, option_sets, padded, random_bags, random_model, seeds
-from refinevad.contender import Contender, ContenderConfig
 from refinevad.model import RefineVAD, RefineVADConfig
-from refinevad.paths import PATHS, PathCurves, names_of_paths, path_logits, shares_of_variance
-from refinevad.scores import Scores, score, score_window
-from refinevad.windows import WHOLE, WindowRule
+from refinevad.peers.contender import Contender, ContenderConfig
+from refinevad.scoring.paths import PATHS, PathCurves, names_of_paths, path_logits, shares_of_variance
+from refinevad.scoring.scores import Scores, score, score_window
+from refinevad.scoring.windows import WHOLE, WindowRule
 
 later_options = st.fixed_dictionaries(
     {

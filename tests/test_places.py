@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from refinevad.features import Features, Provenance
+from refinevad.datasets.dataset import Item
+from refinevad.features.store import Features, Provenance
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.dataset import Item
 from refinevad.training.places import (
     APPEARANCE,
     FOLDS,

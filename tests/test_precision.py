@@ -14,9 +14,9 @@ import refinevad.training.loop as loop
 import refinevad.training.precision as precision
 from cases import config
 from refinevad.errors import InputError
-from refinevad.scores import score
+from refinevad.judging.metrics import Runs, roc_auc
+from refinevad.scoring.scores import score
 from refinevad.training.loop import Trained, Trainer, TrainOptions
-from refinevad.training.metrics import Runs, roc_auc
 from refinevad.training.precision import check_precision
 from refinevad.training.resume import STATE
 from test_loop import EVENT, OPTIONS, bags, planted

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+from refinevad.datasets import npy
 from refinevad.errors import InputError
+from refinevad.judging.localisation import TrueSpan
+from refinevad.judging.predictions import Adjustment, VideoPrediction, align, read_predictions
+from refinevad.judging.protocol import evaluate_predictions
+from refinevad.judging.truth import Truth, VideoTruth
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training import npy
-from refinevad.training.localisation import TrueSpan
-from refinevad.training.predictions import Adjustment, VideoPrediction, align, read_predictions
-from refinevad.training.protocol import evaluate_predictions
-from refinevad.training.truth import Truth, VideoTruth
 
 RULE = SegmentRule(frames=16)
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from refinevad.judging.predictions import VideoPrediction
+from refinevad.judging.protocol import evaluate_predictions
+from refinevad.judging.truth import Truth, VideoTruth
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.predictions import VideoPrediction
-from refinevad.training.protocol import evaluate_predictions
-from refinevad.training.truth import Truth, VideoTruth
 
 RULE = SegmentRule(seconds=1.0)
 

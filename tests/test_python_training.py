@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 
 import refinevad
 from refinevad.apps.cli import main
+from refinevad.datasets import feature_folder
+from refinevad.datasets.dataset import FeatureIndex
 from refinevad.encoders import choice
 from refinevad.errors import InputError
 from refinevad.peers.choice import KNOWN
-from refinevad.training import featurize
-from refinevad.training.dataset import FeatureIndex
 from test_cli import make_set
 
 pytestmark = pytest.mark.usefixtures("small_encoder")
@@ -308,7 +308,7 @@ def test_an_own_encoder_is_taken_wherever_one_is_named(
     written = json.loads((tmp_path / "found" / "0.json").read_text())
     np.testing.assert_allclose([row["score"] for row in written["segments"]], found.scores, atol=1e-6)
     stream = refinevad.StreamingDetector.open(run, window=60.0)
-    from refinevad.video import FrameReader
+    from refinevad.video.reading import FrameReader
 
     outputs = [*(stream.push_frame(frame, time_s) for frame, time_s in FrameReader(film)), stream.flush()]
     assert sum(len(output.segments) for output in outputs) == len(found.scores)
@@ -332,7 +332,7 @@ def test_a_name_registered_again_is_the_later_one(data: Path, tmp_path: Path) ->
         refinevad.register_encoder("brightness", encoder)
         refinevad.train(data, tmp_path / f"run{encoder.identity['version']}", encoder="brightness", epochs=1)
     assert first.calls == second.calls > 0
-    assert featurize._open("brightness").vision is choice._registered["brightness"]
+    assert feature_folder._open("brightness").vision is choice._registered["brightness"]
 
 
 class Wrong(Brightness):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinevad.read_ahead import read_ahead
+from refinevad.machine.read_ahead import read_ahead
 
 
 def threads() -> int:

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from fakes import Letters
+from refinevad.datasets.dataset import FeatureIndex, Item
 from refinevad.encoders import choice
 from refinevad.encoders.base import EncoderIdentity
 from refinevad.encoders.captions import SentenceEncoder
 from refinevad.errors import InputError
-from refinevad.features import Features, Provenance, save_features
+from refinevad.features.store import Features, Provenance, save_features
+from refinevad.study.ablation import Variant, paired, read_variant
+from refinevad.study.seed_rows import SeedRow
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training import fitting
-from refinevad.training.ablation import Variant, paired, read_variant
-from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.experiment import split_items, train_run
 from refinevad.training.recipe import Recipe, read_recipe
-from refinevad.training.seed_rows import SeedRow
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 VARIANTS = sorted([*(RECIPES / "ablation").glob("*.toml"), *(RECIPES / "defaults" / "candidates").glob("*.toml")])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinevad.apps.live import recorder as module
-from refinevad.apps.live.recorder import ClipRecorder, KeptPacket, PacketRing
+from refinevad.apps.live.capture import recorder as module
+from refinevad.apps.live.capture.recorder import ClipRecorder, KeptPacket, PacketRing
 from videos import flat, write_video
 
 GROUP = 10  # frames from keyframe to keyframe

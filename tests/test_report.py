@@ -34,8 +34,8 @@ from refinevad.apps.report.path_section import lift_sentence
 from refinevad.detection.curve import MAX_POINTS, drawn_curve
 from refinevad.detection.found import Detection
 from refinevad.detection.wording import clock, length, verdict
-from refinevad.events import Event
-from refinevad.paths import PathCurves
+from refinevad.scoring.events import Event
+from refinevad.scoring.paths import PathCurves
 from refinevad.timeline import SegmentRule, Timeline
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&amp;.mp4"

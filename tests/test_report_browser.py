@@ -12,10 +12,10 @@ import pytest
 
 from refinevad.apps.report import Evaluation, VideoCurve, write_demo_report, write_detection
 from refinevad.detection.found import Detection
-from refinevad.events import Event
-from refinevad.paths import PathCurves
+from refinevad.scoring.events import Event
+from refinevad.scoring.paths import PathCurves
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.video import probe
+from refinevad.video.reading import probe
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 

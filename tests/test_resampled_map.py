@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinevad.training.localisation import IOU_THRESHOLDS, LocalisationVideo, TrueSpan, map_strict
-from refinevad.training.resampled_map import map_samples
+from refinevad.judging.localisation import IOU_THRESHOLDS, LocalisationVideo, TrueSpan, map_strict
+from refinevad.judging.resampled_map import map_samples
 from test_localisation import COLUMNS, random_videos, strict_by_loops
 
 

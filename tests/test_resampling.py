@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from refinevad.errors import InputError
+from refinevad.judging.metrics import Runs
+from refinevad.judging.predictions import VideoPrediction
+from refinevad.judging.resampling import Bootstrap, Sampled, interval, paired
+from refinevad.judging.truth import Truth, VideoTruth
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.metrics import Runs
-from refinevad.training.predictions import VideoPrediction
-from refinevad.training.resampling import Bootstrap, Sampled, interval, paired
-from refinevad.training.truth import Truth, VideoTruth
 
 RULE = SegmentRule(frames=4)
 # a video: scores of few levels, and where its anomaly begins and ends (in quarters of it), if it has one

@@ -9,9 +9,9 @@ import pytest
 from refinevad.apps.cli import main
 from refinevad.apps.results_tables import rendered_pages
 from refinevad.errors import InputError
-from refinevad.training.figure_rows import FigureRow, figure_rows, read_figures, standing_rows, write_figures
-from refinevad.training.seed_rows import SeedRow
-from refinevad.training.standings import Standing
+from refinevad.study.figure_rows import FigureRow, figure_rows, read_figures, standing_rows, write_figures
+from refinevad.study.seed_rows import SeedRow
+from refinevad.study.standings import Standing
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "results"

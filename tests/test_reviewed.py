@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from refinevad.apps.cli import main
-from refinevad.apps.live.records import EventRecord
-from refinevad.apps.live.secret import Secret
-from refinevad.apps.live.store import Store
-from refinevad.apps.live.stored import DATABASE, MEDIA
+from refinevad.apps.live.settings.secret import Secret
+from refinevad.apps.live.storage.records import EventRecord
+from refinevad.apps.live.storage.store import Store
+from refinevad.apps.live.storage.stored import DATABASE, MEDIA
+from refinevad.datasets.dataset import Item
 from refinevad.training import runs
-from refinevad.training.dataset import Item
 from videos import write_video
 
 pytestmark = pytest.mark.usefixtures("small_encoder")

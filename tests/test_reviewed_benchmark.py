@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from refinevad.events import Event
-from refinevad.features import Features, Provenance, load_features, save_features
+from refinevad.datasets.dataset import FeatureIndex, Item
+from refinevad.features.store import Features, Provenance, load_features, save_features
+from refinevad.scoring.events import Event
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.recipe import Recipe, read_recipe
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "reviewed.py"))
@@ -114,7 +114,7 @@ def test_training_gets_the_share_and_the_clips_and_a_second_call_trains_nothing(
         "after": {"train": 20, "val": 4},
         "all": {"train": 20, "val": 4},
     }
-    monkeypatch.setattr("refinevad.training.study.train_run", None)
+    monkeypatch.setattr("refinevad.study.over_seeds.train_run", None)
     again, same = SCRIPT["run_operator"](recipe, own, 0.3, tmp_path / "seed0")
     assert same == reviews
     assert {kind: row.metrics["auc"] for kind, row in again.items()} == {

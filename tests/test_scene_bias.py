@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from refinevad.judging.brightness import brightness_of
+from refinevad.judging.predictions import AlignedVideo, VideoPrediction, align
+from refinevad.judging.resampling import Bootstrap
+from refinevad.judging.scene_bias import scene_bias, source_factors, table_factors
+from refinevad.judging.truth import Truth, VideoTruth
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.brightness import brightness_of
-from refinevad.training.predictions import AlignedVideo, VideoPrediction, align
-from refinevad.training.resampling import Bootstrap
-from refinevad.training.scene_bias import scene_bias, source_factors, table_factors
-from refinevad.training.truth import Truth, VideoTruth
 
 RULE = SegmentRule(frames=4)
 

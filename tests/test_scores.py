@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from cases import close, config, random_bags, random_model
 from refinevad.model import RefineVAD
-from refinevad.scores import Scores, gaussian, score
-from refinevad.tokens import merge_runs
-from refinevad.windows import WindowRule
+from refinevad.scoring.scores import Scores, gaussian, score
+from refinevad.scoring.tokens import merge_runs
+from refinevad.scoring.windows import WindowRule
 
 
 def direct(model: RefineVAD, values: np.ndarray) -> Scores:

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from refinevad.features import Features, Provenance, save_features
+from refinevad.datasets.dataset import FeatureIndex, Item
+from refinevad.features.store import Features, Provenance, save_features
 from refinevad.peers import HEAD_NAMES
+from refinevad.study import search as module
+from refinevad.study.ablation import Variant, read_variant
+from refinevad.study.search import Candidate, best_first, readings, search, write_variant
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training import search as module
-from refinevad.training.ablation import Variant, read_variant
-from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.loop import TrainOptions, Validation
 from refinevad.training.recipe import Recipe
-from refinevad.training.search import Candidate, best_first, readings, search, write_variant
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 

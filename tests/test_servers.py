@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from refinevad.apps.live.addresses import parse_address
+from refinevad.apps.live.settings.addresses import parse_address
 from servers import RtspServer
 from videos import flat, write_video
 

@@ -10,7 +10,7 @@ pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
 
 from refinevad.apps.cli import main
-from refinevad.apps.live.tokens import TokenHash, read_token_file
+from refinevad.apps.service.access_token import TokenHash, read_token_file
 from refinevad.apps.service.headers import HEADERS
 from servers import Certificate
 from service_house import BEARER, OURS, TOKEN, House

@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
 
-from refinevad.apps.live.addresses import parse_address
-from refinevad.apps.live.config import CameraConfig, read_config
+from refinevad.apps.live.settings.addresses import parse_address
+from refinevad.apps.live.settings.config import CameraConfig, read_config
 from refinevad.apps.service.changes import ChangeLog
 from refinevad.apps.service.watch import Watch
 from refinevad.errors import InputError

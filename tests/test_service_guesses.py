@@ -77,7 +77,7 @@ def test_the_table_of_addresses_is_bounded_and_told_of_sparingly() -> None:
 
 
 def test_a_thousand_guesses_are_a_few_lines_of_log(serving: Start, tmp_path: Path) -> None:
-    from refinevad.apps.live.tokens import make_token_file
+    from refinevad.apps.service.access_token import make_token_file
 
     make_token_file(tmp_path / "token")
     service = serving("--token-file", tmp_path / "token")

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
 
-from refinevad.apps.live.courier import Backlog
+from refinevad.apps.live.delivery.courier import Backlog
 from service_house import NOON, House
 
 

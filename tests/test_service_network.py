@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
-from refinevad.apps.live.tokens import make_token_file
+from refinevad.apps.service.access_token import make_token_file
 from refinevad.apps.service.bodies import MOST_BODY_BYTES
 from refinevad.apps.service.connections import Connection, ConnectionLimits, Connections, network_of
 from servers import Certificate

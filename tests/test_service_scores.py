@@ -8,7 +8,7 @@ pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
 
 from refinevad.apps.live.clock import iso
-from refinevad.apps.live.records import ScoreRow
+from refinevad.apps.live.storage.records import ScoreRow
 from service_house import NOON, House
 from service_parts import CATEGORIES
 

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from refinevad.errors import InputError
-from refinevad.frames import Clip, FrameNeeds
-from refinevad.presentation import PlanError
-from refinevad.shares import Share, SharePlan, clips_of
 from refinevad.timeline import SegmentRule
-from refinevad.video import ClipReader
+from refinevad.video.frames import Clip, FrameNeeds
+from refinevad.video.presentation import PlanError
+from refinevad.video.reading import ClipReader
+from refinevad.video.shares import Share, SharePlan, clips_of
 from videos import NEEDS, NTSC, assert_same_clips, film, sliding, spoil_packets, write_headers_only, write_video
 
 LITE = FrameNeeds(rgb_frames=2, rgb_size=(32, 32), gray_long_side=48, gray_hz=12.5)

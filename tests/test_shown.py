@@ -8,7 +8,7 @@ import pytest
 
 from refinevad.apps.cli import main
 from refinevad.apps.terminal import note, table
-from refinevad.shown import shown
+from refinevad.files.shown import shown
 
 CLEAR = "\x1b[2J"
 

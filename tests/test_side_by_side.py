@@ -19,11 +19,11 @@ from refinevad.encoders.base import Encoder
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.encoders.lite import LiteEncoder
 from refinevad.errors import InputError, RefineVADError
-from refinevad.extraction import extract
-from refinevad.frames import Clip
-from refinevad.side_by_side import Workers
+from refinevad.features.extraction import extract
+from refinevad.features.workers import Workers
 from refinevad.timeline import SegmentRule
-from refinevad.video import DamagedVideoWarning
+from refinevad.video.frames import Clip
+from refinevad.video.reading import DamagedVideoWarning
 from videos import cut, film, spoil_packets, write_video
 
 RULE = SegmentRule.default()
@@ -145,7 +145,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     """They would wait for work for ever."""
     program = """
         from multiprocessing import active_children
-        from refinevad.side_by_side import Workers
+        from refinevad.features.workers import Workers
         if __name__ == "__main__":
             with Workers(2):
                 print(*(child.pid for child in active_children()), flush=True)

@@ -1,4 +1,4 @@
-"""Files and streams as they come: at their pace, noticed when they stall or break off, the same clips as video.py."""
+"""Files and streams as they come: at their pace, stalls and breaks are noticed; clips as video/reading.py cuts."""
 
 import signal
 import socket
@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from fakes import MeanEncoder
-from refinevad.apps.live.addresses import Address, parse_address
-from refinevad.apps.live.messages import Gap, Message, Picture, Segment
-from refinevad.apps.live.preview import PreviewMaker
-from refinevad.apps.live.reel import Reel
-from refinevad.apps.live.source import Source, SourceLostError
+from refinevad.apps.live.capture.messages import Gap, Message, Picture, Segment
+from refinevad.apps.live.capture.preview import PreviewMaker
+from refinevad.apps.live.capture.reel import Reel
+from refinevad.apps.live.capture.source import Source, SourceLostError
+from refinevad.apps.live.settings.addresses import Address, parse_address
 from refinevad.errors import InputError
 from refinevad.timeline import SegmentRule
-from refinevad.video import ClipReader
+from refinevad.video.reading import ClipReader
 from servers import PATIENCE_S, RtspServer
 from videos import flat, nobodys_codec, spoil_packets, write_headers_only, write_video
 from watch_cases import write_film

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from refinevad.datasets.sources import Groups, read_groups
 from refinevad.errors import InputError
-from refinevad.training.sources import Groups, read_groups
 
 VIDEOS = [f"test/x/v{place}.mp4" for place in range(24)]
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from refinevad.features import Features, Provenance, save_features
+from refinevad.datasets.dataset import FeatureIndex, Item
+from refinevad.features.store import Features, Provenance, save_features
+from refinevad.study.held_features import HeldFeatures
+from refinevad.study.seed_rows import SeedRow
+from refinevad.study.standings import OURS, Standing, standings_table, wins
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.dataset import FeatureIndex, Item
-from refinevad.training.held_features import HeldFeatures
-from refinevad.training.seed_rows import SeedRow
-from refinevad.training.standings import OURS, Standing, standings_table, wins
 
 
 def rows(values: list[float]) -> list[SeedRow]:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from refinevad.apps.live.stream_time import StreamTime, TimeBrokenError
+from refinevad.apps.live.capture.stream_time import StreamTime, TimeBrokenError
 
 
 def live(**options: object) -> StreamTime:

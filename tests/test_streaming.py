@@ -17,13 +17,13 @@ from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.detector import Detection, Detector
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
-from refinevad.events import EventRule, find_events
 from refinevad.model import RefineVAD, RefineVADConfig
-from refinevad.scores import score
+from refinevad.scoring.events import EventRule, find_events
+from refinevad.scoring.scores import score
+from refinevad.scoring.windows import WindowRule
 from refinevad.streaming import StreamingDetector, StreamOutput
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.video import FrameReader
-from refinevad.windows import WindowRule
+from refinevad.video.reading import FrameReader
 from test_tracking import assert_same, follow
 from videos import write_video
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from refinevad.strict_json import parse_json
+from refinevad.files.strict_json import parse_json
 
 
 def test_values_are_read_with_a_byte_order_mark_too() -> None:

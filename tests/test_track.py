@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from refinevad.apps.live.capture.messages import Command, Finish, Picture, Record, Segment
 from refinevad.apps.live.clock import ManualClock, unix
-from refinevad.apps.live.messages import Command, Finish, Picture, Record, Segment
-from refinevad.apps.live.records import ScoreRow
-from refinevad.apps.live.sinks.base import Envelope
-from refinevad.apps.live.track import CLIP_PATIENCE_S, CameraTrack
-from refinevad.frames import Clip
-from refinevad.scores import score
-from refinevad.windows import WindowRule
+from refinevad.apps.live.delivery.sinks.base import Envelope
+from refinevad.apps.live.engine.track import CLIP_PATIENCE_S, CameraTrack
+from refinevad.apps.live.storage.records import ScoreRow
+from refinevad.scoring.scores import score
+from refinevad.scoring.windows import WindowRule
+from refinevad.video.frames import Clip
 from watch_cases import live_model
 
 WALL, MONOTONIC = 1_700_000_000.0, 5000.0

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinevad.events import Event, EventRule, find_events
-from refinevad.scores import SegmentScores
+from refinevad.scoring.events import Event, EventRule, find_events
+from refinevad.scoring.scores import SegmentScores
+from refinevad.scoring.tracking import EventTracker, EventUpdate
 from refinevad.timeline import Timeline
-from refinevad.tracking import EventTracker, EventUpdate
 
 NAMES = ("a", "b")
 

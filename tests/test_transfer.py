@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from refinevad.datasets.dataset import Item
 from refinevad.errors import InputError
-from refinevad.training.dataset import Item
+from refinevad.study.transfer import asked_of, transfer_table, unseen, without_prompts_of
 from refinevad.training.recipe import Recipe
-from refinevad.training.transfer import asked_of, transfer_table, unseen, without_prompts_of
 
 ITEMS = [
     Item("train/a.mp4", (), "train"),

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from refinevad.errors import InputError
-from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.localisation import TrueSpan
-from refinevad.training.truth import (
+from refinevad.judging.localisation import TrueSpan
+from refinevad.judging.truth import (
     TimedEvent,
     folder_truth,
     merged,
@@ -17,6 +16,7 @@ from refinevad.training.truth import (
     read_events_csv,
     read_truth_json,
 )
+from refinevad.timeline import SegmentRule, Timeline
 
 VIDEO = {
     "name": "v",

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from refinevad.features import Features, Provenance, save_features
+from refinevad.datasets.dataset import FeatureIndex, Item
+from refinevad.features.store import Features, Provenance, save_features
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.dataset import FeatureIndex, Item
 from videos import write_video
 
 PROGRAM = """

@@ -11,14 +11,14 @@ import torch
 
 from fakes import replaced
 from refinevad.apps.cli import main
+from refinevad.datasets.dataset import Item
 from refinevad.errors import InputError
-from refinevad.features import Features, Provenance
+from refinevad.features.store import Features, Provenance
+from refinevad.files.names import nearest
+from refinevad.judging.set_truth import read_truth
+from refinevad.judging.truth import TimedEvent, read_events_csv
+from refinevad.judging.truth_rows import match_events
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.dataset import Item
-from refinevad.training.names import nearest
-from refinevad.training.set_truth import read_truth
-from refinevad.training.truth import TimedEvent, read_events_csv
-from refinevad.training.truth_rows import match_events
 from videos import write_video
 
 pytestmark = pytest.mark.usefixtures("small_encoder")

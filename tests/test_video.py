@@ -12,9 +12,9 @@ import pytest
 
 from refinevad.apps.report.keyframes import upright_rgb
 from refinevad.errors import InputError
-from refinevad.frames import Clip, FrameNeeds
 from refinevad.timeline import SegmentRule
-from refinevad.video import ClipReader, DamagedVideoWarning, FrameReader, open_container, probe
+from refinevad.video.frames import Clip, FrameNeeds
+from refinevad.video.reading import ClipReader, DamagedVideoWarning, FrameReader, open_container, probe
 from videos import (
     NTSC,
     cut,
@@ -129,7 +129,7 @@ def test_unreadable_permissions(tmp_path: Path) -> None:
     program = f"""
 import os, sys
 from pathlib import Path
-from refinevad.video import ClipReader, probe
+from refinevad.video.reading import ClipReader, probe
 from refinevad.errors import InputError
 closed, barred = Path({str(closed)!r}), Path({str(barred)!r})
 closed.parent.chmod(0); barred.chmod(0)

@@ -15,10 +15,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from fakes import MeanEncoder
 from refinevad.apps.live.clock import unix
-from refinevad.apps.live.secret import Secret
-from refinevad.apps.live.sinks.options import FolderOptions, MqttOptions, StdoutOptions, WebhookOptions
-from refinevad.apps.live.sinks.webhook import verify
-from refinevad.apps.live.store import Store
+from refinevad.apps.live.delivery.sinks.webhook import verify
+from refinevad.apps.live.settings.secret import Secret
+from refinevad.apps.live.settings.sink_options import FolderOptions, MqttOptions, StdoutOptions, WebhookOptions
+from refinevad.apps.live.storage.store import Store
 from refinevad.apps.live.watching import configured
 from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice

@@ -12,12 +12,12 @@ from cases import close, config, random_bags, random_model
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.errors import InputError
 from refinevad.model import RefineVAD
-from refinevad.scores import score
-from refinevad.tokens import merge_runs
+from refinevad.scoring.scores import score
+from refinevad.scoring.tokens import merge_runs
+from refinevad.scoring.windows import WHOLE, WindowRule, windows
 from refinevad.training.bags import Bag, collate
 from refinevad.training.loop import Trainer, TrainOptions
 from refinevad.training.windowed import MOST_WINDOWS, WindowedBag, WindowedBatch, make_batch, pass_through
-from refinevad.windows import WHOLE, WindowRule, windows
 
 torch.set_num_threads(1)
 

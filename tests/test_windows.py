@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinevad import windows as module
 from refinevad.errors import InputError
+from refinevad.scoring import windows as module
+from refinevad.scoring.windows import WHOLE, Window, Windowing, WindowRule, windows, windows_between_holes
 from refinevad.timeline import Timeline
-from refinevad.windows import WHOLE, Window, Windowing, WindowRule, windows, windows_between_holes
 
 
 def spans(found: Sequence[Window]) -> list[tuple[int, int, int]]:

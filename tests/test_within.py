@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from refinevad.training.metrics import Runs, roc_auc
-from refinevad.training.predictions import align, read_predictions
-from refinevad.training.truth import read_truth_json
-from refinevad.training.within import video_means, within_cross
+from refinevad.judging.metrics import Runs, roc_auc
+from refinevad.judging.predictions import align, read_predictions
+from refinevad.judging.truth import read_truth_json
+from refinevad.judging.within import video_means, within_cross
 
 Video = list[tuple[int, bool]]
 # few levels: ties everywhere; some videos hold one kind of frame alone

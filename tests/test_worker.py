@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from fakes import MeanEncoder
-from refinevad.apps.live.addresses import parse_address
-from refinevad.apps.live.messages import Segment, decode
-from refinevad.apps.live.source import Source
-from refinevad.apps.live.worker import LATE_S, Worker, WorkerJob
+from refinevad.apps.live.capture.messages import Segment, decode
+from refinevad.apps.live.capture.source import Source
+from refinevad.apps.live.capture.worker import LATE_S, Worker, WorkerJob
+from refinevad.apps.live.settings.addresses import parse_address
 from refinevad.timeline import SegmentRule
 from videos import flat, write_video
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from refinevad.judging.intervals import bounds_of, differences, figure_of
+from refinevad.judging.localisation import TrueSpan
+from refinevad.judging.predictions import VideoPrediction
+from refinevad.judging.protocol import Protocol
+from refinevad.judging.truth import Truth, VideoTruth
+from refinevad.judging.yardstick import Yardstick
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.intervals import bounds_of, differences, figure_of
-from refinevad.training.localisation import TrueSpan
-from refinevad.training.predictions import VideoPrediction
-from refinevad.training.protocol import Protocol
-from refinevad.training.truth import Truth, VideoTruth
-from refinevad.training.yardstick import Yardstick
 
 NAMES = [f"v{place}.mp4" for place in range(16)]
 

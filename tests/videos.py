@@ -9,7 +9,7 @@ from typing import Any
 import av
 import numpy as np
 
-from refinevad.frames import Clip, FrameNeeds
+from refinevad.video.frames import Clip, FrameNeeds
 
 NTSC = Fraction(30000, 1001)
 # a display matrix turns the stored picture by so many degrees clockwise: (a, b, c, d) of the MP4 standard's matrix

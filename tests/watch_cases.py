@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from fakes import MeanEncoder
-from refinevad.apps.live.config import CameraConfig
-from refinevad.apps.live.live_model import LiveModel
-from refinevad.apps.live.sinks.base import Envelope
+from refinevad.apps.live.delivery.sinks.base import Envelope
+from refinevad.apps.live.engine.live_model import LiveModel
+from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, ScoreBatch
 from refinevad.checkpoint import Checkpoint
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.opened_run import OpenedRun
-from refinevad.windows import WindowRule
+from refinevad.scoring.windows import WindowRule
 from test_streaming import checkpoint_of, small_model
 from videos import write_video
 

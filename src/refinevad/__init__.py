@@ -9,21 +9,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from refinevad.datasets.own_features import Video, write_features
     from refinevad.detection.found import Detection
     from refinevad.detector import Detector
     from refinevad.encoders.base import Clip, FrameNeeds
     from refinevad.encoders.choice import register_encoder
     from refinevad.encoders.own import OwnEncoder
     from refinevad.errors import InputError, RefineVADError
-    from refinevad.events import Event
+    from refinevad.evaluating import evaluate
+    from refinevad.judging.figures import Figure, Figures
     from refinevad.peers.base import Head, HeadConfig, HeadOutput
     from refinevad.peers.choice import register_head
-    from refinevad.segment_scores import SegmentScores
+    from refinevad.scoring.events import Event
+    from refinevad.scoring.segment_scores import SegmentScores
+    from refinevad.scoring.tracking import EventUpdate
     from refinevad.streaming import StreamingDetector, StreamOutput
-    from refinevad.tracking import EventUpdate
-    from refinevad.training.evaluating import evaluate
-    from refinevad.training.figures import Figure, Figures
-    from refinevad.training.own_features import Video, write_features
     from refinevad.training.runs import Progress, Run, train
 
 # from 1.32 on onnxruntime tells its maker of its use; a program that sees cameras tells nobody anything
@@ -62,10 +62,10 @@ _HOMES = {  # the module that a name is imported from when it is first asked for
     "Clip": "encoders.base",
     "Detection": "detection.found",
     "Detector": "detector",
-    "Event": "events",
-    "EventUpdate": "tracking",
-    "Figure": "training.figures",
-    "Figures": "training.figures",
+    "Event": "scoring.events",
+    "EventUpdate": "scoring.tracking",
+    "Figure": "judging.figures",
+    "Figures": "judging.figures",
     "FrameNeeds": "encoders.base",
     "Head": "peers.base",
     "HeadConfig": "peers.base",
@@ -75,15 +75,15 @@ _HOMES = {  # the module that a name is imported from when it is first asked for
     "Progress": "training.runs",
     "RefineVADError": "errors",
     "Run": "training.runs",
-    "SegmentScores": "segment_scores",
+    "SegmentScores": "scoring.segment_scores",
     "StreamOutput": "streaming",
     "StreamingDetector": "streaming",
-    "Video": "training.own_features",
-    "evaluate": "training.evaluating",
+    "Video": "datasets.own_features",
+    "evaluate": "evaluating",
     "register_encoder": "encoders.choice",
     "register_head": "peers.choice",
     "train": "training.runs",
-    "write_features": "training.own_features",
+    "write_features": "datasets.own_features",
 }
 
 

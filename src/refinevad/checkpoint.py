@@ -21,22 +21,22 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import refinevad
-from refinevad.contender import Contender, ContenderConfig
 from refinevad.errors import InputError
-from refinevad.events import Calibration as Calibration
-from refinevad.files import atomic_write
-from refinevad.json_files import check_regular
-from refinevad.json_files import read_json as read_json  # where a RUN's other files are read, too
+from refinevad.files.json_files import check_regular
+from refinevad.files.json_files import read_json as read_json  # where a RUN's other files are read, too
+from refinevad.files.shown import short
+from refinevad.files.strict_json import parse_json
+from refinevad.files.whole import atomic_write
 from refinevad.model import RefineVAD
 from refinevad.peers.choice import LINEAR
+from refinevad.peers.contender import Contender, ContenderConfig
 from refinevad.run_folder import CALIBRATION as CALIBRATION
 from refinevad.run_folder import CONFIG as CONFIG
 from refinevad.run_folder import WEIGHTS as WEIGHTS
 from refinevad.run_folder import k_divisor_of, load_model, read_run, window_of
-from refinevad.shown import short
-from refinevad.strict_json import parse_json
+from refinevad.scoring.events import Calibration as Calibration
+from refinevad.scoring.windows import WindowRule
 from refinevad.timeline import SegmentRule
-from refinevad.windows import WindowRule
 
 METRICS = "metrics.json"
 RIDGE_FILE, RIDGE_FORMAT = "ridge.safetensors", "refinevad-ridge-1"

@@ -10,19 +10,19 @@ import numpy as np
 import refinevad
 from refinevad.checkpoint import Checkpoint
 from refinevad.detection.found import Detection
-from refinevad.devices import open_device
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
-from refinevad.events import EventRule, find_events
-from refinevad.extraction import extract, extract_frames
-from refinevad.features import Features, features_of, require_same_signature
+from refinevad.features.extraction import extract, extract_frames
+from refinevad.features.store import Features, features_of, require_same_signature
+from refinevad.features.workers import Workers
+from refinevad.machine.devices import open_device
 from refinevad.opened_run import OpenedRun
-from refinevad.paths import PathCurves
-from refinevad.scores import score_timeline
-from refinevad.side_by_side import Workers
+from refinevad.scoring.events import EventRule, find_events
+from refinevad.scoring.paths import PathCurves
+from refinevad.scoring.scores import score_timeline
+from refinevad.scoring.windows import WindowRule
 from refinevad.timeline import SegmentRule
 from refinevad.top_k import top_mean
-from refinevad.windows import WindowRule
 
 
 class Detector:
@@ -114,7 +114,7 @@ class Detector:
             path: any that FFmpeg reads.
             progress: called with how many frames were done since the last call; a negative number where work is begun
                 anew.
-            workers: processes that share a long video (side_by_side.py); None: this one does it.
+            workers: processes that share a long video (features/workers.py); None: this one does it.
 
         Raises:
             InputError: the video cannot be read.

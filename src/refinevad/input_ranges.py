@@ -3,7 +3,7 @@
 from typing import Any
 
 from refinevad.errors import InputError
-from refinevad.shown import short
+from refinevad.files.shown import short
 
 Ranges = tuple[tuple[int, int], ...]
 _MOST_CHANNELS = 1_000_000

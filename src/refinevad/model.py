@@ -31,8 +31,8 @@ from torch import Tensor, nn
 
 from refinevad.errors import InputError
 from refinevad.evidence import DirectEvidence, PromptPrior, Prompts, RidgeEvidence, masked_mean, presence_logit
+from refinevad.files.options import check_options
 from refinevad.input_ranges import InputRanges, as_ranges
-from refinevad.options import check_options
 
 Gate = Literal["hard", "soft", "fixed", "none"]
 Topology = Literal["segments", "broadcast", "single", "film", "none"]

@@ -7,11 +7,11 @@ from os import PathLike
 from pathlib import Path
 
 from refinevad.checkpoint import Checkpoint
-from refinevad.devices import open_device
 from refinevad.encoders.choice import EncoderChoice, is_foreign, open_encoder, require_at_hand
 from refinevad.errors import InputError
-from refinevad.features import Provenance, require_same_signature
+from refinevad.features.store import Provenance, require_same_signature
 from refinevad.input_ranges import Ranges
+from refinevad.machine.devices import open_device
 
 
 class EncoderShelf:

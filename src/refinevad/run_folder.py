@@ -17,16 +17,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from refinevad.contender import Contender, ContenderConfig, open_config, open_model
 from refinevad.errors import InputError
-from refinevad.events import Calibration
-from refinevad.finite import is_finite
-from refinevad.json_files import check_regular, read_json
+from refinevad.files.finite import is_finite
+from refinevad.files.json_files import check_regular, read_json
+from refinevad.files.shown import short
 from refinevad.model import RefineVAD, RefineVADConfig
-from refinevad.shown import short
+from refinevad.peers.contender import Contender, ContenderConfig, open_config, open_model
+from refinevad.scoring.events import Calibration
+from refinevad.scoring.windows import WHOLE, WindowRule
 from refinevad.timeline import SegmentRule
 from refinevad.top_k import K_DIVISOR
-from refinevad.windows import WHOLE, WindowRule
 
 WEIGHTS, CONFIG, CALIBRATION = "model.safetensors", "config.json", "calibration.json"
 CONFIG_KEYS = ("model", "encoder", "signature", "training", "versions")

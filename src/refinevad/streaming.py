@@ -25,16 +25,16 @@ import numpy as np
 from jaxtyping import Float
 
 from refinevad.checkpoint import Checkpoint
-from refinevad.clips import ClipCutter
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
-from refinevad.events import EventRule
-from refinevad.frames import Clip, as_video_frame
 from refinevad.opened_run import OpenedRun
-from refinevad.scores import SegmentScores, StreamScorer
-from refinevad.stamps import HOLE_S, RESTART_S, longest_step_s
-from refinevad.tracking import EventTracker, EventUpdate
-from refinevad.windows import WindowRule
+from refinevad.scoring.events import EventRule
+from refinevad.scoring.scores import SegmentScores, StreamScorer
+from refinevad.scoring.tracking import EventTracker, EventUpdate
+from refinevad.scoring.windows import WindowRule
+from refinevad.video.clips import ClipCutter
+from refinevad.video.frames import Clip, as_video_frame
+from refinevad.video.stamps import HOLE_S, RESTART_S, longest_step_s
 
 
 @dataclass(frozen=True)

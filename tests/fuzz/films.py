@@ -79,10 +79,10 @@ def _watch(path: Path) -> None:
     """The file as a camera's recording, as fast as it comes."""
     import av
 
-    from refinevad.apps.live.addresses import parse_address
-    from refinevad.apps.live.preview import PreviewMaker
-    from refinevad.apps.live.reel import Reel
-    from refinevad.apps.live.source import Source
+    from refinevad.apps.live.capture.preview import PreviewMaker
+    from refinevad.apps.live.capture.reel import Reel
+    from refinevad.apps.live.capture.source import Source
+    from refinevad.apps.live.settings.addresses import parse_address
 
     source = Source(parse_address(str(path)), stall_s=5.0, fast=True)
     try:

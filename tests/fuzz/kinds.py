@@ -2,8 +2,8 @@
 
 from fuzz import films, mutators, runs, service, sets
 from fuzz.kind import Kind, by_looks, by_text, by_tree, plain
+from refinevad.datasets.npy import open_npy
 from refinevad.encoders.captions import read_captions
-from refinevad.training.npy import open_npy
 
 KINDS: dict[str, Kind] = {
     "events.csv": Kind(sets.events, by_text, plain(sets.read_events)),

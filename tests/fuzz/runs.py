@@ -10,16 +10,16 @@ import torch
 
 from fakes import MeanEncoder
 from fuzz.kind import ROOT, Example, Read, wanted_name
-from refinevad.apps.live.config import read_config
-from refinevad.apps.live.secret import read_secret
-from refinevad.apps.live.tokens import make_token_file, read_token_file
+from refinevad.apps.live.settings.config import read_config
+from refinevad.apps.live.settings.secret import read_secret
+from refinevad.apps.service.access_token import make_token_file, read_token_file
 from refinevad.apps.service.changes import ChangeLog
 from refinevad.checkpoint import Calibration, Checkpoint
-from refinevad.contender import Contender, open_model, ridge_config
-from refinevad.features import Features, Provenance, load_features, map_values, save_features
+from refinevad.features.store import Features, Provenance, load_features, map_values, save_features
 from refinevad.model import RefineVADConfig
+from refinevad.peers.contender import Contender, open_model, ridge_config
+from refinevad.study.ablation import read_variant
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.ablation import read_variant
 from refinevad.training.recipe import Recipe, read_recipe
 
 RULE = SegmentRule(seconds=0.4)

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fuzz import mutators
-from refinevad.apps.live.addresses import parse_address
+from refinevad.apps.live.settings.addresses import parse_address
 from service_house import House
 
 Read = Callable[[Path, int], str | None]

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import refinevad
 from refinevad.errors import InputError, RefineVADError
-from refinevad.shown import shown
+from refinevad.files.shown import shown
 
 COMMANDS = ("demo", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve", "metrics", "bench")
 _MODULES = {"import": "import_features"}  # a keyword can name no module

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refinevad.apps.terminal import table
-from refinevad.training.compared import control_sentence
-from refinevad.training.intervals import bounds_of, figure_of
+from refinevad.judging.compared import control_sentence
+from refinevad.judging.intervals import bounds_of, figure_of
 
 FIGURES = (
     ("auc", "frame AUC"),

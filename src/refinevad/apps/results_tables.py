@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from refinevad.errors import InputError
-from refinevad.training.figure_rows import read_figures
+from refinevad.study.figure_rows import read_figures
 
 SPECIFICATION = Path("data") / "tables.toml"
 _BETWEEN = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)", flags=re.DOTALL)

@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from refinevad.checkpoint import finite, write_json
-from refinevad.shown import shown
+from refinevad.files.shown import shown
 
 
 def progress_bar(total: int | None, what: str, unit: str = "it") -> "tqdm[Any]":

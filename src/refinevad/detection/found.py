@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from refinevad.events import Event
-from refinevad.paths import PathCurves
+from refinevad.scoring.events import Event
+from refinevad.scoring.paths import PathCurves
 from refinevad.timeline import Timeline
 
 

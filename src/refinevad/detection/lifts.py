@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from refinevad.events import Event
-from refinevad.paths import PathCurves
+from refinevad.scoring.events import Event
+from refinevad.scoring.paths import PathCurves
 from refinevad.timeline import Timeline
 
 

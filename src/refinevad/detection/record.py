@@ -9,8 +9,8 @@ import numpy as np
 
 from refinevad.detection.found import Detection
 from refinevad.detection.lifts import event_lifts
-from refinevad.event_record import SCHEMA_VERSION, SCORE_DIGITS, TIME_DIGITS, event_facts
-from refinevad.events import Event
+from refinevad.scoring.event_record import SCHEMA_VERSION, SCORE_DIGITS, TIME_DIGITS, event_facts
+from refinevad.scoring.events import Event
 
 CSV_HEADER = ("second", "score", "threshold", "event")
 

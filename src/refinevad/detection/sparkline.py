@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from refinevad.detection.curve import drawn_curve, unbroken
 from refinevad.detection.wording import clock, escape, span
-from refinevad.events import Event
+from refinevad.scoring.events import Event
 from refinevad.timeline import Timeline
 
 _WIDTH = 600  # user units; the box stretches them

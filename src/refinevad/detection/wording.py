@@ -4,7 +4,7 @@ import html
 from collections.abc import Sequence
 
 from refinevad.detection.found import Detection
-from refinevad.events import Event
+from refinevad.scoring.events import Event
 
 
 def escape(text: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from refinevad.frames import Clip, FrameNeeds
+from refinevad.video.frames import Clip, FrameNeeds
 
 __all__ = ["Clip", "Encoder", "EncoderIdentity", "FrameNeeds"]
 

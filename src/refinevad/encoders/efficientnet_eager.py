@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 
 from refinevad.encoders.efficientnet import OUTPUTS, PIXEL_MEAN, PIXEL_SCALE, Variant, source_of, weights_path
 from refinevad.encoders.inference import require
-from refinevad.files import atomic_write
+from refinevad.files.whole import atomic_write
 
 
 class FeatureNetwork(torch.nn.Module):

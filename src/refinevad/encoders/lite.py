@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from refinevad.cores import call_all, usable_cores
 from refinevad.encoders import motion
 from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
 from refinevad.encoders.efficientnet import MIDDLE_DIM, PIXEL_MEAN, PIXEL_SCALE, POOLED_DIM, VARIANTS, EfficientNet
 from refinevad.encoders.motion_descriptors import DESCRIPTORS
 from refinevad.encoders.quantization import CALIBRATION
+from refinevad.machine.cores import call_all, usable_cores
 
 RGB_FRAMES = 2
 NAMES = {"efficientnet-lite0": "lite", "efficientnet-lite2": "lite2"}  # of the encoder on each network

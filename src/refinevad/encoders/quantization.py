@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from refinevad.encoders.inference import require
-from refinevad.files import atomic_write
+from refinevad.files.whole import atomic_write
 
 CALIBRATION = 1  # raise it when the pictures or the settings change: older features are then refused
 FRAMES, _BATCH = 48, 4

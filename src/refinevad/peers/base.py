@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from refinevad.errors import InputError
-from refinevad.options import check_options
+from refinevad.files.options import check_options
 
 ConfigT = TypeVar("ConfigT", bound="HeadConfig")
 _AT_LEAST = {

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from refinevad.datasets.ucf_crime import is_annotation_folder
 from refinevad.errors import InputError
 from refinevad.timeline import SegmentRule
 from refinevad.training.recipe import Recipe, as_recipe
-from refinevad.training.ucf_crime import is_annotation_folder
 
 
 def recipe_asked(

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refinevad.devices import pinned, sent
 from refinevad.errors import InputError
+from refinevad.machine.devices import pinned, sent
 
 Shortening = Literal["pool", "sample"]
 

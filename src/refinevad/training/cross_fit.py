@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from jaxtyping import Float
 
+from refinevad.datasets.dataset import Item
+from refinevad.judging.metrics import Runs, roc_auc
 from refinevad.top_k import top_mean
-from refinevad.training.dataset import Item
 from refinevad.training.loop import Validation
-from refinevad.training.metrics import Runs, roc_auc
 
 LEAST_FOLDS = 2
 

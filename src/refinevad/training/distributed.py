@@ -15,8 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from refinevad.devices import open_device
 from refinevad.errors import InputError, RefineVADError
+from refinevad.machine.devices import open_device
 from refinevad.training.bags import Batch
 
 T = TypeVar("T")

@@ -9,15 +9,7 @@ from typing import Any
 import torch
 
 from refinevad.checkpoint import CONFIG, METRICS, Checkpoint, read_json, write_json
-from refinevad.contender import ContenderConfig
-from refinevad.encoders.choice import open_encoder
-from refinevad.errors import InputError
-from refinevad.events import calibrate
-from refinevad.model import RefineVADConfig
-from refinevad.peers.choice import LINEAR
-from refinevad.training.compared import Compared
-from refinevad.training.cross_fit import deal
-from refinevad.training.dataset import (
+from refinevad.datasets.dataset import (
     INDEX,
     FeatureIndex,
     Item,
@@ -28,16 +20,24 @@ from refinevad.training.dataset import (
     with_fold,
     with_validation,
 )
+from refinevad.datasets.feature_folder import Featurized, featurize, featurize_ucf_captions
+from refinevad.datasets.importing import import_features
+from refinevad.datasets.leaks import same_in_two_splits
+from refinevad.datasets.ucf_crime import left_aside, read_test_videos, read_training_videos
+from refinevad.encoders.choice import open_encoder
+from refinevad.errors import InputError
+from refinevad.judging.compared import Compared
+from refinevad.model import RefineVADConfig
+from refinevad.peers.choice import LINEAR
+from refinevad.peers.contender import ContenderConfig
+from refinevad.scoring.events import calibrate
+from refinevad.training.cross_fit import deal
 from refinevad.training.distributed import ALONE, Processes
-from refinevad.training.featurize import Featurized, featurize, featurize_ucf_captions
 from refinevad.training.fitting import EpochReport, Fitted, Plan, cross_fitted, held_out
-from refinevad.training.importing import import_features
-from refinevad.training.leaks import same_in_two_splits
 from refinevad.training.loop import Trained
 from refinevad.training.places import choose_inputs
 from refinevad.training.recipe import DEFAULT_INPUTS, Recipe
 from refinevad.training.resume import STATE
-from refinevad.training.ucf_crime import left_aside, read_test_videos, read_training_videos
 
 
 def make_features(

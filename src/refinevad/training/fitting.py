@@ -11,33 +11,33 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from refinevad.contender import HEADS_WITH_TEXT, Contender, ContenderConfig, ridge_config
-from refinevad.encoders.choice import open_encoder
-from refinevad.errors import InputError
-from refinevad.evidence import Prompts
-from refinevad.features import Features, StoredFeatures
-from refinevad.model import RefineVAD, RefineVADConfig
-from refinevad.peers.choice import LINEAR
-from refinevad.scores import score_timeline
-from refinevad.timeline import Timeline
-from refinevad.tokens import merge_runs
-from refinevad.training.bags import Bag, label_vector
-from refinevad.training.compared import MODEL, Compared, compare_on_labels
-from refinevad.training.controls import REFERENCE_VIDEOS, trivial
-from refinevad.training.cross_fit import validation_of, without
-from refinevad.training.dataset import (
+from refinevad.datasets.dataset import (
     NORMAL,
     FeatureIndex,
     Item,
 )
+from refinevad.datasets.published import CropBag, PublishedFeatures, mean_over_crops
+from refinevad.encoders.choice import open_encoder
+from refinevad.errors import InputError
+from refinevad.evidence import Prompts
+from refinevad.features.store import Features, StoredFeatures
+from refinevad.judging.compared import MODEL, Compared, compare_on_labels
+from refinevad.judging.controls import REFERENCE_VIDEOS, trivial
+from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.peers.choice import LINEAR
+from refinevad.peers.contender import HEADS_WITH_TEXT, Contender, ContenderConfig, ridge_config
+from refinevad.scoring.scores import score_timeline
+from refinevad.scoring.tokens import merge_runs
+from refinevad.scoring.windows import WHOLE, WindowRule, windows_between_holes
+from refinevad.timeline import Timeline
+from refinevad.training.bags import Bag, label_vector
+from refinevad.training.cross_fit import validation_of, without
 from refinevad.training.distributed import Processes
 from refinevad.training.loading import StoredBag
 from refinevad.training.loop import Trained, Trainer, TrainOptions, validate
-from refinevad.training.published import CropBag, PublishedFeatures, mean_over_crops
 from refinevad.training.recipe import Recipe
 from refinevad.training.ridge import RIDGE, fit_linear
 from refinevad.training.windowed import WindowedBag
-from refinevad.windows import WHOLE, WindowRule, windows_between_holes
 
 EpochReport = Callable[[int, dict[str, float]], None]
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from refinevad.features import load_features, map_values
+from refinevad.features.store import load_features, map_values
 from refinevad.training.bags import Bag, Batch, Shortening, identity, shorten
 from refinevad.training.windowed import WindowedBag, make_batch
 

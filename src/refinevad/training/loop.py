@@ -13,12 +13,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
-from refinevad.contender import Contender, ContenderConfig, ContenderOutput, open_model
 from refinevad.errors import InputError
 from refinevad.evidence import Prompts, RidgeEvidence, presence_logit
-from refinevad.files import atomic_write
+from refinevad.files.options import check_options
+from refinevad.files.whole import atomic_write
+from refinevad.judging.metrics import Runs, roc_auc
 from refinevad.model import Output, RefineVAD, RefineVADConfig, smooth
-from refinevad.options import check_options
+from refinevad.peers.contender import Contender, ContenderConfig, ContenderOutput, open_model
+from refinevad.scoring.windows import WHOLE, WindowRule
 from refinevad.top_k import K_DIVISOR
 from refinevad.training.bags import Bag, Batch, Shortening, balanced_batches, collate
 from refinevad.training.distributed import ALONE, Processes
@@ -33,12 +35,10 @@ from refinevad.training.losses import (
     pseudo_label_loss,
     top_k_mean,
 )
-from refinevad.training.metrics import Runs, roc_auc
 from refinevad.training.precision import Precision, autocast, check_precision, in_float32, loss_scaler
 from refinevad.training.resume import load_state, save_state
 from refinevad.training.ridge import fit_teacher
 from refinevad.training.windowed import make_batch, pass_through
-from refinevad.windows import WHOLE, WindowRule
 
 HISTORY = "history.jsonl"
 MOST_EPOCHS = 200  # that `steps` asks for: a set of a few videos is not gone through a thousand times

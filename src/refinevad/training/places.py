@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from refinevad.features import Features
+from refinevad.datasets.dataset import Item
+from refinevad.features.store import Features
+from refinevad.judging.metrics import Runs, roc_auc
 from refinevad.ridge import SMOOTHING
 from refinevad.top_k import top_mean
-from refinevad.training.dataset import Item
-from refinevad.training.metrics import Runs, roc_auc
 from refinevad.training.plain_controls import average
 from refinevad.training.ridge import fit_ridge
 

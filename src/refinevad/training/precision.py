@@ -7,10 +7,10 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor
 
-from refinevad.contender import ContenderOutput
 from refinevad.errors import InputError
 from refinevad.model import Output
 from refinevad.peers.base import HeadOutput
+from refinevad.peers.contender import ContenderOutput
 
 Precision = Literal["float32", "bfloat16", "float16"]
 OutputT = TypeVar("OutputT", bound=Output | ContenderOutput | HeadOutput)

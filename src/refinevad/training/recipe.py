@@ -6,18 +6,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from refinevad.contender import HEADS_WITH_TEXT, SHARED_OPTIONS, ContenderConfig, head_options, ridge_config
+from refinevad.datasets.importing import DEFAULT_ENCODER_NAME, ImportRequest
+from refinevad.datasets.ucf_crime import is_annotation_folder
 from refinevad.encoders.choice import DEFAULT_ENCODER
 from refinevad.errors import InputError
-from refinevad.files import is_there
+from refinevad.files.shown import short
+from refinevad.files.toml_files import read_toml
+from refinevad.files.whole import is_there
 from refinevad.model import RefineVADConfig
 from refinevad.peers.choice import LINEAR
-from refinevad.shown import short
+from refinevad.peers.contender import HEADS_WITH_TEXT, SHARED_OPTIONS, ContenderConfig, head_options, ridge_config
 from refinevad.timeline import SegmentRule
-from refinevad.toml_files import read_toml
-from refinevad.training.importing import DEFAULT_ENCODER_NAME, ImportRequest
 from refinevad.training.loop import TrainOptions
-from refinevad.training.ucf_crime import is_annotation_folder
 
 DATA_VARIABLE = "REFINEVAD_DATA"
 DEFAULT_DATA = "../shared/data"

@@ -10,9 +10,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from refinevad.errors import InputError
-from refinevad.files import atomic_write
-from refinevad.shown import short
-from refinevad.strict_json import parse_json
+from refinevad.files.shown import short
+from refinevad.files.strict_json import parse_json
+from refinevad.files.whole import atomic_write
 
 if TYPE_CHECKING:
     from refinevad.training.loop import Trainer

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from refinevad.datasets.dataset import FeatureIndex, Item, read_dataset
+from refinevad.datasets.feature_folder import featurize
 from refinevad.errors import InputError
-from refinevad.training.dataset import FeatureIndex, Item, read_dataset
-from refinevad.training.featurize import featurize
 from refinevad.training.recipe import Recipe
 
 FOLDER = "reviewed"  # of their features, inside those of the data set

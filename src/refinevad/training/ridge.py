@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from refinevad.contender import Contender, ContenderConfig, take_ridge
 from refinevad.errors import InputError
 from refinevad.input_ranges import InputRanges
 from refinevad.model import RefineVADConfig
+from refinevad.peers.contender import Contender, ContenderConfig, take_ridge
 from refinevad.ridge import CLIP, Ridge
 from refinevad.training.bags import Bag
 from refinevad.training.linear_mil import linear_mil

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from refinevad.checkpoint import METRICS, Checkpoint, read_json
+from refinevad.datasets.dataset import FeatureIndex, Item
 from refinevad.errors import InputError
+from refinevad.judging.compared import Compared
 from refinevad.peers.choice import LINEAR
 from refinevad.training.asked import recipe_asked
-from refinevad.training.compared import Compared
-from refinevad.training.dataset import FeatureIndex, Item
 from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.experiment import make_features, split_items, train_run, warnings_for
 from refinevad.training.precision import check_precision

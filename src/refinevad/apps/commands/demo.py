@@ -57,11 +57,11 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.terminal import give_json, note, progress_bar, stepping
     from refinevad.detection.wording import verdict
     from refinevad.detector import Detector
-    from refinevad.training.evaluating import judge_opened
+    from refinevad.evaluating import judge_opened
     from refinevad.training.experiment import make_features, split_items, train_run
     from refinevad.training.loop import TrainOptions
     from refinevad.training.recipe import as_recipe
-    from refinevad.video import probe
+    from refinevad.video.reading import probe
 
     run_folder = args.out / "run"
     rendered = render_demo_set(args.out / "videos", args.seed)

@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from refinevad.shown import shown
+from refinevad.files.shown import shown
 
 if TYPE_CHECKING:
-    from refinevad.side_by_side import Workers
+    from refinevad.features.workers import Workers
 
 HELP = "find events in videos"
 EXAMPLE = """\
@@ -62,9 +62,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _workers(count: int | None, videos: Sequence[Path]) -> "AbstractContextManager[Workers | None]":
     """Processes for long videos, which start while this one imports what it needs; none where no video is long."""
-    from refinevad.cores import usable_cores
     from refinevad.errors import InputError
-    from refinevad.video import probe
+    from refinevad.machine.cores import usable_cores
+    from refinevad.video.reading import probe
 
     def is_long(video: Path) -> bool:
         try:
@@ -77,7 +77,7 @@ def _workers(count: int | None, videos: Sequence[Path]) -> "AbstractContextManag
     count = count or usable_cores()
     if count == 1 or not any(is_long(video) for video in videos):
         return nullcontext()
-    from refinevad.side_by_side import Workers
+    from refinevad.features.workers import Workers
 
     return Workers(count)
 
@@ -89,8 +89,8 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     from refinevad.detection.wording import verdict
     from refinevad.detector import Detector
     from refinevad.errors import InputError
-    from refinevad.event_record import SCHEMA_VERSION, event_facts
-    from refinevad.video import probe
+    from refinevad.scoring.event_record import SCHEMA_VERSION, event_facts
+    from refinevad.video.reading import probe
 
     if args.delay is not None and args.window is None:
         raise InputError("--delay needs --window: give the window's length in seconds too")

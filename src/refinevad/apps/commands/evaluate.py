@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from refinevad.training.evaluating import RunOnData
-    from refinevad.training.evaluation import Result
+    from refinevad.evaluating import RunOnData
+    from refinevad.judging.evaluation import Result
     from refinevad.training.recipe import Recipe
 
 HELP = "evaluate a run on held-out videos with temporal truth"
@@ -49,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.commands.metrics import adjusted_words
     from refinevad.apps.figures_table import figures_table
     from refinevad.apps.terminal import give_json, notes
-    from refinevad.devices import open_device
-    from refinevad.training.evaluating import judge_opened
-    from refinevad.training.figures import Figures
+    from refinevad.evaluating import judge_opened
+    from refinevad.judging.figures import Figures
+    from refinevad.machine.devices import open_device
 
     open_device(args.device)  # a wrong one fails before videos are read
     opened = open_run(args.run_folder, args.data, args.features, args.workers, args.allow_download)
@@ -72,7 +72,7 @@ def open_run(
 ) -> "RunOnData":
     """`open_on_data`, with progress and notes on the terminal."""
     from refinevad.apps.terminal import notes, stepping
-    from refinevad.training.evaluating import open_on_data
+    from refinevad.evaluating import open_on_data
 
     return open_on_data(run_folder, data, features, workers, allow_download, stepping("extract", "video"), notes)
 
@@ -81,7 +81,7 @@ def report_of(result: "Result", recipe: "Recipe", run_folder: Path) -> Any:
     """What the HTML report shows of a result."""
     from refinevad.apps.report.evaluation_section import Evaluation, VideoCurve
     from refinevad.checkpoint import CALIBRATION, read_json
-    from refinevad.training.compared import control_sentence
+    from refinevad.judging.compared import control_sentence
 
     told = control_sentence(result.metrics, result.controls)
     calibration = run_folder / CALIBRATION

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.explain.inside import look_inside
     from refinevad.apps.terminal import give_json, notes
     from refinevad.errors import InputError
-    from refinevad.training.set_truth import read_truth
+    from refinevad.judging.set_truth import read_truth
 
     if not (args.run_folder / "config.json").exists() and (folds := sorted(args.run_folder.glob("fold*"))):
         raise InputError(f"{args.run_folder} holds {len(folds)} folds, each a model of its own; explain {folds[0]}")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from refinevad.errors import InputError
 
 if TYPE_CHECKING:
-    from refinevad.training.dataset import FeatureIndex
-    from refinevad.training.predictions import Adjustment
+    from refinevad.datasets.dataset import FeatureIndex
+    from refinevad.judging.predictions import Adjustment
 
 HELP = "use feature files that others published (.npy), read in place"
 EXAMPLE = """\
@@ -51,7 +51,7 @@ def _crop(text: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Write the index and say what was found; exit 1 when some videos cannot be used."""
     from refinevad.apps.terminal import give_json, notes, stepping
-    from refinevad.training.importing import ImportRequest, import_features
+    from refinevad.datasets.importing import ImportRequest, import_features
     from refinevad.training.recipe import find_data
 
     request = ImportRequest(
@@ -100,9 +100,9 @@ def _lengths(index: "FeatureIndex", data: Path) -> "list[Adjustment]":
     them over it."""
     import numpy as np
 
-    from refinevad.training.dataset import categories_of
-    from refinevad.training.predictions import VideoPrediction, align
-    from refinevad.training.set_truth import read_truth
+    from refinevad.datasets.dataset import categories_of
+    from refinevad.judging.predictions import VideoPrediction, align
+    from refinevad.judging.set_truth import read_truth
 
     items = [item for item in index.items if item.split == "test"]
     features = index.load(items)

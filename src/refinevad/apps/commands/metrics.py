@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refinevad.errors import InputError
-from refinevad.shown import shown
+from refinevad.files.shown import shown
 
 if TYPE_CHECKING:
+    from refinevad.datasets.dataset import Item
+    from refinevad.judging.predictions import Predictions
+    from refinevad.judging.truth import Truth
     from refinevad.timeline import SegmentRule, Timeline
-    from refinevad.training.dataset import Item
-    from refinevad.training.predictions import Predictions
-    from refinevad.training.truth import Truth
 
     Sources = Mapping[str, Mapping[str, Any]]
 
@@ -95,9 +95,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the table, or JSON. Raises InputError for anything wrong with the files."""
     from refinevad.apps.terminal import note, notes
-    from refinevad.files import atomic_write
-    from refinevad.training.predictions import read_predictions
-    from refinevad.training.yardstick import Yardstick
+    from refinevad.files.whole import atomic_write
+    from refinevad.judging.predictions import read_predictions
+    from refinevad.judging.yardstick import Yardstick
 
     predictions = read_predictions(args.predictions)
     truth, sources = _read_truth(args.truth, predictions, _rule(args), args.lenient)
@@ -216,8 +216,8 @@ def _rule(args: argparse.Namespace) -> "SegmentRule":
 
 def _read_truth(path: Path, predictions: "Predictions", rule: "SegmentRule", lenient: bool) -> "tuple[Truth, Sources]":
     """Truth, and what the video files beside it say of themselves (nothing where there are none)."""
-    from refinevad.training.truth import read_truth_json
-    from refinevad.training.truth_rows import require_placed
+    from refinevad.judging.truth import read_truth_json
+    from refinevad.judging.truth_rows import require_placed
 
     if path.suffix.lower() == ".csv":
         return _folder_truth(path, predictions, rule, lenient)
@@ -228,10 +228,10 @@ def _folder_truth(
     path: Path, predictions: "Predictions", rule: "SegmentRule", lenient: bool
 ) -> "tuple[Truth, Sources]":
     """Truth of the videos beside `events.csv`: the test split, or all that are predicted where there is none."""
-    from refinevad.training.dataset import NORMAL, categories_of, read_dataset
-    from refinevad.training.truth import folder_truth, read_events_csv
-    from refinevad.training.truth_rows import match_events
-    from refinevad.video import probe
+    from refinevad.datasets.dataset import NORMAL, categories_of, read_dataset
+    from refinevad.judging.truth import folder_truth, read_events_csv
+    from refinevad.judging.truth_rows import match_events
+    from refinevad.video.reading import probe
 
     items = read_dataset(path.parent)
     categories = categories_of(items)
@@ -254,9 +254,9 @@ def _predicted(items: Sequence["Item"], predictions: "Predictions") -> list["Ite
 
 def _timeline(path: Path, rule: "SegmentRule") -> "Timeline":
     """Segments of a video file; its frames are counted where the container does not say how many there are."""
-    from refinevad.frames import FrameNeeds
     from refinevad.timeline import Timeline
-    from refinevad.video import ClipReader, FrameReader, open_container, probe, video_of
+    from refinevad.video.frames import FrameNeeds
+    from refinevad.video.reading import ClipReader, FrameReader, open_container, probe, video_of
 
     info = probe(path)
     with open_container(path) as container:

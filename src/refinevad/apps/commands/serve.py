@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import ssl
 
-    from refinevad.apps.live.config import LiveConfig
-    from refinevad.apps.live.tokens import TokenHash
+    from refinevad.apps.live.settings.config import LiveConfig
+    from refinevad.apps.service.access_token import TokenHash
 
 HELP = "watch cameras and serve the page, the API and metrics"
 EXAMPLE = """\
@@ -61,13 +61,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; 2 where the configuration, the address or the model is at fault."""
-    from refinevad.apps.live.engine import EngineOptions
-    from refinevad.apps.live.tokens import make_token_file, read_token_file, require_token
+    from refinevad.apps.live.engine.engine import EngineOptions
+    from refinevad.apps.service.access_token import make_token_file, read_token_file, require_token
     from refinevad.apps.service.connections import ConnectionLimits
     from refinevad.apps.service.running import serve
     from refinevad.apps.service.settings import ServiceSettings
-    from refinevad.cores import usable_cores
     from refinevad.errors import InputError
+    from refinevad.machine.cores import usable_cores
 
     if args.make_token:
         if args.token_file is None:
@@ -132,9 +132,9 @@ def config_from(args: argparse.Namespace) -> "LiveConfig":
     """cameras.toml, or none, with the command line's options laid over it. Raises InputError."""
     from dataclasses import replace
 
-    from refinevad.apps.live.config import LiveConfig, read_config
-    from refinevad.apps.live.secret import Secret
-    from refinevad.apps.live.stored import DATABASE, MEDIA
+    from refinevad.apps.live.settings.config import LiveConfig, read_config
+    from refinevad.apps.live.settings.secret import Secret
+    from refinevad.apps.live.storage.stored import DATABASE, MEDIA
 
     config = read_config(args.config) if args.config is not None else LiveConfig(())
     if args.model is not None:

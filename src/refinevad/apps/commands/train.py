@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from refinevad.apps.commands.extract import add_encoder_options
 
 if TYPE_CHECKING:
-    from refinevad.training.dataset import FeatureIndex, Item
+    from refinevad.datasets.dataset import FeatureIndex, Item
     from refinevad.training.distributed import Processes
     from refinevad.training.recipe import Recipe
     from refinevad.training.runs import Progress
@@ -171,8 +171,8 @@ class _Shown:
 
 def _reviewed(args: argparse.Namespace, recipe: "Recipe", index: "FeatureIndex") -> "list[Item]":
     """Training items of the clips that people reviewed; copied beside the run, so that it can be trained again."""
-    from refinevad.apps.live.labels import export_reviewed
-    from refinevad.apps.live.stored import open_stored
+    from refinevad.apps.live.storage.labels import export_reviewed
+    from refinevad.apps.live.storage.stored import open_stored
     from refinevad.apps.terminal import note, stepping
     from refinevad.errors import InputError
     from refinevad.training.reviewed import add_reviewed

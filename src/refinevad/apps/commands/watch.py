@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """Watch until every source has ended or someone says stop; 1 where a source failed."""
     from contextlib import ExitStack
 
-    from refinevad.apps.live.engine import EngineOptions
+    from refinevad.apps.live.engine.engine import EngineOptions
     from refinevad.apps.live.watching import configured, run_watch
 
     options = EngineOptions(

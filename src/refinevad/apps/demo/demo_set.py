@@ -18,7 +18,7 @@ from tqdm import tqdm
 from refinevad.apps.demo.everyday import HAPPENINGS
 from refinevad.apps.demo.incidents import INCIDENTS
 from refinevad.apps.demo.render import Shot, render_shot
-from refinevad.files import atomic_write
+from refinevad.files.whole import atomic_write
 
 RATES = (Fraction(25), Fraction(15), Fraction(15), Fraction(15), Fraction(15), Fraction(30000, 1001))
 TRAINING_CAMERAS, FIRST_TEST_CAMERA, CAMERAS = 6, 2, 7  # four of the five places of test are known, the last is new

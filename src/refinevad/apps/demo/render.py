@@ -19,7 +19,7 @@ from refinevad.apps.demo.pose import wander
 from refinevad.apps.demo.props import Crown
 from refinevad.apps.demo.scene import paint_backdrop
 from refinevad.apps.demo.staging import Stage
-from refinevad.files import atomic_write
+from refinevad.files.whole import atomic_write
 
 Picture = UInt8[np.ndarray, "row column 3"]
 NOISE_FRAMES = 8

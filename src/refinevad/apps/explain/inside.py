@@ -8,15 +8,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from refinevad.checkpoint import Checkpoint
-from refinevad.features import Features, require_same_signature
+from refinevad.datasets.dataset import Item
+from refinevad.features.store import Features, require_same_signature
+from refinevad.judging.controls import MOTION_PART
+from refinevad.judging.truth import Truth
 from refinevad.model import RefineVAD
-from refinevad.scores import Scores, score_timeline
+from refinevad.scoring.scores import Scores, score_timeline
+from refinevad.scoring.tokens import merge_runs
+from refinevad.scoring.windows import windows
 from refinevad.timeline import Timeline
-from refinevad.tokens import merge_runs
-from refinevad.training.controls import MOTION_PART
-from refinevad.training.dataset import Item
-from refinevad.training.truth import Truth
-from refinevad.windows import windows
 
 NORMAL = "normal"
 FRAME_DIFFERENCE, FEATURE_STEP = "frame difference", "feature step"

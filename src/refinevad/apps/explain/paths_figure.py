@@ -6,7 +6,7 @@ from jaxtyping import Float
 from refinevad.apps.explain.figure import Figure
 from refinevad.apps.explain.inside import Explained
 from refinevad.detection.wording import escape
-from refinevad.paths import PathCurves, shares_of_variance
+from refinevad.scoring.paths import PathCurves, shares_of_variance
 
 _TITLE = "Which path a score comes by"
 _LOOK = (

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
-from refinevad.apps.live.config import CameraConfig
-from refinevad.apps.live.records import ScoreRow
-from refinevad.apps.live.sinks.base import Envelope
+from refinevad.apps.live.delivery.sinks.base import Envelope
+from refinevad.apps.live.settings.config import CameraConfig
+from refinevad.apps.live.storage.records import ScoreRow
 
 CameraState = Literal["starting", "connecting", "live", "waiting", "ended", "failed"]
 """starting: its process starts; connecting: the address is being opened; live: pictures come; waiting: between two

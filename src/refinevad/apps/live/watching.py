@@ -12,13 +12,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
-from refinevad.apps.live.addresses import mask
 from refinevad.apps.live.clock import SystemClock
-from refinevad.apps.live.config import LiveConfig, read_config, watch_config
-from refinevad.apps.live.delivery import Delivery
-from refinevad.apps.live.engine import Engine, EngineOptions
-from refinevad.apps.live.secret import Secret
-from refinevad.apps.live.sinks.options import (
+from refinevad.apps.live.delivery.delivery import Delivery
+from refinevad.apps.live.engine.engine import Engine, EngineOptions
+from refinevad.apps.live.settings.addresses import mask
+from refinevad.apps.live.settings.config import LiveConfig, read_config, watch_config
+from refinevad.apps.live.settings.secret import Secret
+from refinevad.apps.live.settings.sink_options import (
     FolderOptions,
     MqttOptions,
     SinkOptions,
@@ -26,7 +26,7 @@ from refinevad.apps.live.sinks.options import (
     WebhookOptions,
 )
 from refinevad.apps.live.status import CameraStatus
-from refinevad.apps.live.store import Store
+from refinevad.apps.live.storage.store import Store
 from refinevad.apps.terminal import note
 from refinevad.errors import InputError
 

@@ -14,9 +14,9 @@ from refinevad.detection.curve import drawn_curve, unbroken
 from refinevad.detection.found import Detection
 from refinevad.detection.wording import clock
 from refinevad.errors import InputError
-from refinevad.events import Event
-from refinevad.files import atomic_write
-from refinevad.video import FrameReader, open_container, video_of
+from refinevad.files.whole import atomic_write
+from refinevad.scoring.events import Event
+from refinevad.video.reading import FrameReader, open_container, video_of
 
 Picture = UInt8[np.ndarray, "height width 3"]
 Canvas = UInt8[np.ndarray, "canvas_height canvas_width 3"]  # padded to even sides, or with the strip below

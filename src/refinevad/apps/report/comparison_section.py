@@ -13,7 +13,7 @@ from refinevad.apps.figures_table import (
     resampled_words,
 )
 from refinevad.detection.wording import escape
-from refinevad.training.intervals import bounds_of, figure_of
+from refinevad.judging.intervals import bounds_of, figure_of
 
 Figures = Mapping[str, Any]
 

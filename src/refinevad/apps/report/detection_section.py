@@ -13,7 +13,7 @@ from refinevad.detection.curve import drawn_curve
 from refinevad.detection.found import Detection
 from refinevad.detection.lifts import event_lifts
 from refinevad.detection.wording import clock, escape, length, span, verdict
-from refinevad.events import Event
+from refinevad.scoring.events import Event
 
 SCRIPTS = ("detection.js",)
 Truth = tuple[float, float, str]  # start and end in seconds, category

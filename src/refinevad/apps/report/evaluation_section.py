@@ -14,10 +14,10 @@ from refinevad.apps.report.path_section import lift_sentence, paths_legend, path
 from refinevad.detection.lifts import event_lifts
 from refinevad.detection.sparkline import sparkline
 from refinevad.detection.wording import clock, escape, length
-from refinevad.events import Event
-from refinevad.paths import PathCurves
+from refinevad.judging.intervals import bounds_of
+from refinevad.scoring.events import Event
+from refinevad.scoring.paths import PathCurves
 from refinevad.timeline import Timeline
-from refinevad.training.intervals import bounds_of
 
 EVALUATION_SCRIPTS = ("evaluation.js",)
 NORMAL = "normal"

@@ -11,9 +11,9 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
-from refinevad.events import Event
-from refinevad.upright import orientation
-from refinevad.video import FrameReader, open_container, video_of
+from refinevad.scoring.events import Event
+from refinevad.video.reading import FrameReader, open_container, video_of
+from refinevad.video.upright import orientation
 
 MAX_KEYFRAMES = 40
 MAX_WIDTH = 480

@@ -6,8 +6,8 @@ import numpy as np
 
 from refinevad.detection.curve import drawn_curve, unbroken
 from refinevad.detection.wording import clock, escape
-from refinevad.events import Event
-from refinevad.paths import PathCurves
+from refinevad.scoring.events import Event
+from refinevad.scoring.paths import PathCurves
 from refinevad.timeline import Timeline
 
 _WIDTH = 600  # user units; the box stretches them

@@ -10,7 +10,7 @@ from refinevad.apps.report.overview import BatchEntry, overview_html
 from refinevad.apps.report.page import page
 from refinevad.detection.found import Detection
 from refinevad.detection.record import detection_csv, detection_json, detection_record
-from refinevad.files import atomic_write, fitting
+from refinevad.files.whole import atomic_write, fitting
 
 _LONGEST_END = "-9999.annotated.mp4"  # what may come behind a report's stem
 

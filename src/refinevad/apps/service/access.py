@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from refinevad.apps.live.tokens import TokenHash, is_loopback
+from refinevad.apps.service.access_token import TokenHash, is_loopback
 from refinevad.apps.service.audit import By
 from refinevad.apps.service.bodies import refuse
 from refinevad.apps.service.guesses import Guesses

@@ -26,7 +26,7 @@ def analyse(path: str, run: str, pipe: Connection, allow_download: bool = False)
 
     from refinevad.detection.record import detection_record
     from refinevad.detector import Detector
-    from refinevad.video import probe
+    from refinevad.video.reading import probe
 
     torch.set_num_threads(1)
     bound_memory(MOST_MEMORY_BYTES)

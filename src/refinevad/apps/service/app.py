@@ -13,10 +13,10 @@ from starlette.types import Lifespan
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import refinevad
-from refinevad.apps.live.courier import Backlog
-from refinevad.apps.live.database import StorageError
-from refinevad.apps.live.records import Job
-from refinevad.apps.live.store import Store
+from refinevad.apps.live.delivery.courier import Backlog
+from refinevad.apps.live.storage.database import StorageError
+from refinevad.apps.live.storage.records import Job
+from refinevad.apps.live.storage.store import Store
 from refinevad.apps.service.access import AccessGate
 from refinevad.apps.service.analysis import analyse
 from refinevad.apps.service.audit import AuditLog
@@ -26,7 +26,7 @@ from refinevad.apps.service.feed import Feed
 from refinevad.apps.service.guesses import Guesses
 from refinevad.apps.service.headers import SecurityHeaders
 from refinevad.apps.service.jobs import Analyse, JobRunner
-from refinevad.apps.service.metrics import Metrics
+from refinevad.apps.service.prometheus import Metrics
 from refinevad.apps.service.routes import audit as audits
 from refinevad.apps.service.routes import cameras, events, health, jobs, live, models, scores, sessions, sinks
 from refinevad.apps.service.schemas import JobOut

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from refinevad.apps.live.clock import Clock
-from refinevad.shown import shown
+from refinevad.files.shown import shown
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entry (

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from refinevad.apps.live.alert_rate import stretches
-from refinevad.apps.live.records import ScoreCurve
-from refinevad.apps.live.store import Store
+from refinevad.apps.live.storage.alert_rate import stretches
+from refinevad.apps.live.storage.records import ScoreCurve
+from refinevad.apps.live.storage.store import Store
 from refinevad.errors import InputError
-from refinevad.events import Calibration, calibrate
+from refinevad.scoring.events import Calibration, calibrate
 from refinevad.timeline import Timeline
 
 AROUND_EVENT_S = 30.0  # before and after a confirmed event the scene is not quiet yet, or not again

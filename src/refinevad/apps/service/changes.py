@@ -13,9 +13,9 @@ from typing import Any
 
 from refinevad.checkpoint import read_json
 from refinevad.errors import InputError
-from refinevad.files import atomic_write
-from refinevad.finite import is_finite
-from refinevad.shown import short
+from refinevad.files.finite import is_finite
+from refinevad.files.shown import short
+from refinevad.files.whole import atomic_write
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import Annotated, cast
 from fastapi import Depends, HTTPException, Query
 from starlette.requests import HTTPConnection
 
-from refinevad.apps.live.courier import Backlog
-from refinevad.apps.live.store import Store
+from refinevad.apps.live.delivery.courier import Backlog
+from refinevad.apps.live.storage.store import Store
 from refinevad.apps.service.audit import AuditLog, By
 from refinevad.apps.service.feed import Feed
 from refinevad.apps.service.guesses import Guesses
 from refinevad.apps.service.jobs import JobRunner
-from refinevad.apps.service.metrics import Metrics
+from refinevad.apps.service.prometheus import Metrics
 from refinevad.apps.service.schemas import Moment
 from refinevad.apps.service.sessions import Sessions
 from refinevad.apps.service.settings import ServiceSettings

@@ -1,10 +1,10 @@
-"""What the service asks of the engine (apps/live/engine.py), so that its tests can stand in for one."""
+"""What the service asks of the engine (apps/live/engine/engine.py), so that its tests can stand in for one."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from refinevad.apps.live.config import CameraConfig
+from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, Listener, Preview
 
 

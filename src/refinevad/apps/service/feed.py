@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import Any
 
 from refinevad.apps.live.clock import iso
-from refinevad.apps.live.config import CameraConfig
-from refinevad.apps.live.sinks.base import Envelope
+from refinevad.apps.live.delivery.sinks.base import Envelope
+from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, ScoreBatch
 
 CLIENT_MESSAGES = 500

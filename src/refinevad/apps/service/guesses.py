@@ -1,6 +1,6 @@
 """Wrong tokens, by the address they come from: counted, told of, and soon answered with a wait that doubles.
 
-A token cannot be guessed (tokens.py); this keeps those who try from costing much, and lets it be seen that they do.
+A token cannot be guessed (access_token.py); this keeps those who try from costing much, and lets them be seen.
 While an address waits no token of its is looked at, so that a right one cannot be told from a wrong one meanwhile.
 Logins that hold already are not touched.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from refinevad.apps.live.clock import Clock
 from refinevad.apps.service.connections import network_of
-from refinevad.shown import shown
+from refinevad.files.shown import shown
 
 FREE = 5  # wrong ones, before there is a wait
 LONGEST_S = 60.0

@@ -13,9 +13,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from refinevad.apps.live.database import StorageError
-from refinevad.apps.live.records import Job
-from refinevad.apps.live.store import UPLOADS, Store
+from refinevad.apps.live.storage.database import StorageError
+from refinevad.apps.live.storage.records import Job
+from refinevad.apps.live.storage.store import UPLOADS, Store
 from refinevad.apps.service.analysis import analyse
 from refinevad.apps.service.settings import ServiceSettings
 

@@ -10,9 +10,9 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from refinevad.apps.live.addresses import parse_address
+from refinevad.apps.live.settings.addresses import parse_address
 from refinevad.errors import InputError
-from refinevad.streams import picture_stream, why_no_picture
+from refinevad.video.streams import picture_stream, why_no_picture
 
 _FASTEST_HZ, _USUAL_HZ = 240.0, 25.0  # faster is a slip of the header; unknown is taken as usual
 MOST_MEMORY_BYTES = 4_000_000_000

@@ -5,7 +5,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-from refinevad.shown import shown
+from refinevad.files.shown import shown
 
 EVERY_S = 60.0
 _MOST_KINDS = 1000

@@ -13,13 +13,13 @@ from ipaddress import ip_address, ip_network
 import uvicorn
 from fastapi import FastAPI
 
-from refinevad.apps.live.config import LiveConfig
-from refinevad.apps.live.database import StorageError
-from refinevad.apps.live.delivery import Delivery
-from refinevad.apps.live.engine import Engine, EngineOptions
-from refinevad.apps.live.retention import Retention
-from refinevad.apps.live.store import Store
-from refinevad.apps.live.tokens import is_loopback
+from refinevad.apps.live.delivery.delivery import Delivery
+from refinevad.apps.live.engine.engine import Engine, EngineOptions
+from refinevad.apps.live.settings.config import LiveConfig
+from refinevad.apps.live.storage.database import StorageError
+from refinevad.apps.live.storage.retention import Retention
+from refinevad.apps.live.storage.store import Store
+from refinevad.apps.service.access_token import is_loopback
 from refinevad.apps.service.analysis import analyse
 from refinevad.apps.service.app import create_app
 from refinevad.apps.service.audit import AuditLog
@@ -33,7 +33,7 @@ from refinevad.apps.terminal import give_json
 from refinevad.checkpoint import Checkpoint
 from refinevad.encoders.choice import require_at_hand
 from refinevad.errors import InputError
-from refinevad.shown import shown
+from refinevad.files.shown import shown
 
 RETENTION_EVERY_S = 3600.0
 _MOST_HEADERS = 16_384  # bytes of a request's line and headers

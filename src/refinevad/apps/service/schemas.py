@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from refinevad.apps.live.clock import iso
-from refinevad.apps.live.records import EventState, Job, JobState, Review, ReviewedEvent, Verdict
+from refinevad.apps.live.storage.records import EventState, Job, JobState, Review, ReviewedEvent, Verdict
 from refinevad.apps.service.audit import AuditEntry
 from refinevad.apps.service.watch import Watched
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from refinevad.apps.live.tokens import TokenHash
+from refinevad.apps.service.access_token import TokenHash
 from refinevad.apps.service.connections import ConnectionLimits
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from fastapi import HTTPException
 from starlette.requests import ClientDisconnect
 
-from refinevad.apps.live.records import Job
-from refinevad.apps.live.store import INCOMING, UPLOADS, Store
+from refinevad.apps.live.storage.records import Job
+from refinevad.apps.live.storage.store import INCOMING, UPLOADS, Store
 from refinevad.apps.service.probing import probe_upload
 from refinevad.apps.service.settings import ServiceSettings
 from refinevad.errors import InputError

@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from refinevad.apps.live.addresses import Address, parse_address
-from refinevad.apps.live.config import CameraConfig
+from refinevad.apps.live.settings.addresses import Address, parse_address
+from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus
 from refinevad.apps.service.changes import ChangeLog
 from refinevad.apps.service.engine import LiveEngine
 from refinevad.errors import InputError
-from refinevad.events import Calibration
 from refinevad.run_folder import read_calibration
+from refinevad.scoring.events import Calibration
 
 NONE_YET = "none yet"  # no model's fingerprint: nothing was scored with what a camera will be watched with
 

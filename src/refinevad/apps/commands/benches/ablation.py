@@ -26,10 +26,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run every seed of every variant and print the table."""
     from refinevad.apps.terminal import stepping
-    from refinevad.training.ablation import WHOLE, ablation_table, read_variant
+    from refinevad.study.ablation import WHOLE, ablation_table, read_variant
+    from refinevad.study.figure_rows import figure_rows
+    from refinevad.study.over_videos import OverVideos
     from refinevad.training.experiment import make_features
-    from refinevad.training.figure_rows import figure_rows
-    from refinevad.training.over_videos import OverVideos
     from refinevad.training.recipe import read_recipe
 
     recipe, whole = read_recipe(args.recipe), WHOLE

@@ -23,14 +23,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run every seed of every head and the controls, and print the table; it is renewed after each head."""
     from refinevad.apps.terminal import note, stepping
-    from refinevad.files import atomic_write
-    from refinevad.training.ablation import read_variant
+    from refinevad.files.whole import atomic_write
+    from refinevad.study.ablation import read_variant
+    from refinevad.study.figure_rows import standing_rows
+    from refinevad.study.held_features import HeldFeatures
+    from refinevad.study.over_videos import OverVideos
+    from refinevad.study.standings import OURS, plain_controls, stand, standings_table
     from refinevad.training.experiment import make_features
-    from refinevad.training.figure_rows import standing_rows
-    from refinevad.training.held_features import HeldFeatures
-    from refinevad.training.over_videos import OverVideos
     from refinevad.training.recipe import read_recipe
-    from refinevad.training.standings import OURS, plain_controls, stand, standings_table
 
     recipe = read_recipe(args.recipe)
     index = make_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from refinevad.apps.commands.benches.seeds import declare_runs, give_table, make_rows
 
 if TYPE_CHECKING:
-    from refinevad.training.resampling import Sampled
-    from refinevad.training.seed_rows import SeedRow
+    from refinevad.judging.resampling import Sampled
+    from refinevad.study.seed_rows import SeedRow
 
 HELP = "candidates on several sets; for each set the one that ranks best on the others"
 
@@ -29,8 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run every seed of every candidate on every set and print the tables."""
-    from refinevad.training.choice import choice_table
-    from refinevad.training.over_videos import FIGURES
+    from refinevad.study.choice import choice_table
+    from refinevad.study.over_videos import FIGURES
     from refinevad.training.ridge import RIDGE
 
     resampled: dict[str, Mapping[str, Sampled]] = {}
@@ -45,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
 def _on_set(args: argparse.Namespace, path: Path) -> "tuple[dict[str, list[SeedRow]], dict[str, Sampled]]":
     """Every candidate's seeds on one set, and the figure of their averaged scores, the ridge control's beside them."""
     from refinevad.apps.terminal import stepping
-    from refinevad.training.ablation import read_variant
+    from refinevad.study.ablation import read_variant
+    from refinevad.study.over_videos import OverVideos
     from refinevad.training.experiment import make_features
-    from refinevad.training.over_videos import OverVideos
     from refinevad.training.recipe import read_recipe
     from refinevad.training.ridge import RIDGE
 

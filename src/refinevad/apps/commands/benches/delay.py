@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from refinevad.apps.commands.benches.seeds import declare_seeds
 
 if TYPE_CHECKING:
-    from refinevad.training.delays import Held
+    from refinevad.scoring.windows import WindowRule
+    from refinevad.study.delays import Held
     from refinevad.training.recipe import Recipe
-    from refinevad.windows import WindowRule
 
 NAME = "delay"
 HELP = "AUC against delay in streams, trained as usual and under the window rule"
@@ -46,11 +46,11 @@ def run(args: argparse.Namespace) -> int:
 
     from refinevad.apps.terminal import give_json, stepping
     from refinevad.errors import InputError
-    from refinevad.files import atomic_write
-    from refinevad.training.delays import Held, delay_table
+    from refinevad.files.whole import atomic_write
+    from refinevad.scoring.windows import WHOLE, WindowRule
+    from refinevad.study.delays import Held, delay_table
     from refinevad.training.experiment import make_features, split_items
     from refinevad.training.recipe import read_recipe
-    from refinevad.windows import WHOLE, WindowRule
 
     recipe = read_recipe(args.recipe)
     if recipe.folds:
@@ -82,7 +82,7 @@ def _figures(
     """A seed's figures under each rule; runs, and figures of rules, that are already there are read back."""
     from refinevad.apps.terminal import note
     from refinevad.checkpoint import Checkpoint, read_json, write_json
-    from refinevad.training.delays import figures_under
+    from refinevad.study.delays import figures_under
     from refinevad.training.experiment import split_items, train_run
 
     if not (out / "metrics.json").exists():

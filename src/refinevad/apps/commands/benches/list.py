@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from refinevad.training.benchmarks import Benchmark
+    from refinevad.datasets.benchmarks import Benchmark
 
 HELP = "the field's benchmarks: splits, categories, truth, sources"
 
@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print one block a benchmark, or JSON."""
     from refinevad.apps.terminal import give_json
-    from refinevad.training.benchmarks import BENCHMARKS
+    from refinevad.datasets.benchmarks import BENCHMARKS
 
     if not give_json({benchmark.key: described(benchmark) for benchmark in BENCHMARKS}, args.json):
         print("\n\n".join(_block(benchmark) for benchmark in BENCHMARKS))
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
 
 def described(benchmark: "Benchmark") -> dict[str, Any]:
     """What a program reads of a benchmark; null where the authors publish no such number."""
-    from refinevad.training.importing import IMPORTABLE
+    from refinevad.datasets.importing import IMPORTABLE
 
     return {
         "title": benchmark.title,

@@ -21,11 +21,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run every seed and print the table."""
     from refinevad.apps.terminal import notes, stepping
+    from refinevad.study.figure_rows import figure_rows
+    from refinevad.study.over_seeds import BENCHMARK_FIGURES, FIGURES, markdown_table
+    from refinevad.study.over_videos import OverVideos
     from refinevad.training.experiment import make_features
-    from refinevad.training.figure_rows import figure_rows
-    from refinevad.training.over_videos import OverVideos
     from refinevad.training.recipe import read_recipe
-    from refinevad.training.study import BENCHMARK_FIGURES, FIGURES, markdown_table
 
     recipe = read_recipe(args.recipe)
     if args.encoder is not None:

@@ -16,7 +16,7 @@ def run(args: argparse.Namespace) -> int:
     """Render every page; name those that changed."""
     from refinevad.apps.results_tables import rendered_pages
     from refinevad.apps.terminal import note
-    from refinevad.files import atomic_write
+    from refinevad.files.whole import atomic_write
 
     changed = {page: text for page, text in rendered_pages(args.folder).items() if page.read_text("utf-8") != text}
     for page, text in changed.items():

@@ -26,11 +26,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Search head after head; write one variant file each, and print what was chosen."""
     from refinevad.apps.terminal import note, stepping
-    from refinevad.training.ablation import read_variant
+    from refinevad.study.ablation import read_variant
+    from refinevad.study.held_features import HeldFeatures
+    from refinevad.study.search import FOLDS, TRAININGS, readings, search, write_variant
     from refinevad.training.experiment import make_features
-    from refinevad.training.held_features import HeldFeatures
     from refinevad.training.recipe import read_recipe
-    from refinevad.training.search import FOLDS, TRAININGS, readings, search, write_variant
 
     recipe = read_recipe(args.recipe)
     index = make_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index

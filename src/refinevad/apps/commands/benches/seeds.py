@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from refinevad.training.dataset import FeatureIndex
-    from refinevad.training.figure_rows import FigureRow
+    from refinevad.datasets.dataset import FeatureIndex
+    from refinevad.study.figure_rows import FigureRow
+    from refinevad.study.seed_rows import SeedRow
     from refinevad.training.recipe import Recipe
-    from refinevad.training.seed_rows import SeedRow
 
 
 def declare_seeds(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def declare_runs(parser: argparse.ArgumentParser) -> None:
 def make_rows(recipe: "Recipe", index: "FeatureIndex", seeds: list[int], out: Path) -> "list[SeedRow]":
     """Train and evaluate every seed in a folder of its own; finished ones are read back."""
     from refinevad.apps.terminal import note
-    from refinevad.training.study import run_seed
+    from refinevad.study.over_seeds import run_seed
 
     rows = []
     for seed in seeds:
@@ -47,8 +47,8 @@ def give_table(
 ) -> None:
     """Write table.md, figures.csv where the table has such rows, and the table or all seeds' figures to stdout."""
     from refinevad.apps.terminal import give_json
-    from refinevad.files import atomic_write
-    from refinevad.training.figure_rows import FILE, write_figures
+    from refinevad.files.whole import atomic_write
+    from refinevad.study.figure_rows import FILE, write_figures
 
     if figures:
         write_figures(args.out / FILE, figures)

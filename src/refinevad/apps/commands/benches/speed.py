@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the parts and print their tables; the file grows as parts end. Exit 1 when one failed."""
     from refinevad.errors import InputError
-    from refinevad.files import atomic_write
+    from refinevad.files.whole import atomic_write
 
     folder = find_programs()
     for part in args.parts:

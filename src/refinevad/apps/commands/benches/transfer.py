@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from refinevad.apps.commands.benches.seeds import declare_seeds
 
 if TYPE_CHECKING:
-    from refinevad.training.dataset import FeatureIndex
+    from refinevad.datasets.dataset import FeatureIndex
     from refinevad.training.recipe import Recipe
 
 HELP = "what carries over: to categories left out of training, or to another set with the same features"
@@ -26,15 +26,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train and test every seed of every head, and print the table."""
     from refinevad.apps.terminal import give_json, note, stepping
-    from refinevad.files import atomic_write
-    from refinevad.training.ablation import read_variant
-    from refinevad.training.dataset import FeatureIndex
+    from refinevad.datasets.dataset import FeatureIndex
+    from refinevad.files.whole import atomic_write
+    from refinevad.study.ablation import read_variant
+    from refinevad.study.held_features import HeldFeatures
+    from refinevad.study.over_seeds import spread
+    from refinevad.study.standings import OURS
+    from refinevad.study.transfer import transfer_table
     from refinevad.training.experiment import make_features
-    from refinevad.training.held_features import HeldFeatures
     from refinevad.training.recipe import read_recipe
-    from refinevad.training.standings import OURS
-    from refinevad.training.study import spread
-    from refinevad.training.transfer import transfer_table
 
     recipe = read_recipe(args.recipe)
     index = make_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index
@@ -63,7 +63,7 @@ def _seed(
     categories: Sequence[str] | None,
     folder: Path,
 ) -> dict[str, Mapping[str, Any]]:
-    from refinevad.training.transfer import carry_over, leave_out
+    from refinevad.study.transfer import carry_over, leave_out
 
     if other is not None:
         return {"": carry_over(recipe, index, other, folder)}

@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, HTTPException, Response
 
-from refinevad.apps.live.addresses import parse_address
 from refinevad.apps.live.clock import iso
-from refinevad.apps.live.config import NAME
-from refinevad.apps.live.secret import Secret
+from refinevad.apps.live.settings.addresses import parse_address
+from refinevad.apps.live.settings.config import NAME
+from refinevad.apps.live.settings.secret import Secret
 from refinevad.apps.service.calibration import calibrate_camera
 from refinevad.apps.service.context import Here, Who
 from refinevad.apps.service.schemas import CalibrationIn, CalibrationOut, CameraChange, CameraOut, NewCamera

@@ -8,10 +8,10 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import FileResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from refinevad.apps.live.event_log import EVENT_ID
-from refinevad.apps.live.labels import labelled_clips, table_of
-from refinevad.apps.live.records import EventState, ReviewedEvent
-from refinevad.apps.live.store import Store
+from refinevad.apps.live.storage.event_log import EVENT_ID
+from refinevad.apps.live.storage.labels import labelled_clips, table_of
+from refinevad.apps.live.storage.records import EventState, ReviewedEvent
+from refinevad.apps.live.storage.store import Store
 from refinevad.apps.service.archive import archive
 from refinevad.apps.service.context import Here, Who
 from refinevad.apps.service.schemas import MOST_NUMBER, EventOut, EventPage, Moment, NewReview, ReviewOut, Words

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from refinevad.apps.live.database import StorageError
+from refinevad.apps.live.storage.database import StorageError
 from refinevad.apps.service.context import Here
 from refinevad.apps.service.schemas import Health
 

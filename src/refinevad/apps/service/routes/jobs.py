@@ -6,9 +6,9 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
-from refinevad.apps.live.event_log import EVENT_ID
-from refinevad.apps.live.records import Job
-from refinevad.apps.live.store import UPLOADS
+from refinevad.apps.live.storage.event_log import EVENT_ID
+from refinevad.apps.live.storage.records import Job
+from refinevad.apps.live.storage.store import UPLOADS
 from refinevad.apps.service.audit import By
 from refinevad.apps.service.context import Context, Here, Who
 from refinevad.apps.service.schemas import JobOut

@@ -1,0 +1,1 @@
+"""One camera's process: an address -> packets -> frames -> segments, small pictures and clips."""

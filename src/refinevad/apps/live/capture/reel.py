@@ -1,0 +1,129 @@
+"""One connection's frames -> segments and small pictures: timed, cut and scaled as of a file (video/reading.py)."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from refinevad.apps.live.capture.messages import Gap, Message, Picture, Segment
+from refinevad.apps.live.capture.preview import PreviewMaker
+from refinevad.apps.live.capture.source import Source
+from refinevad.apps.live.capture.stream_time import StreamTime, TimeBrokenError
+from refinevad.timeline import SegmentRule
+from refinevad.video.clips import ClipCutter
+from refinevad.video.frames import Clip, FrameNeeds
+from refinevad.video.stamps import StampCounts, StampSieve, longest_step_s, wrap_s
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+
+
+class Reel:
+    """Begins anew, after a gap, where a live source's times jump. Frames wait while it is undecided whether they do.
+
+    Args:
+        hole_s: a live source whose times go on by more has pictures missing.
+        send: takes the messages.
+        preview_hz: small pictures a stream second; 0: none.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        needs: FrameNeeds,
+        rule: SegmentRule,
+        *,
+        hole_s: float,
+        preview: PreviewMaker,
+        preview_hz: float,
+        send: Callable[[Message], None],
+    ) -> None:
+        self.source, self._needs, self._rule = source, needs, rule
+        self._hole_s, self._preview, self._preview_hz, self._send = hole_s, preview, preview_hz, send
+        self._slips = 0
+        self.jumps = 0  # how often stream seconds began anew
+        self.counts = StampCounts()
+        self._sieve: StampSieve[tuple[VideoFrame, float]] | None = None
+        if source.stamped:
+            self._sieve = StampSieve(source.rate_hz, self.counts)
+        self._begin()
+
+    def _begin(self) -> None:
+        source = self.source
+        step_s = 1.0 / source.rate_hz
+        self._time = StreamTime(
+            step_s,
+            stamped=source.stamped,
+            recording=source.recording,
+            hole_s=max(self._hole_s, longest_step_s(source.rate_hz)),
+            wrap_s=wrap_s(source.container.format.name),
+            counts=self.counts,
+        )
+        self._cutter: ClipCutter | None = ClipCutter(self._needs, self._rule, source.rate_hz)
+        self._opened = 0
+        self._arrived = 0.0
+        self._picture_due = 0.0
+
+    def packet_s(self, packet: "Packet[Any]", arrived: float) -> float:
+        """Stream second of a packet, as near as can be told before it is decoded."""
+        if not self.source.stamped or packet.pts is None or packet.time_base is None:
+            return self._time.last_s
+        return self._time.of(float(packet.pts * packet.time_base))
+
+    def lag_s(self, packet: "Packet[Any]", arrived: float) -> float:
+        """How far a packet that came at `arrived` is behind the promptest one since the source last slipped."""
+        if self.source.slips > self._slips:
+            self._slips = self.source.slips
+            self.forget()
+        return self._time.lag_s(self.packet_s(packet, arrived), arrived)
+
+    def forget(self) -> None:
+        """What comes now is in time, however much sooner pictures came before."""
+        self._time.forget()
+
+    def push(self, frame: "VideoFrame", arrived: float) -> bool:
+        """Take a frame whose packet came at `arrived`; False where the time of one does not advance: it is dropped."""
+        stamp = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
+        if self._sieve is None:
+            return self._show(stamp, frame, arrived)
+        advanced = True
+        for known, item in self._sieve.push(stamp, (frame, arrived)):
+            advanced &= self._show(known, *item)
+        return advanced
+
+    def _show(self, stamp: float | None, frame: "VideoFrame", arrived: float) -> bool:
+        try:
+            time_s = self._time.place(stamp, arrived)
+        except TimeBrokenError as error:
+            self._close()
+            self._send(Gap(f"{self.source.address}: {error}", 0.0))
+            self._begin()
+            self.jumps += 1
+            time_s = self._time.place(stamp, arrived)
+        if time_s is None or self._cutter is None:
+            return False
+        self._time.saw(time_s, arrived)
+        clip = self._cutter.push(frame, time_s)
+        if clip is not None:
+            self._tell(clip, self._cutter.opened - self._opened)
+            self._opened = self._cutter.opened
+        self._arrived = arrived
+        if self._preview_hz and time_s >= self._picture_due:
+            self._picture_due = time_s + 1.0 / self._preview_hz
+            self._send(Picture(self._preview.jpeg(frame), time_s, self._time.origin))
+        return True
+
+    def end(self) -> None:
+        """What was held, and the segment that was being gathered, as it stands; nothing is taken afterwards."""
+        if self._sieve is not None:
+            for known, item in self._sieve.flush():
+                self._show(known, *item)
+        self._close()
+
+    def _close(self) -> None:
+        cutter, self._cutter = self._cutter, None
+        clip = cutter.close() if cutter is not None else None
+        if cutter is not None and clip is not None:
+            self._tell(clip, cutter.frames - self._opened)
+
+    def _tell(self, clip: Clip, frames: int) -> None:
+        self._send(Segment(clip, frames, self._arrived, self._time.origin))

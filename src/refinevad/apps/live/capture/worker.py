@@ -1,0 +1,273 @@
+"""One camera's process: address -> packets -> frames -> segments, previews and clips, sent to the engine.
+
+It reads, decodes, scales and writes clips, so that what comes from outside is touched here alone, and killing it
+harms no other camera. It holds no model and imports none. It ends when the engine says so, or is gone.
+
+Frames that come too late: when the packet at hand is more than `LATE_S` behind the promptest one (the machine was
+too slow, or the network held pictures back), packets are dropped undecoded, oldest first, up to the next keyframe
+that is in time again. They are counted. Whoever is too slow catches up in this way within moments; what stays late for
+`LATE_FOR_S` although nothing is decoded comes so late from now on, and is watched as it comes.
+"""
+
+import math
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from refinevad.apps.live.backoff import backoff_s
+from refinevad.apps.live.capture.messages import (
+    Ended,
+    Finish,
+    Gap,
+    Message,
+    Opened,
+    Pulse,
+    Record,
+    Recorded,
+    Stop,
+    decode,
+    encode,
+)
+from refinevad.apps.live.capture.preview import PreviewMaker
+from refinevad.apps.live.capture.recorder import MOST_CLIP_S, ClipRecorder, KeptPacket
+from refinevad.apps.live.capture.reel import Reel
+from refinevad.apps.live.capture.source import Source, SourceLostError
+from refinevad.apps.live.disk import RESERVE_MB
+from refinevad.apps.live.settings.addresses import Address
+from refinevad.errors import InputError
+from refinevad.timeline import SegmentRule
+from refinevad.video.frames import FrameNeeds
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+
+LATE_S = 2.0
+LATE_FOR_S = 5.0
+PULSE_S = 1.0
+LONGEST_PAUSE_S = 30.0  # between two attempts to open a source
+STEADY_S = 10.0  # a source that held so long is tried again at once when it breaks off
+
+
+@dataclass(frozen=True)
+class WorkerJob:
+    """What one process does; `ring_s` seconds of packets are kept for clips, 0: none are made.
+
+    `reserve_mb`: no clip is written where less is free; `most_clip_s`: no clip is longer.
+    """
+
+    address: Address
+    needs: FrameNeeds
+    rule: SegmentRule
+    fast: bool
+    stall_s: float
+    preview_hz: float
+    preview_long_side: int
+    ring_s: float
+    reserve_mb: float = RESERVE_MB
+    most_clip_s: float = MOST_CLIP_S
+
+
+def work(job: WorkerJob, connection: Connection) -> None:
+    """The process's whole life."""
+    for ignored in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # a terminal and a service manager tell them to all; the engine ends us
+        signal.signal(ignored, signal.SIG_IGN)
+    Worker(job, connection).run()
+
+
+class _Counts:
+    """Since the last pulse."""
+
+    def __init__(self) -> None:
+        self.frames = self.dropped = self.damaged = self.reconnects = 0
+
+
+class Worker:
+    """See the module's text."""
+
+    def __init__(self, job: WorkerJob, connection: Connection) -> None:
+        self.job, self._connection = job, connection
+        self._sending, self._recording, self._stop = threading.Lock(), threading.Lock(), threading.Event()
+        self._recorder = ClipRecorder(job.ring_s, job.reserve_mb, job.most_clip_s)
+        self._preview = PreviewMaker(job.preview_long_side)
+        self._counts, self._pulse_due = _Counts(), 0.0
+        self._size = (0, 0)
+        self._late, self._late_since = False, math.inf
+
+    def run(self) -> None:
+        """Until the engine ends it."""
+        threading.Thread(target=self._obey, name="commands", daemon=True).start()
+        self._pulse(now=True)
+        failures = 0
+        while not self._stop.is_set():
+            opened = time.monotonic()
+            try:
+                source = Source(self.job.address, stall_s=self.job.stall_s, fast=self.job.fast, nap=self._nap)
+                try:
+                    notes = self._watch(source)
+                finally:
+                    source.close()
+            except InputError as error:
+                self._send(Ended(str(error)))
+                break
+            except SourceLostError as error:
+                failures = 1 if time.monotonic() - opened > STEADY_S else failures + 1
+                pause = backoff_s(failures, random.random(), LONGEST_PAUSE_S)
+                self._send(Gap(str(error), pause))
+                self._rest(pause)
+                self._counts.reconnects += 1
+            else:
+                self._pulse(now=True)
+                self._send(Ended("", notes))
+                break
+        while not self._stop.is_set():  # clips may yet be asked for
+            self._nap(PULSE_S)
+
+    def _watch(self, source: Source) -> str:
+        """Everything one connection brings; what was found amiss in it, in sentences."""
+        reel = self._reel(source)
+        try:
+            for packet, arrived in source:
+                self._pulse()
+                self._take(reel, packet, arrived)
+        finally:
+            reel.end()
+            self._counts.damaged += source.damaged
+        return "; ".join(reel.counts.sentences("it"))
+
+    def _reel(self, source: Source) -> Reel:
+        context = source.stream.codec_context
+        self._begin_clips(source)
+        self._size = (context.width, context.height)
+        self._send(Opened(*self._size, source.rate_hz, context.name, source.recording))
+        job = self.job
+        return Reel(
+            source,
+            job.needs,
+            job.rule,
+            hole_s=job.stall_s,
+            preview=self._preview,
+            preview_hz=job.preview_hz,
+            send=self._send,
+        )
+
+    def _begin_clips(self, source: Source) -> None:
+        if self.job.ring_s:
+            with self._recording:
+                self._recorder.begin_stream(source.stream)
+            self._tell_recorded()
+
+    def _take(self, reel: Reel, packet: "Packet[Any]", arrived: float) -> None:
+        if self.job.ring_s and (kept := KeptPacket.of(packet, reel.packet_s(packet, arrived))) is not None:
+            with self._recording:
+                self._recorder.push(kept)
+            self._tell_recorded()
+        if self._is_late(reel, packet, arrived):
+            self._counts.dropped += 1
+            return
+        for frame in self._frames(packet):
+            self._counts.frames += 1
+            self._frame(reel, frame, arrived)
+
+    def _frame(self, reel: Reel, frame: "VideoFrame", arrived: float) -> None:
+        if (frame.width, frame.height) != self._size:  # a file holds pictures of one size
+            self._size = (frame.width, frame.height)
+            self._begin_clips(reel.source)
+        jumps = reel.jumps
+        self._counts.dropped += not reel.push(frame, arrived)
+        if reel.jumps > jumps:
+            self._begin_clips(reel.source)
+
+    def _is_late(self, reel: Reel, packet: "Packet[Any]", arrived: float) -> bool:
+        if (self.job.fast and reel.source.recording) or not packet.size:
+            return False
+        late = reel.lag_s(packet, arrived) > LATE_S
+        self._late_since = min(self._late_since, arrived) if late else math.inf
+        if arrived - self._late_since > LATE_FOR_S:
+            reel.forget()
+            late, self._late_since = False, math.inf
+        if late:
+            self._late = True
+        elif self._late and packet.is_keyframe:
+            self._late = False
+            reel.source.stream.codec_context.flush_buffers()
+        return self._late
+
+    def _frames(self, packet: "Packet[Any]") -> Iterator["VideoFrame"]:
+        import av
+
+        try:
+            yield from (frame for frame in packet.decode() if isinstance(frame, av.VideoFrame))
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError:
+            self._counts.damaged += 1
+
+    # -- to the engine ------------------------------------------------------------------------------------------------
+
+    def _send(self, message: Message) -> None:
+        try:
+            with self._sending:
+                self._connection.send_bytes(encode(message))
+        except OSError:  # the engine is gone
+            self._leave()
+
+    def _pulse(self, now: bool = False) -> None:
+        if not now and time.monotonic() < self._pulse_due:
+            return
+        self._pulse_due = time.monotonic() + PULSE_S
+        counts, self._counts = self._counts, _Counts()
+        self._send(Pulse(counts.frames, counts.dropped, counts.damaged, counts.reconnects, *self._size))
+
+    def _tell_recorded(self) -> None:
+        with self._recording:
+            done, self._recorder.done = self._recorder.done, []
+        for event, reason in done:
+            self._send(Recorded(event, reason))
+
+    def _nap(self, seconds: float) -> None:
+        self._stop.wait(seconds)
+        self._pulse()
+
+    def _rest(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._stop.is_set() and (left := until - time.monotonic()) > 0:
+            self._nap(min(left, PULSE_S))
+
+    # -- from the engine ----------------------------------------------------------------------------------------------
+
+    def _obey(self) -> None:
+        """Commands, on a thread of their own: a source that stalls holds nothing up."""
+        while True:
+            try:
+                command = decode(self._connection.recv_bytes())
+            except (EOFError, OSError):
+                self._leave()
+                return
+            with self._recording:
+                if isinstance(command, Record):
+                    self._recorder.begin(command.event, Path(command.path), command.start_s)
+                elif isinstance(command, Finish):
+                    self._recorder.finish(command.event, command.end_s, command.now)
+                elif isinstance(command, Stop):
+                    self._recorder.end_all()
+            self._tell_recorded()
+            if isinstance(command, Stop):
+                self._leave()
+
+    def _leave(self) -> None:
+        """End the process wherever its other thread is, clips closed."""
+        self._stop.set()
+        with self._recording:
+            self._recorder.end_all()
+        os._exit(0)

@@ -1,0 +1,1 @@
+"""Where events go: through an outbox on disk to each sink, at the sink's pace."""

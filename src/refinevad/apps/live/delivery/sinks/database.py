@@ -1,0 +1,51 @@
+"""Events into storage, by way of the outbox like any other sink: a database that is away loses none."""
+
+from refinevad.apps.live.clock import unix
+from refinevad.apps.live.delivery.sinks.base import RESTART, DeliveryError, Envelope, Kind, RefusedError
+from refinevad.apps.live.storage.database import StorageError
+from refinevad.apps.live.storage.records import EventRecord, EventState
+from refinevad.apps.live.storage.store import Store
+from refinevad.errors import InputError
+
+_STATES: dict[Kind, EventState] = {"new": "new", "update": "open", "end": "ended"}
+
+
+def event_record(envelope: Envelope) -> EventRecord:
+    """The event as this envelope leaves it."""
+    after = envelope["after"]  # of an outbox that an older version left, too: without the new names
+    restarted = envelope["kind"] == "end" and envelope["reason"] == RESTART
+    return EventRecord(
+        id=envelope["event_id"],
+        camera=envelope["camera"],
+        start=unix(after.get("start_time") or after["start"]),
+        end=unix(after.get("end_time") or after["end"]),
+        peak=after["peak"],
+        peak_time=unix(after["peak_time"]),
+        category=after["category"],
+        probabilities=after["probabilities"],
+        state="closed-by-restart" if restarted else _STATES[envelope["kind"]],
+        model=envelope["model"],
+        clip=envelope["clip"],
+        snapshot=envelope["snapshot"],
+        reason=envelope["reason"],
+    )
+
+
+class DatabaseSink:
+    """The store's event log."""
+
+    def __init__(self, name: str, store: Store) -> None:
+        self.name, self._store = name, store
+
+    def deliver(self, envelope: Envelope) -> None:
+        try:
+            if not self._store.cameras.knows(envelope["camera"]):  # storage was away when it was added
+                self._store.cameras.register(envelope["camera"], "", envelope["model"])
+            self._store.events.upsert(event_record(envelope))
+        except StorageError as error:
+            raise DeliveryError(str(error)) from error
+        except InputError as error:
+            raise RefusedError(str(error)) from error
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,1 @@
+"""What is kept: cameras, scores, events and reviews in a database, and the folder of clips."""

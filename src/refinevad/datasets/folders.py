@@ -1,0 +1,123 @@
+"""`<split>/<category>/**/video` folders -> which videos there are; whatever is not taken is counted and told."""
+
+import errno
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from refinevad.files.names import some
+from refinevad.video.reading import VIDEO_SUFFIXES
+
+SPLITS = ("train", "val", "test")
+_ALSO = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
+# what systems leave in every folder: archives of macOS, network drives, wastebaskets, file systems
+_SYSTEM = frozenset({"__macosx", "$recycle.bin", "#recycle", "system volume information", "lost+found"})
+_BESIDE = frozenset({".srt", ".vtt", ".json", ".jsonl", ".ndjson"})  # captions, which encoders look for on their own
+
+
+@dataclass(frozen=True)
+class FoundVideo:
+    """A video by its path below the set's folder, in the split and category that its folders say."""
+
+    path: str
+    split: str
+    category: str
+
+
+@dataclass
+class _LeftOut:
+    """Videos that are not taken, by why; and other files, by suffix."""
+
+    nowhere: list[str] = field(default_factory=list)
+    uncategorised: list[str] = field(default_factory=list)
+    system: list[str] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+    unreadable: list[Path] = field(default_factory=list)
+
+
+def split_named(name: str) -> str | None:
+    """The split that a folder or a table calls so, in any case: train, val or test, or a longer word for it."""
+    plain = name.casefold()
+    return plain if plain in SPLITS else _ALSO.get(plain)
+
+
+def videos_in_folders(root: Path) -> tuple[list[FoundVideo], tuple[str, ...]]:
+    """The videos below `root`, train first, and a sentence for each kind of file that is left out.
+
+    Raises:
+        PermissionError: a category's folder cannot be read; others that cannot are told.
+    """
+    found: list[FoundVideo] = []
+    left = _LeftOut()
+    for path in files_below(root, left.unreadable):
+        relative = path.relative_to(root)
+        name, parts = relative.as_posix(), relative.parts
+        if path.suffix.lower() not in VIDEO_SUFFIXES:
+            if split_named(parts[0]) is not None and path.suffix.lower() not in _BESIDE:
+                left.others[path.suffix.lower() or "without a suffix"] += 1
+        elif any(_is_system(part) for part in parts):
+            left.system.append(name)
+        elif (split := split_named(parts[0])) is None or len(parts) == 1:
+            left.nowhere.append(name)
+        elif len(parts) == 2:
+            left.uncategorised.append(name)
+        else:
+            found.append(FoundVideo(name, split, parts[1]))
+    for folder in left.unreadable:
+        parts = folder.relative_to(root).parts
+        if parts and split_named(parts[0]) is not None and not any(_is_system(part) for part in parts):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+    found.sort(key=lambda video: (SPLITS.index(video.split), *Path(video.path).parts))
+    return found, tuple(_notes(left))
+
+
+def files_below(root: Path, unreadable: list[Path]) -> Iterator[Path]:
+    """Every file below a folder, in order; links to folders are followed, but none that leads back.
+
+    Folders that cannot be read, as a disk's `lost+found` often cannot, are added to `unreadable`.
+
+    Raises:
+        OSError: the folder itself cannot be read.
+    """
+
+    def set_down(error: OSError) -> None:
+        if Path(error.filename) == root:
+            raise error
+        unreadable.append(Path(error.filename))
+
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=set_down):
+        status = Path(folder).stat()
+        place = (status.st_dev, status.st_ino)
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        folders.sort()
+        yield from (Path(folder) / name for name in sorted(files))
+
+
+def unreadable_words(folders: Sequence[Path]) -> str:
+    """A sentence about folders that cannot be read."""
+    return f"{len(folders)} folders cannot be read, whatever they hold: {some([str(folder) for folder in folders])}"
+
+
+def _is_system(name: str) -> bool:
+    return name.startswith((".", "@")) or name.casefold() in _SYSTEM
+
+
+def _notes(left: _LeftOut) -> Iterator[str]:
+    for names, why in (
+        (left.nowhere, f"lie in no folder of a split ({', '.join(SPLITS)})"),
+        (left.uncategorised, "lie in a split's folder but in no category's"),
+        (left.system, "are hidden or lie in a hidden or system folder"),
+    ):
+        if names:
+            yield f"{len(names)} videos {why} and are left out: {some(names)}"
+    if left.unreadable:
+        yield unreadable_words(left.unreadable)
+    if left.others:
+        counts = ", ".join(f"{count} {suffix}" for suffix, count in left.others.most_common())
+        yield f"{left.others.total()} files are no videos by their names and are left out: {counts}"

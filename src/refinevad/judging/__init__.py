@@ -1,0 +1,1 @@
+"""How good a run is: temporal truth, the field's figures, their intervals over videos, and the controls beside them."""

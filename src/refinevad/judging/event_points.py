@@ -1,0 +1,55 @@
+"""Event F1 at the overlaps that tables are compared at: at a given threshold, and at the best one."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from refinevad.judging.alerts import Curve, Interval, ScoredEvent, extract_events, match_events
+
+EVENT_IOUS = (0.2, 0.3, 0.5)
+MOST_THRESHOLDS = 32
+
+Counts = tuple[dict[str, int], dict[str, int]]
+
+
+def event_counts(
+    predicted: Mapping[str, Sequence[ScoredEvent]], truths: Mapping[str, Sequence[Interval]], iou: float
+) -> Counts:
+    """By video: 2 x matched events, and predicted + true events. F1 is the sum of the one over that of the other."""
+    names = {*predicted, *truths}
+    matched = {
+        name: 2 * len(match_events(predicted.get(name, ()), truths[name], iou)) for name in names if truths.get(name)
+    }
+    return matched, {name: len(predicted.get(name, ())) + len(truths.get(name, ())) for name in names}
+
+
+def event_f1_at(
+    predicted: Mapping[str, Sequence[ScoredEvent]], truths: Mapping[str, Sequence[Interval]]
+) -> dict[str, float] | None:
+    """F1 by IoU ("0.2", "0.3", "0.5"); None without a true event."""
+    if not any(truths.values()):
+        return None
+    found = {}
+    for iou in EVENT_IOUS:
+        matched, events = event_counts(predicted, truths, iou)
+        found[str(iou)] = sum(matched.values()) / sum(events.values())
+    return found
+
+
+def best_event_f1_at(curves: Mapping[str, Curve], truths: Mapping[str, Sequence[Interval]]) -> dict[str, float] | None:
+    """The highest `event_f1_at` that any threshold reaches, each IoU with its own; None without a true event.
+
+    The threshold is chosen on the test set: a bound for scores that come without one, not a result. Thresholds are
+    the distinct scores, or 32 even quantiles of them where there are more.
+    """
+    if not any(truths.values()):
+        return None
+    distinct = np.unique(np.concatenate([curve.scores for curve in curves.values()]))
+    if len(distinct) > MOST_THRESHOLDS:
+        distinct = np.unique(np.quantile(distinct, np.linspace(0, 1, MOST_THRESHOLDS)))
+    best = dict.fromkeys(map(str, EVENT_IOUS), 0.0)
+    for threshold in distinct:
+        found = {name: extract_events(curve, float(threshold)) for name, curve in curves.items()}
+        for iou, value in (event_f1_at(found, truths) or {}).items():
+            best[iou] = max(best[iou], value)
+    return best

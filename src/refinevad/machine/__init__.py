@@ -1,0 +1,1 @@
+"""What the machine gives: cores, devices, threads that read ahead."""

@@ -1,0 +1,1 @@
+"""Many runs, one table: ablations, searches, choices, published heads, what carries over."""

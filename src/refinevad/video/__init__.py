@@ -1,0 +1,1 @@
+"""Files and streams -> clips: segments of pixels with their presentation times."""
