@@ -239,9 +239,10 @@ def training_rows(sizes: Sizes, device: Any, precision: str) -> Iterator[Row]:
     """Steps on one batch that stays on the device, and an epoch whose batches come from memory by pinned copies."""
     import numpy as np
 
+    from refinevad.datasets.bag import Bag
     from refinevad.model import RefineVADConfig
-    from refinevad.training.bags import Bag
-    from refinevad.training.loop import Trainer, TrainOptions
+    from refinevad.training.loop import Trainer
+    from refinevad.training.train_options import TrainOptions
 
     categories = tuple(f"category {place}" for place in range(13))
     pool = np.random.default_rng(0).standard_normal((sizes.limit + 999, sizes.channels), dtype=np.float32)

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from refinevad.checkpoint import Checkpoint
+from refinevad.datasets.bag import label_vector
 from refinevad.datasets.dataset import Item
 from refinevad.features.store import Features
 from refinevad.judging.metrics import video_auc
-from refinevad.training.bags import label_vector
 from refinevad.training.experiment import make_features, split_items
 from refinevad.training.losses import top_k_mean
 from refinevad.training.recipe import read_recipe

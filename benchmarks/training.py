@@ -220,9 +220,9 @@ def open_ours(folder: Path, files: list[Any], store: bool, config: Any, options:
     """The product's trainer on bags that stay in their files."""
     import torch
 
+    from refinevad.datasets.bag import Bag
     from refinevad.datasets.npy import open_npy
     from refinevad.datasets.published import Crop, CropBag
-    from refinevad.training.bags import Bag
     from refinevad.training.loading import StoredBag
     from refinevad.training.loop import Trainer
 

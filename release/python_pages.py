@@ -18,6 +18,7 @@ MODULES = {  # what a module is for, in the data's order
     "refinevad.scoring.events": "Scores to events, and the threshold",
     "refinevad.scoring.tracking": "Events as they come",
     "refinevad.peers.base": "The contract of a head",
+    "refinevad.apps.live.envelope": "What is told of an event",
     "refinevad.apps.live.delivery.sinks.base": "The contract of a sink",
     "refinevad.judging.predictions": "Predictions of anyone",
     "refinevad.judging.metrics": "The field's figures",

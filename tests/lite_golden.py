@@ -16,8 +16,8 @@ import torch
 
 import reference_motion
 from refinevad.encoders.base import Clip
-from refinevad.encoders.efficientnet import VARIANTS
 from refinevad.encoders.efficientnet_eager import load_eager
+from refinevad.encoders.efficientnet_weights import VARIANTS
 from refinevad.encoders.lite import LiteEncoder
 
 FOLDER = Path(__file__).parent / "goldens"

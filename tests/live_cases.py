@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from refinevad.apps.live.clock import ManualClock
-from refinevad.apps.live.delivery.sinks.base import DeliveryError, Envelope, Kind, live_facts, make_envelope
+from refinevad.apps.live.delivery.sinks.base import DeliveryError
+from refinevad.apps.live.envelope import Envelope, Kind, live_facts, make_envelope
 from refinevad.apps.live.settings.secret import Secret
 from refinevad.apps.live.storage.store import Store
 from refinevad.scoring.events import Event

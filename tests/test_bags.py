@@ -8,8 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cases import random_bags
+from refinevad.datasets.bag import Bag, label_vector, shorten
 from refinevad.errors import InputError
-from refinevad.training.bags import Bag, balanced_batches, collate, label_vector, shorten
+from refinevad.training.bags import balanced_batches, collate
 
 
 def labelled(normal: int, anomalous: int) -> list[Bag]:

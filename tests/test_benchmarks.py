@@ -13,19 +13,21 @@ from refinevad.datasets.benchmarks import (
     UCF_CRIME,
     XD_VIOLENCE,
     Benchmark,
-    check_totals,
-    msad_truth,
     read_shanghaitech_split,
     read_ucf_split,
-    shanghaitech_truth,
-    ucf_crime_truth,
-    ucsd_ped2_truth,
     xd_labels,
-    xd_violence_truth,
 )
 from refinevad.errors import InputError
 from refinevad.judging.annotation import read_msad_annotation, read_xd_annotation
-from refinevad.judging.truth import read_truth_json
+from refinevad.judging.official_truth import (
+    check_totals,
+    msad_truth,
+    shanghaitech_truth,
+    ucf_crime_truth,
+    ucsd_ped2_truth,
+    xd_violence_truth,
+)
+from refinevad.judging.truth_files import read_truth_json
 
 BUILD = {UCF_CRIME: ucf_crime_truth, XD_VIOLENCE: xd_violence_truth}
 

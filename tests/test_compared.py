@@ -6,8 +6,8 @@ import pytest
 from refinevad.datasets.dataset import Item
 from refinevad.features.store import Features, Provenance
 from refinevad.judging.compared import MODEL, Compared, compare_on_labels, control_sentence
+from refinevad.ridge import RIDGE
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.ridge import RIDGE
 
 RULE = SegmentRule(frames=16)
 TIMELINE = Timeline.uniform(32, 25.0, RULE)  # two segments

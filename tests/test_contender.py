@@ -10,12 +10,13 @@ import torch
 from cases import padded, random_bags, random_labels
 from peer_cases import SMALL
 from refinevad.checkpoint import Calibration, Checkpoint
+from refinevad.datasets.bag import Bag
 from refinevad.errors import InputError
 from refinevad.evidence import Prompts
 from refinevad.peers.contender import Contender, ContenderConfig, open_config, open_model
 from refinevad.scoring.scores import score
-from refinevad.training.bags import Bag
-from refinevad.training.loop import Trainer, TrainOptions
+from refinevad.training.loop import Trainer
+from refinevad.training.train_options import TrainOptions
 
 CPU = torch.device("cpu")
 CATEGORIES = ("a", "b")

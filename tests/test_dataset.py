@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refinevad.datasets.bag import label_vector
 from refinevad.datasets.dataset import (
     DataSet,
     FeatureIndex,
@@ -27,7 +28,6 @@ from refinevad.datasets.leaks import same_in_two_splits
 from refinevad.errors import InputError
 from refinevad.features.store import Features, Provenance, save_features
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.bags import label_vector
 
 
 def touch(root: Path, *names: str) -> Path:

@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from cases import config, random_bags, random_labels, random_model
+from refinevad.datasets.bag import Bag
 from refinevad.errors import InputError
 from refinevad.machine.devices import open_device, pinned, sent
 from refinevad.scoring.scores import score
-from refinevad.training.bags import Bag, collate
+from refinevad.training.bags import collate
 from refinevad.training.distributed import ALONE
 from refinevad.training.loading import read_batches
-from refinevad.training.loop import Trainer, TrainOptions
+from refinevad.training.loop import Trainer
+from refinevad.training.train_options import TrainOptions
 
 torch.set_num_threads(1)
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

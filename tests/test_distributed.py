@@ -17,10 +17,12 @@ from cases import config, random_bags, random_labels, random_model
 from fakes import replaced
 from refinevad.apps.cli import main
 from refinevad.datasets import feature_folder
+from refinevad.datasets.bag import Bag
 from refinevad.errors import InputError
-from refinevad.training.bags import Bag, Batch, collate
+from refinevad.training.bags import Batch, collate
 from refinevad.training.distributed import Processes
-from refinevad.training.loop import Trainer, TrainOptions, losses
+from refinevad.training.loop import Trainer, losses
+from refinevad.training.train_options import TrainOptions
 from videos import write_video
 
 torch.set_num_threads(1)

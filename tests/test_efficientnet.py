@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from refinevad.encoders import efficientnet
-from refinevad.encoders.efficientnet import VARIANTS, EfficientNet, ensure_exported
+from refinevad.encoders.efficientnet import EfficientNet, ensure_exported
 from refinevad.encoders.efficientnet_eager import load_eager
+from refinevad.encoders.efficientnet_weights import VARIANTS
 from refinevad.errors import InputError
 from refinevad.files.whole import sha256_file
 

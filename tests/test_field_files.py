@@ -35,7 +35,7 @@ from refinevad.errors import InputError
 from refinevad.features.extraction import extract
 from refinevad.features.store import Features, load_features, save_features
 from refinevad.judging.alerts import Curve, extract_events
-from refinevad.judging.truth import TimedEvent, folder_truth
+from refinevad.judging.truth_files import TimedEvent, folder_truth
 from refinevad.model import RefineVAD, RefineVADConfig
 from refinevad.scoring.events import Event, EventRule, calibrate, find_events
 from refinevad.scoring.windows import WindowRule

@@ -8,7 +8,7 @@ import pytest
 
 from refinevad.judging.predictions import read_predictions
 from refinevad.judging.protocol import evaluate_predictions
-from refinevad.judging.truth import read_truth_json
+from refinevad.judging.truth_files import read_truth_json
 
 SETS = {"ucf": "ucf-crime", "xd": "xd-violence"}
 NAMES = {

@@ -15,15 +15,7 @@ from hypothesis import strategies as st
 
 from refinevad.apps.cli import main
 from refinevad.apps.commands.import_features import _words
-from refinevad.datasets.benchmarks import (
-    MSAD,
-    SHANGHAITECH,
-    UCF_CRIME,
-    XD_VIOLENCE,
-    Benchmark,
-    official_truth,
-    read_shanghaitech_split,
-)
+from refinevad.datasets.benchmarks import MSAD, SHANGHAITECH, UCF_CRIME, XD_VIOLENCE, Benchmark, read_shanghaitech_split
 from refinevad.datasets.crop_axis import crop_axis
 from refinevad.datasets.dataset import FeatureIndex, Item
 from refinevad.datasets.feature_lists import labels_by_name, read_feature_list, video_and_crop
@@ -31,6 +23,7 @@ from refinevad.datasets.importing import Imported, ImportRequest, import_feature
 from refinevad.datasets.npy import open_npy
 from refinevad.datasets.published import PublishedFeatures, audio_rows, mean_over_crops
 from refinevad.errors import InputError
+from refinevad.judging.official_truth import official_truth
 from refinevad.judging.predictions import Adjustment
 from refinevad.judging.set_truth import read_truth
 from refinevad.scoring.scores import Scores

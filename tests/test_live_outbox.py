@@ -17,7 +17,8 @@ from refinevad.apps.live.backoff import backoff_s
 from refinevad.apps.live.clock import ManualClock, SystemClock
 from refinevad.apps.live.delivery.courier import Backlog, Courier, Dispatch
 from refinevad.apps.live.delivery.outbox import Outbox
-from refinevad.apps.live.delivery.sinks.base import DeliveryError, Envelope, RefusedError
+from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError
+from refinevad.apps.live.envelope import Envelope
 from refinevad.errors import InputError
 from servers import wait_until
 

@@ -15,7 +15,7 @@ from refinevad.apps.live.delivery.courier import Backlog, Courier, Dispatch
 from refinevad.apps.live.delivery.delivery import outbox as outbox_module
 from refinevad.apps.live.delivery.outbox import RESERVE_AGAIN_S, RETRY_S, Outbox
 from refinevad.apps.live.delivery.outbox_file import RESERVE_BYTES, OutboxFile
-from refinevad.apps.live.delivery.sinks.base import Envelope
+from refinevad.apps.live.envelope import Envelope
 from small_disk import fill
 
 KINDS = ("new", "update", "end")

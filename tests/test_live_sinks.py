@@ -10,10 +10,11 @@ from live_cases import START, envelope, open_store
 from refinevad.apps.live.clock import ManualClock
 from refinevad.apps.live.delivery.courier import Courier
 from refinevad.apps.live.delivery.outbox import Outbox
-from refinevad.apps.live.delivery.sinks.base import RESTART, DeliveryError, RefusedError
+from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError
 from refinevad.apps.live.delivery.sinks.database import DatabaseSink
 from refinevad.apps.live.delivery.sinks.folder import FolderSink
 from refinevad.apps.live.delivery.sinks.stdout import StdoutSink
+from refinevad.apps.live.envelope import RESTART
 from servers import Program, wait_until
 
 

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases import random_bags, random_labels
+from refinevad.datasets.bag import Bag, Shortening, shorten
 from refinevad.datasets.dataset import FeatureIndex, Item
 from refinevad.datasets.published import Crop, CropBag
 from refinevad.errors import InputError
 from refinevad.features.store import Features, Provenance, StoredFeatures, load_features, map_values, save_features
 from refinevad.study.held_features import HeldFeatures
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.bags import Bag, Batch, Shortening, collate, shorten
+from refinevad.training.bags import Batch, collate
 from refinevad.training.loading import StoredBag, kept_in_memory, read_batches
 
 CPU = torch.device("cpu")

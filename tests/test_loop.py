@@ -18,12 +18,14 @@ from safetensors.torch import load_file, save_file
 
 import refinevad.training.loop as loop
 from cases import config, random_bags, random_labels
+from refinevad.datasets.bag import Bag
 from refinevad.errors import InputError
 from refinevad.judging.metrics import Runs, roc_auc
 from refinevad.scoring.scores import score
-from refinevad.training.bags import Bag
-from refinevad.training.loop import HISTORY, Trained, Trainer, TrainOptions, Validation
+from refinevad.training.loop import HISTORY, Trained, Trainer
 from refinevad.training.resume import STATE
+from refinevad.training.train_options import TrainOptions
+from refinevad.training.validation import Validation
 
 CPU = torch.device("cpu")
 # dropout draws random numbers in every step: a resumed run must draw the same ones

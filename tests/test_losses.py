@@ -14,7 +14,7 @@ from cases import arrays, close, config, followed, length_lists, padded, random_
 from refinevad.model import Output, RefineVAD
 from refinevad.top_k import bag_sizes
 from refinevad.training.bags import Batch
-from refinevad.training.loop import TrainOptions, losses
+from refinevad.training.loop import losses
 from refinevad.training.losses import (
     category_loss,
     category_mixture,
@@ -27,6 +27,7 @@ from refinevad.training.losses import (
     pseudo_labels,
     top_k_mean,
 )
+from refinevad.training.train_options import TrainOptions
 
 WEIGHTS = {"lambda_mil": 1.0, "lambda_category": 0.2, "lambda_posterior": 0.2, "lambda_gmm": 0.1, "k_divisor": 16}
 

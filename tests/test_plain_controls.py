@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from refinevad.training.bags import Bag
+from refinevad.datasets.bag import Bag
 from refinevad.training.plain_controls import READINGS, average, linear_on_means, logistic_regression, mlp_with_mil
 
 

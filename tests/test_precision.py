@@ -16,9 +16,10 @@ from cases import config
 from refinevad.errors import InputError
 from refinevad.judging.metrics import Runs, roc_auc
 from refinevad.scoring.scores import score
-from refinevad.training.loop import Trained, Trainer, TrainOptions
+from refinevad.training.loop import Trained, Trainer
 from refinevad.training.precision import check_precision
 from refinevad.training.resume import STATE
+from refinevad.training.train_options import TrainOptions
 from test_loop import EVENT, OPTIONS, bags, planted
 
 CPU = torch.device("cpu")

@@ -16,13 +16,13 @@ from sklearn.metrics import roc_auc_score
 from cases import config as refinevad_config
 from cases import length_lists, padded, random_bags, seeds
 from peer_cases import random_batch
+from refinevad.datasets.bag import Bag
 from refinevad.errors import InputError
 from refinevad.peers.choice import open_head
 from refinevad.peers.contender import Contender, ContenderConfig, ridge_config
 from refinevad.scoring.scores import StreamScorer, score
 from refinevad.scoring.windows import WindowRule
 from refinevad.training import ridge as training_ridge
-from refinevad.training.bags import Bag
 from refinevad.training.plain_controls import average
 from refinevad.training.ridge import fit_linear, fit_ridge, inverse_penalty
 

@@ -13,8 +13,9 @@ from refinevad.study import search as module
 from refinevad.study.ablation import Variant, read_variant
 from refinevad.study.search import Candidate, best_first, readings, search, write_variant
 from refinevad.timeline import SegmentRule, Timeline
-from refinevad.training.loop import TrainOptions, Validation
 from refinevad.training.recipe import Recipe
+from refinevad.training.train_options import TrainOptions
+from refinevad.training.validation import Validation
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 

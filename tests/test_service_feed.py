@@ -9,7 +9,7 @@ pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 from starlette.websockets import WebSocketDisconnect
 
 from refinevad.apps.live.clock import iso
-from refinevad.apps.live.delivery.sinks.base import make_envelope
+from refinevad.apps.live.envelope import make_envelope
 from refinevad.apps.service.feed import CLIENT_MESSAGES, Client
 from service_house import BEARER, NOON, OURS, TOKEN, House
 

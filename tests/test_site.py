@@ -14,7 +14,8 @@ from release.python_pages import MODULES, python_reference
 from release.self_contained import loaded_from_elsewhere
 
 from refinevad.apps.cli import COMMANDS, build_parser, main
-from refinevad.apps.live.delivery.sinks.base import Sink, make_envelope
+from refinevad.apps.live.delivery.sinks.base import Sink
+from refinevad.apps.live.envelope import make_envelope
 from refinevad.encoders.base import Clip
 
 ROOT = Path(__file__).parents[1]

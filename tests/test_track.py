@@ -9,8 +9,8 @@ import pytest
 
 from refinevad.apps.live.capture.messages import Command, Finish, Picture, Record, Segment
 from refinevad.apps.live.clock import ManualClock, unix
-from refinevad.apps.live.delivery.sinks.base import Envelope
 from refinevad.apps.live.engine.track import CLIP_PATIENCE_S, CameraTrack
+from refinevad.apps.live.envelope import Envelope
 from refinevad.apps.live.storage.records import ScoreRow
 from refinevad.scoring.scores import score
 from refinevad.scoring.windows import WindowRule

@@ -8,14 +8,8 @@ import pytest
 
 from refinevad.errors import InputError
 from refinevad.judging.localisation import TrueSpan
-from refinevad.judging.truth import (
-    TimedEvent,
-    folder_truth,
-    merged,
-    ranges_of,
-    read_events_csv,
-    read_truth_json,
-)
+from refinevad.judging.truth import merged, ranges_of
+from refinevad.judging.truth_files import TimedEvent, folder_truth, read_events_csv, read_truth_json
 from refinevad.timeline import SegmentRule, Timeline
 
 VIDEO = {

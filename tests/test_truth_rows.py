@@ -16,7 +16,7 @@ from refinevad.errors import InputError
 from refinevad.features.store import Features, Provenance
 from refinevad.files.names import nearest
 from refinevad.judging.set_truth import read_truth
-from refinevad.judging.truth import TimedEvent, read_events_csv
+from refinevad.judging.truth_files import TimedEvent, read_events_csv
 from refinevad.judging.truth_rows import match_events
 from refinevad.timeline import SegmentRule, Timeline
 from videos import write_video

@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 
 from cases import close, config, random_bags, random_model
 from refinevad.checkpoint import Calibration, Checkpoint
+from refinevad.datasets.bag import Bag
 from refinevad.errors import InputError
 from refinevad.model import RefineVAD
 from refinevad.scoring.scores import score
 from refinevad.scoring.tokens import merge_runs
 from refinevad.scoring.windows import WHOLE, WindowRule, windows
-from refinevad.training.bags import Bag, collate
-from refinevad.training.loop import Trainer, TrainOptions
+from refinevad.training.bags import collate
+from refinevad.training.loop import Trainer
+from refinevad.training.train_options import TrainOptions
 from refinevad.training.windowed import MOST_WINDOWS, WindowedBag, WindowedBatch, make_batch, pass_through
 
 torch.set_num_threads(1)

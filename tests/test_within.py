@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from refinevad.judging.metrics import Runs, roc_auc
 from refinevad.judging.predictions import align, read_predictions
-from refinevad.judging.truth import read_truth_json
+from refinevad.judging.truth_files import read_truth_json
 from refinevad.judging.within import video_means, within_cross
 
 Video = list[tuple[int, bool]]

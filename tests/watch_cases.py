@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from fakes import MeanEncoder
-from refinevad.apps.live.delivery.sinks.base import Envelope
 from refinevad.apps.live.engine.live_model import LiveModel
+from refinevad.apps.live.envelope import Envelope
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, ScoreBatch
 from refinevad.checkpoint import Checkpoint

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+RIDGE = "ridge control"  # its name beside a model
 CLIP = 4.0  # standardised channels are held to +-CLIP
 SMOOTHING = 2  # logits are averaged over [t - SMOOTHING, t + SMOOTHING], of what there is
 

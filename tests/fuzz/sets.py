@@ -9,16 +9,18 @@ import numpy as np
 import safetensors.numpy
 
 from fuzz.kind import Example, Read, wanted_name
-from refinevad.datasets.benchmarks import official_truth, read_shanghaitech_split, read_ucf_split
+from refinevad.datasets.benchmarks import read_shanghaitech_split, read_ucf_split
 from refinevad.datasets.dataset import FeatureIndex, Item, read_dataset
 from refinevad.datasets.feature_lists import read_feature_list
 from refinevad.datasets.published import PublishedSet, PublishedVideo
 from refinevad.datasets.sources import read_groups
 from refinevad.datasets.ucf_crime import left_aside, read_test_videos, read_training_videos
 from refinevad.features.store import Features, Provenance, save_features
+from refinevad.judging.official_truth import official_truth
 from refinevad.judging.predictions import VideoPrediction, read_predictions
 from refinevad.judging.protocol import evaluate_predictions
-from refinevad.judging.truth import Truth, folder_truth, read_events_csv, read_truth_json
+from refinevad.judging.truth import Truth
+from refinevad.judging.truth_files import folder_truth, read_events_csv, read_truth_json
 from refinevad.judging.truth_rows import match_events
 from refinevad.timeline import FIELD_SEGMENT_FRAMES, SegmentRule, Timeline
 

@@ -25,6 +25,7 @@ from refinevad.video.reading import VIDEO_SUFFIXES
 
 NORMAL = "normal"
 INDEX = "dataset.json"
+EVENTS_FILE = "events.csv"  # temporal truth of one's own, beside the videos: written and named here, never read
 HERE = "."  # as an index's source: the folder that it lies in, wherever that is moved to
 _SUFFIX = ".safetensors"
 

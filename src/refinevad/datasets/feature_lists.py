@@ -22,9 +22,9 @@ from refinevad.datasets.benchmarks import (
     read_ucf_split,
     xd_labels,
 )
+from refinevad.datasets.labels import labels_of
 from refinevad.errors import InputError
 from refinevad.files.names import hint, some
-from refinevad.judging.truth import labels_of
 
 TRAIN, TEST = "train", "test"
 _VIDEO = ".mp4"

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from refinevad.datasets.dataset import HERE, NORMAL, FeatureIndex, Item, check_names
+from refinevad.datasets.dataset import EVENTS_FILE, HERE, NORMAL, FeatureIndex, Item, check_names
 from refinevad.datasets.folders import SPLITS, split_named
 from refinevad.encoders.base import EncoderIdentity
 from refinevad.encoders.choice import FOREIGN
 from refinevad.errors import InputError
 from refinevad.features.store import features_of, save_features
 from refinevad.files.whole import atomic_write
-from refinevad.judging.set_truth import EVENTS_FILE
 from refinevad.timeline import SegmentRule
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from refinevad.datasets.bag import Bag, Shortening, shorten
 from refinevad.datasets.npy import open_npy
 from refinevad.errors import InputError
 from refinevad.features.store import Features, Provenance
 from refinevad.scoring.scores import Scores
 from refinevad.timeline import FIELD_SEGMENT_FRAMES, SegmentRule, Timeline
-from refinevad.training.bags import Bag, Shortening, shorten
 
 RULE = SegmentRule(frames=FIELD_SEGMENT_FRAMES)
 VISUAL, AUDIO = "visual", "audio"

@@ -1,19 +1,18 @@
 """Everything found in one video."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-
-from refinevad.scoring.events import Event
-from refinevad.scoring.paths import PathCurves
-from refinevad.timeline import Timeline
+from refinevad.detection.findings import Findings
+from refinevad.detection.notebook import cell
+from refinevad.detection.plot import draw
+from refinevad.detection.record import detection_json, detection_record
+from refinevad.detection.tables import as_frame
+from refinevad.detection.wording import length, verdict
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Detection:
+class Detection(Findings):
     """Everything found in one video. Scores in [0, 1], times in seconds from its first frame.
 
     Attributes:
@@ -35,37 +34,12 @@ class Detection:
         paths: what each path of the model adds to each segment's logit; None: not followed.
     """
 
-    video: str
-    duration_s: float
-    frames: int
-    rate_hz: float
-    timeline: Timeline
-    scores: Float[np.ndarray, "segment"]
-    categories: tuple[str, ...]
-    category_scores: Float[np.ndarray, "segment category"]
-    events: tuple[Event, ...]
-    threshold: float
-    low_threshold: float
-    alerts_per_hour: float
-    video_score: float
-    model: Mapping[str, Any]
-    start_s: float = 0.0
-    notes: tuple[str, ...] = ()
-    paths: PathCurves | None = None
-
-    @property
-    def times_s(self) -> Float[np.ndarray, "segment 2"]:
-        """Where each segment begins and ends, in seconds from the first frame."""
-        return np.stack([self.timeline.time_bounds[:-1], self.timeline.ends_s], axis=1)
-
     def to_json(self) -> str:
         """The JSON document that `refinevad detect` writes (docs/formats.md, Detection).
 
         Raises:
             ValueError: a score is no number, which JSON cannot say.
         """
-        from refinevad.detection.record import detection_json, detection_record
-
         return detection_json(detection_record(self))
 
     def to_pandas(self) -> Any:
@@ -77,8 +51,6 @@ class Detection:
         Raises:
             InputError: pandas is not installed.
         """
-        from refinevad.detection.tables import as_frame
-
         return as_frame(self)
 
     def plot(self, axes: Any = None) -> Any:
@@ -93,17 +65,11 @@ class Detection:
         Raises:
             InputError: matplotlib is not installed.
         """
-        from refinevad.detection.plot import draw
-
         return draw(self, axes)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from refinevad.detection.notebook import cell
-
         return cell(self)
 
     def __repr__(self) -> str:
-        from refinevad.detection.wording import length, verdict
-
         return f"<Detection in {self.video}, {length(self.duration_s)}: {verdict(self)}>"

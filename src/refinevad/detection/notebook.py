@@ -1,6 +1,6 @@
 """A detection as a notebook's cell: a small piece of HTML that needs nothing else, no script either."""
 
-from refinevad.detection.found import Detection
+from refinevad.detection.findings import Findings
 from refinevad.detection.sparkline import sparkline
 from refinevad.detection.wording import clock, escape, length, span, verdict
 
@@ -18,7 +18,7 @@ font:14px/1.45 system-ui,"Segoe UI",Roboto,Arial,sans-serif;overflow-wrap:anywhe
 .refinevad th{color:#5c626d;font-weight:500}"""
 
 
-def cell(detection: Detection) -> str:
+def cell(detection: Findings) -> str:
     """The verdict, the score curve with threshold and events, and a table of the events."""
     curve = sparkline(detection.timeline, detection.scores, detection.threshold, events=detection.events)
     notes = "".join(f"<p><small>{escape(sentence)}</small></p>" for sentence in detection.notes)
@@ -32,7 +32,7 @@ def cell(detection: Detection) -> str:
     )
 
 
-def _table(detection: Detection) -> str:
+def _table(detection: Findings) -> str:
     if not detection.events:
         return ""
     rows = "".join(

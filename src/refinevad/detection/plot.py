@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 
 from refinevad.detection.curve import drawn_curve
-from refinevad.detection.found import Detection
+from refinevad.detection.findings import Findings
 from refinevad.errors import InputError
 
 _CURVE, _EVENT = "#2563a6", "#c2410c"  # as in the reports
 
 
-def draw(detection: Detection, axes: Any = None) -> Any:
+def draw(detection: Findings, axes: Any = None) -> Any:
     """`Detection.plot`. Raises InputError where matplotlib is not installed."""
     if axes is None:
         try:

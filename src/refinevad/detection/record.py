@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refinevad.detection.found import Detection
+from refinevad.detection.findings import Findings
 from refinevad.detection.lifts import event_lifts
 from refinevad.scoring.event_record import SCHEMA_VERSION, SCORE_DIGITS, TIME_DIGITS, event_facts
 from refinevad.scoring.events import Event
@@ -15,7 +15,7 @@ from refinevad.scoring.events import Event
 CSV_HEADER = ("second", "score", "threshold", "event")
 
 
-def detection_record(detection: Detection) -> dict[str, Any]:
+def detection_record(detection: Findings) -> dict[str, Any]:
     """The JSON document of a detection, schema version 2."""
     names = detection.categories
     starts = _rounded(detection.timeline.time_bounds[:-1], TIME_DIGITS)
@@ -48,13 +48,13 @@ def detection_record(detection: Detection) -> dict[str, Any]:
     }
 
 
-def paths_record(detection: Detection) -> dict[str, Any]:
+def paths_record(detection: Findings) -> dict[str, Any]:
     """`paths`: what the model's paths are called and what their lifts are measured against; nothing where unknown."""
     paths = detection.paths
     return {} if paths is None else {"paths": {"names": dict(paths.names), "above": paths.above}}
 
 
-def event_paths(detection: Detection, event: Event) -> dict[str, Any]:
+def event_paths(detection: Findings, event: Event) -> dict[str, Any]:
     """`paths` of an event: how far each path lifts it, in logits."""
     if detection.paths is None:
         return {}
@@ -62,7 +62,7 @@ def event_paths(detection: Detection, event: Event) -> dict[str, Any]:
     return {"paths": {path: _score(lift) for path, lift in lifts.items()}}
 
 
-def _segment_paths(detection: Detection) -> list[dict[str, Any]]:
+def _segment_paths(detection: Findings) -> list[dict[str, Any]]:
     paths = detection.paths
     if paths is None:
         return [{} for _ in range(detection.timeline.segments)]
@@ -79,7 +79,7 @@ def detection_json(record: dict[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
 
 
-def detection_csv(detection: Detection) -> str:
+def detection_csv(detection: Findings) -> str:
     """One row a second that has pictures: second, mean score, threshold, category of the event in it or nothing.
 
     Where two events touch the same second, the one with the higher peak is named.
@@ -95,7 +95,7 @@ def detection_csv(detection: Detection) -> str:
     return text.getvalue()
 
 
-def _categories_by_second(detection: Detection) -> dict[int, str]:
+def _categories_by_second(detection: Findings) -> dict[int, str]:
     named: dict[int, str] = {}
     for event in sorted(detection.events, key=lambda event: event.peak):
         second = int(event.start_s)
@@ -105,7 +105,7 @@ def _categories_by_second(detection: Detection) -> dict[int, str]:
     return named
 
 
-def _event_record(detection: Detection, event: Event) -> dict[str, Any]:
+def _event_record(detection: Findings, event: Event) -> dict[str, Any]:
     facts = event_facts(event)
     old = {"categories": facts["probabilities"]}  # the name that version 1 had for it
     return {**facts, **old, **event_paths(detection, event)}

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from refinevad.detection.found import Detection
+from refinevad.detection.findings import Findings
 from refinevad.errors import InputError
 
 
-def as_frame(detection: Detection) -> Any:
+def as_frame(detection: Findings) -> Any:
     """`Detection.to_pandas`. Raises InputError where pandas is not installed."""
     try:
         import pandas
@@ -28,7 +28,7 @@ def as_frame(detection: Detection) -> Any:
     return pandas.DataFrame(columns)
 
 
-def event_of_segment(detection: Detection) -> Int[np.ndarray, "segment"]:
+def event_of_segment(detection: Findings) -> Int[np.ndarray, "segment"]:
     """Place in `events` of the one that each segment lies in; -1 where it lies in none."""
     middle = detection.times_s.mean(axis=1)
     place = np.full(len(middle), -1, dtype=np.int64)

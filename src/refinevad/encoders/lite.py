@@ -23,7 +23,8 @@ from jaxtyping import Bool, Float
 
 from refinevad.encoders import motion
 from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
-from refinevad.encoders.efficientnet import MIDDLE_DIM, PIXEL_MEAN, PIXEL_SCALE, POOLED_DIM, VARIANTS, EfficientNet
+from refinevad.encoders.efficientnet import EfficientNet
+from refinevad.encoders.efficientnet_weights import MIDDLE_DIM, PIXEL_MEAN, PIXEL_SCALE, POOLED_DIM, VARIANTS
 from refinevad.encoders.motion_descriptors import DESCRIPTORS
 from refinevad.encoders.quantization import CALIBRATION
 from refinevad.machine.cores import call_all, usable_cores

@@ -18,8 +18,8 @@ from refinevad.judging.intervals import difference
 from refinevad.judging.metrics import Runs
 from refinevad.judging.resampling import Bootstrap
 from refinevad.judging.truth import Truth, VideoTruth
+from refinevad.ridge import RIDGE
 from refinevad.top_k import top_mean
-from refinevad.training.ridge import RIDGE
 
 MODEL = "model"
 

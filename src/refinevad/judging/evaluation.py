@@ -23,12 +23,12 @@ from refinevad.judging.truth import Truth, VideoTruth
 from refinevad.judging.yardstick import Yardstick
 from refinevad.model import RefineVAD
 from refinevad.peers.contender import Contender
+from refinevad.ridge import RIDGE
 from refinevad.scoring.events import Event, EventRule, find_events
 from refinevad.scoring.paths import PathCurves
 from refinevad.scoring.scores import Scores, score_timeline
 from refinevad.scoring.windows import WindowRule
 from refinevad.timeline import Timeline
-from refinevad.training.ridge import RIDGE
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from refinevad.datasets.benchmarks import has_annotation, official_truth
-from refinevad.datasets.dataset import INDEX, FeatureIndex, Item, has_videos, read_dataset
+from refinevad.datasets.dataset import EVENTS_FILE, INDEX, FeatureIndex, Item, has_videos, read_dataset
 from refinevad.errors import InputError
 from refinevad.features.store import Features
 from refinevad.files.names import hint, some
-from refinevad.judging.truth import Truth, folder_truth, read_events_csv, read_truth_json
+from refinevad.judging.official_truth import has_annotation, official_truth
+from refinevad.judging.truth import Truth
+from refinevad.judging.truth_files import folder_truth, read_events_csv, read_truth_json
 from refinevad.judging.truth_rows import match_events, sentences
 from refinevad.timeline import FIELD_SEGMENT_FRAMES, Timeline
 
-EVENTS_FILE, TRUTH_FILE = "events.csv", "test_truth.json"
+TRUTH_FILE = "test_truth.json"
 NORMAL_COLUMN = "normal"
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from refinevad.errors import InputError
 from refinevad.files.names import hint, same_letters, some
 from refinevad.files.shown import shown
-from refinevad.judging.truth import TimedEvent, Truth
+from refinevad.judging.truth import Truth
+from refinevad.judging.truth_files import TimedEvent
 from refinevad.timeline import Timeline
 
 OVERSHOOT_S = 1.0  # people round up to the second; an event that ends later than this after its video is another's

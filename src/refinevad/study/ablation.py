@@ -13,8 +13,8 @@ from refinevad.files.toml_files import read_toml
 from refinevad.study.over_seeds import with_table
 from refinevad.study.over_videos import OverVideos
 from refinevad.study.seed_rows import SeedRow
-from refinevad.training.loop import TrainOptions
 from refinevad.training.recipe import Recipe
+from refinevad.training.train_options import TrainOptions
 
 WHOLE = "all"
 # two-sided 95 % quantiles of Student's t by degrees of freedom

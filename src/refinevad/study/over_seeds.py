@@ -14,8 +14,8 @@ from refinevad.judging.intervals import figure_of as figure
 from refinevad.study.over_videos import OverVideos
 from refinevad.study.seed_rows import SeedRow, read_row, store_row
 from refinevad.training.experiment import split_items, train_run
-from refinevad.training.loop import TrainOptions
 from refinevad.training.recipe import Recipe
+from refinevad.training.train_options import TrainOptions
 
 FIGURES = (
     "auc",

@@ -21,8 +21,8 @@ from refinevad.judging.metrics import Runs, roc_auc
 from refinevad.scoring.scores import Scores, score
 from refinevad.study.ablation import Variant
 from refinevad.training.experiment import split_items, train_run
-from refinevad.training.loop import Validation
 from refinevad.training.recipe import Recipe
+from refinevad.training.validation import Validation
 
 TRAININGS = tuple(product((3e-4, 1e-3, 3e-3), (0.01, 1.0)))  # learning rate, weight decay; epochs as in the recipe
 FOLDS = 2  # of a cross-validation's folds, those that a search looks at

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from refinevad.datasets.dataset import Item
 from refinevad.judging.metrics import Runs, roc_auc
 from refinevad.top_k import top_mean
-from refinevad.training.loop import Validation
+from refinevad.training.validation import Validation
 
 LEAST_FOLDS = 2
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from refinevad.datasets.bag import Bag, label_vector
 from refinevad.datasets.dataset import (
     NORMAL,
     FeatureIndex,
@@ -26,17 +27,18 @@ from refinevad.judging.controls import REFERENCE_VIDEOS, trivial
 from refinevad.model import RefineVAD, RefineVADConfig
 from refinevad.peers.choice import LINEAR
 from refinevad.peers.contender import HEADS_WITH_TEXT, Contender, ContenderConfig, ridge_config
+from refinevad.ridge import RIDGE
 from refinevad.scoring.scores import score_timeline
 from refinevad.scoring.tokens import merge_runs
 from refinevad.scoring.windows import WHOLE, WindowRule, windows_between_holes
 from refinevad.timeline import Timeline
-from refinevad.training.bags import Bag, label_vector
 from refinevad.training.cross_fit import validation_of, without
 from refinevad.training.distributed import Processes
 from refinevad.training.loading import StoredBag
-from refinevad.training.loop import Trained, Trainer, TrainOptions, validate
+from refinevad.training.loop import Trained, Trainer, validate
 from refinevad.training.recipe import Recipe
-from refinevad.training.ridge import RIDGE, fit_linear
+from refinevad.training.ridge import fit_linear
+from refinevad.training.train_options import TrainOptions
 from refinevad.training.windowed import WindowedBag
 
 EpochReport = Callable[[int, dict[str, float]], None]

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from refinevad.datasets.bag import Bag, Shortening, identity, shorten
 from refinevad.features.store import load_features, map_values
-from refinevad.training.bags import Bag, Batch, Shortening, identity, shorten
+from refinevad.training.bags import Batch
 from refinevad.training.windowed import WindowedBag, make_batch
 
 AHEAD = {"cpu": 1, "cuda": 4}  # a GPU's step is shorter than the reading of its batch

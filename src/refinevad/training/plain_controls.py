@@ -12,7 +12,8 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from jaxtyping import Float
 from torch import nn
 
-from refinevad.training.bags import Bag, balanced_batches, collate
+from refinevad.datasets.bag import Bag
+from refinevad.training.bags import balanced_batches, collate
 from refinevad.training.losses import top_k_mean
 
 INVERSE_PENALTY = 10.0  # C of the logistic regression

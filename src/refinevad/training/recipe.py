@@ -17,7 +17,7 @@ from refinevad.model import RefineVADConfig
 from refinevad.peers.choice import LINEAR
 from refinevad.peers.contender import HEADS_WITH_TEXT, SHARED_OPTIONS, ContenderConfig, head_options, ridge_config
 from refinevad.timeline import SegmentRule
-from refinevad.training.loop import TrainOptions
+from refinevad.training.train_options import TrainOptions
 
 DATA_VARIABLE = "REFINEVAD_DATA"
 DEFAULT_DATA = "../shared/data"

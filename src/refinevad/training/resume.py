@@ -2,7 +2,8 @@
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,14 +14,34 @@ from refinevad.errors import InputError
 from refinevad.files.shown import short
 from refinevad.files.strict_json import parse_json
 from refinevad.files.whole import atomic_write
-
-if TYPE_CHECKING:
-    from refinevad.training.loop import Trainer
+from refinevad.training.train_options import TrainOptions
+from refinevad.training.validation import Validation
 
 STATE = "state.safetensors"
 
 
-def save_state(trainer: "Trainer") -> None:
+class Resumable(Protocol):
+    """What is kept of a training run (loop.py: Trainer), by its names there."""
+
+    best: dict[str, Tensor] | None
+    best_validation: Validation | None
+    best_epoch: int
+    epoch: int
+    average: dict[str, Tensor]
+    optimizer: torch.optim.AdamW
+    schedule: torch.optim.lr_scheduler.LambdaLR
+    scaler: torch.amp.GradScaler
+    folder: Path
+    device: torch.device
+
+    @property
+    def model(self) -> torch.nn.Module: ...
+
+    @property
+    def fingerprint(self) -> dict[str, Any]: ...
+
+
+def save_state(trainer: Resumable) -> None:
     """Write weights, their average, the best epoch, the optimizer's moments and the scaler, atomically."""
     tensors: dict[str, Tensor] = {}
     _put(tensors, "model", trainer.model.state_dict())
@@ -42,14 +63,12 @@ def save_state(trainer: "Trainer") -> None:
         save_file(tensors, partial, metadata={"state": json.dumps(header)})
 
 
-def load_state(trainer: "Trainer") -> None:
+def load_state(trainer: Resumable) -> None:
     """Bring a trainer to where its folder's state left off; without a state, do nothing.
 
     Raises:
         InputError: the state belongs to another configuration or data set, or is damaged.
     """
-    from refinevad.training.loop import TrainOptions, Validation
-
     path = trainer.folder / STATE
     if not path.exists():
         return

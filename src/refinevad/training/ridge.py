@@ -6,16 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
+from refinevad.datasets.bag import Bag
 from refinevad.errors import InputError
 from refinevad.input_ranges import InputRanges
 from refinevad.model import RefineVADConfig
 from refinevad.peers.contender import Contender, ContenderConfig, take_ridge
 from refinevad.ridge import CLIP, Ridge
-from refinevad.training.bags import Bag
 from refinevad.training.linear_mil import linear_mil
 from refinevad.training.plain_controls import logistic_regression
 
-RIDGE = "ridge control"  # its name beside a model
 LEAST_SCALE = 1e-4
 MOST_NUMBERS = 2**25  # of the training segments together: 256 MB as the solver holds them, and as much again
 _LOGIT_VARIANCE = 0.177  # C times channels: what the penalty expects of the variance of a standardised segment's logit

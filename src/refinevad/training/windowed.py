@@ -14,12 +14,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from refinevad.datasets.bag import Bag, Shortening
 from refinevad.errors import InputError
 from refinevad.machine.devices import pinned, sent
 from refinevad.model import Output
 from refinevad.scoring.tokens import merge_runs
 from refinevad.scoring.windows import Window
-from refinevad.training.bags import Bag, Batch, Shortening, collate
+from refinevad.training.bags import Batch, collate
 
 MOST_WINDOWS = 8  # of one video in one step, drawn anew each epoch: a day of video has thousands
 

@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.detector import Detector
     from refinevad.evaluating import judge_opened
     from refinevad.training.experiment import make_features, split_items, train_run
-    from refinevad.training.loop import TrainOptions
     from refinevad.training.recipe import as_recipe
+    from refinevad.training.train_options import TrainOptions
     from refinevad.video.reading import probe
 
     run_folder = args.out / "run"

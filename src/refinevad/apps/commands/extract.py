@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from refinevad.apps.commands.recipe_options import add_encoder_options, recipe_from
+
 HELP = "turn a data set's videos into features, one file a video"
 EXAMPLE = """\
 example:
@@ -11,24 +13,6 @@ example:
 DATA is <split>/<category>/*.mp4, or a folder with videos.csv (path,labels,split), or UCF-Crime's annotation folder with
 captions.json (encoder captions). Stopped, it goes on where it was; files that are up to date are skipped.
 """
-
-
-def add_encoder_options(parser: argparse.ArgumentParser) -> None:
-    """Options that say how features are made."""
-    parser.add_argument(
-        "--encoder",
-        default=None,
-        metavar="E",
-        help="lite (default), lite2, lite:int8, lite:openvino, clip:<hub id or folder>, captions[:folder], A+captions",
-    )
-    segment = parser.add_mutually_exclusive_group()
-    segment.add_argument("--segment-s", type=float, metavar="S", help="length of a segment in seconds (default 0.64)")
-    segment.add_argument(
-        "--segment-frames", type=int, metavar="N", help="frames a segment, at any rate (the field: 16)"
-    )
-    parser.add_argument(
-        "--workers", type=int, default=2, metavar="N", help="processes that decode and encode (default 2)"
-    )
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +30,6 @@ def run(args: argparse.Namespace) -> int:
     """Extract features of every video; exit 1 when some videos could not be read."""
     from dataclasses import replace
 
-    from refinevad.apps.commands.train import recipe_from
     from refinevad.apps.terminal import give_json, note, notes, stepping
     from refinevad.training.experiment import make_features
 

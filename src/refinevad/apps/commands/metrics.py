@@ -216,7 +216,7 @@ def _rule(args: argparse.Namespace) -> "SegmentRule":
 
 def _read_truth(path: Path, predictions: "Predictions", rule: "SegmentRule", lenient: bool) -> "tuple[Truth, Sources]":
     """Truth, and what the video files beside it say of themselves (nothing where there are none)."""
-    from refinevad.judging.truth import read_truth_json
+    from refinevad.judging.truth_files import read_truth_json
     from refinevad.judging.truth_rows import require_placed
 
     if path.suffix.lower() == ".csv":
@@ -229,7 +229,7 @@ def _folder_truth(
 ) -> "tuple[Truth, Sources]":
     """Truth of the videos beside `events.csv`: the test split, or all that are predicted where there is none."""
     from refinevad.datasets.dataset import NORMAL, categories_of, read_dataset
-    from refinevad.judging.truth import folder_truth, read_events_csv
+    from refinevad.judging.truth_files import folder_truth, read_events_csv
     from refinevad.judging.truth_rows import match_events
     from refinevad.video.reading import probe
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refinevad.apps.commands.extract import add_encoder_options
+from refinevad.apps.commands.recipe_options import add_encoder_options, recipe_from
 
 if TYPE_CHECKING:
     from refinevad.datasets.dataset import FeatureIndex, Item
@@ -76,19 +76,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tensorboard", action="store_true", help="write live curves to RUN/tensorboard")
     parser.add_argument("--json", metavar="FILE", help="write the validation figures as JSON; - for stdout")
-
-
-def recipe_from(data: Path, args: argparse.Namespace) -> "Recipe":
-    """The recipe of a command line: a file or a folder, with the options given laid over it."""
-    from refinevad.errors import InputError
-    from refinevad.training.asked import recipe_asked
-
-    if args.workers < 1:
-        raise InputError(f"--workers must be at least 1: got {args.workers}")
-    names = ("seed", "epochs", "precision", "inputs", "head", "features", "alerts_per_hour")
-    given = {name: getattr(args, name, None) for name in names}
-    lengths = {"segment_s": args.segment_s, "segment_frames": args.segment_frames}
-    return recipe_asked(data, encoder=args.encoder, **lengths, **given)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
-from refinevad.apps.live.delivery.sinks.base import Envelope
+from refinevad.apps.live.envelope import Envelope
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.storage.records import ScoreRow
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from refinevad.apps.live.clock import iso
-from refinevad.apps.live.delivery.sinks.base import Envelope
+from refinevad.apps.live.envelope import Envelope
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, ScoreBatch
 

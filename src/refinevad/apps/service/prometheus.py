@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric
 import refinevad
 from refinevad.apps.live.clock import Clock
 from refinevad.apps.live.delivery.courier import Backlog
-from refinevad.apps.live.delivery.sinks.base import Envelope
+from refinevad.apps.live.envelope import Envelope
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, ScoreBatch
 from refinevad.apps.service.guesses import Guesses

@@ -29,9 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run every seed of every candidate on every set and print the tables."""
+    from refinevad.ridge import RIDGE
     from refinevad.study.choice import choice_table
     from refinevad.study.over_videos import FIGURES
-    from refinevad.training.ridge import RIDGE
 
     resampled: dict[str, Mapping[str, Sampled]] = {}
     rows: dict[str, list[SeedRow]] = {}
@@ -45,11 +45,11 @@ def run(args: argparse.Namespace) -> int:
 def _on_set(args: argparse.Namespace, path: Path) -> "tuple[dict[str, list[SeedRow]], dict[str, Sampled]]":
     """Every candidate's seeds on one set, and the figure of their averaged scores, the ridge control's beside them."""
     from refinevad.apps.terminal import stepping
+    from refinevad.ridge import RIDGE
     from refinevad.study.ablation import read_variant
     from refinevad.study.over_videos import OverVideos
     from refinevad.training.experiment import make_features
     from refinevad.training.recipe import read_recipe
-    from refinevad.training.ridge import RIDGE
 
     recipe = read_recipe(path)
     if args.base:

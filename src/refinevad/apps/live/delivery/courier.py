@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from refinevad.apps.live.backoff import backoff_s
 from refinevad.apps.live.clock import Clock
 from refinevad.apps.live.delivery.outbox import Entry, Outbox
-from refinevad.apps.live.delivery.sinks.base import DeliveryError, Envelope, RefusedError, ScoreSink, Sink
+from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError, ScoreSink, Sink
+from refinevad.apps.live.envelope import Envelope
 
 LONGEST_ASKED_S = 3600.0
 IDLE_S = 1.0  # an idle courier looks again by itself, should a wake-up be missed

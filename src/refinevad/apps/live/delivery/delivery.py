@@ -17,10 +17,10 @@ from dataclasses import replace
 
 from refinevad.apps.live.delivery.courier import Backlog, Dispatch
 from refinevad.apps.live.delivery.outbox import Outbox
-from refinevad.apps.live.delivery.sinks.base import RESTART, Envelope, LiveFacts, live_facts, make_envelope
 from refinevad.apps.live.delivery.sinks.choice import open_sinks
 from refinevad.apps.live.delivery.sinks.stdout import StdoutSink
 from refinevad.apps.live.disk import read_only, too_full
+from refinevad.apps.live.envelope import RESTART, Envelope, LiveFacts, live_facts, make_envelope
 from refinevad.apps.live.settings.config import CameraConfig, LiveConfig
 from refinevad.apps.live.settings.sink_options import DatabaseOptions
 from refinevad.apps.live.status import CameraStatus, ScoreBatch

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import cast
 
 from refinevad.apps.live.delivery.outbox_file import Key, OutboxFile, Row, Writing
-from refinevad.apps.live.delivery.sinks.base import Envelope
+from refinevad.apps.live.envelope import Envelope
 from refinevad.errors import InputError
 
 DEFAULT_CAPACITY = 10_000

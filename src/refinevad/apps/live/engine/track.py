@@ -18,17 +18,9 @@ from jaxtyping import Float
 
 from refinevad.apps.live.capture.messages import Command, Finish, Picture, Record, Segment
 from refinevad.apps.live.clock import Anchor, Clock
-from refinevad.apps.live.delivery.sinks.base import (
-    CONTINUES,
-    LONGEST,
-    Envelope,
-    Kind,
-    LiveFacts,
-    live_facts,
-    make_envelope,
-)
 from refinevad.apps.live.disk import too_full
 from refinevad.apps.live.engine.live_model import LiveModel
+from refinevad.apps.live.envelope import CONTINUES, LONGEST, Envelope, Kind, LiveFacts, live_facts, make_envelope
 from refinevad.apps.live.storage.records import ScoreRow
 from refinevad.apps.live.storage.store import CLIPS, SNAPSHOTS
 from refinevad.errors import InputError

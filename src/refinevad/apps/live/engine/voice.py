@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from refinevad.apps.live.capture.messages import Command
-from refinevad.apps.live.delivery.sinks.base import Envelope
 from refinevad.apps.live.engine.live_model import LiveModel
+from refinevad.apps.live.envelope import Envelope
 from refinevad.apps.live.status import Listener, ScoreBatch
 from refinevad.apps.live.storage.records import ScoreRow
 

@@ -1,7 +1,8 @@
 """Events into storage, by way of the outbox like any other sink: a database that is away loses none."""
 
 from refinevad.apps.live.clock import unix
-from refinevad.apps.live.delivery.sinks.base import RESTART, DeliveryError, Envelope, Kind, RefusedError
+from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError
+from refinevad.apps.live.envelope import RESTART, Envelope, Kind
 from refinevad.apps.live.storage.database import StorageError
 from refinevad.apps.live.storage.records import EventRecord, EventState
 from refinevad.apps.live.storage.store import Store

@@ -4,7 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from refinevad.apps.live.delivery.sinks.base import DeliveryError, Envelope, RefusedError
+from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError
+from refinevad.apps.live.envelope import Envelope
 from refinevad.apps.live.settings.config import NAME
 from refinevad.apps.live.storage.event_log import EVENT_ID
 from refinevad.errors import InputError

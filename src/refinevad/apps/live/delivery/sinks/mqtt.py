@@ -24,8 +24,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from refinevad.apps.live.clock import Clock
-from refinevad.apps.live.delivery.sinks.base import DeliveryError, Envelope
+from refinevad.apps.live.delivery.sinks.base import DeliveryError
 from refinevad.apps.live.delivery.sinks.discovery import announcements, topic_name
+from refinevad.apps.live.envelope import Envelope
 from refinevad.apps.live.settings.sink_options import MqttOptions
 from refinevad.errors import InputError
 

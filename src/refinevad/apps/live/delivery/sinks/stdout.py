@@ -6,7 +6,8 @@ import sys
 from io import RawIOBase, TextIOWrapper
 from typing import BinaryIO, cast
 
-from refinevad.apps.live.delivery.sinks.base import DeliveryError, Envelope, RefusedError
+from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError
+from refinevad.apps.live.envelope import Envelope
 
 
 class StdoutSink:

@@ -20,8 +20,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from refinevad.apps.live.clock import Clock
-from refinevad.apps.live.delivery.sinks.base import DeliveryError, Envelope, RefusedError
+from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError
 from refinevad.apps.live.delivery.sinks.rate import TokenBucket
+from refinevad.apps.live.envelope import Envelope
 from refinevad.apps.live.settings.addresses import mask
 from refinevad.apps.live.settings.sink_options import WebhookOptions
 from refinevad.errors import InputError

@@ -1,0 +1,39 @@
+"""Options that `extract` and `train` share, and the recipe that they ask for."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from refinevad.training.recipe import Recipe
+
+
+def add_encoder_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say how features are made."""
+    parser.add_argument(
+        "--encoder",
+        default=None,
+        metavar="E",
+        help="lite (default), lite2, lite:int8, lite:openvino, clip:<hub id or folder>, captions[:folder], A+captions",
+    )
+    segment = parser.add_mutually_exclusive_group()
+    segment.add_argument("--segment-s", type=float, metavar="S", help="length of a segment in seconds (default 0.64)")
+    segment.add_argument(
+        "--segment-frames", type=int, metavar="N", help="frames a segment, at any rate (the field: 16)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=2, metavar="N", help="processes that decode and encode (default 2)"
+    )
+
+
+def recipe_from(data: Path, args: argparse.Namespace) -> "Recipe":
+    """The recipe of a command line: a file or a folder, with the options given laid over it."""
+    from refinevad.errors import InputError
+    from refinevad.training.asked import recipe_asked
+
+    if args.workers < 1:
+        raise InputError(f"--workers must be at least 1: got {args.workers}")
+    names = ("seed", "epochs", "precision", "inputs", "head", "features", "alerts_per_hour")
+    given = {name: getattr(args, name, None) for name in names}
+    lengths = {"segment_s": args.segment_s, "segment_frames": args.segment_frames}
+    return recipe_asked(data, encoder=args.encoder, **lengths, **given)

@@ -1,0 +1,91 @@
+"""An envelope: one change of one event, as plain JSON, told to whoever listens and carried to each sink."""
+
+import uuid
+from typing import Literal, TypedDict
+
+from refinevad.apps.live.clock import iso
+from refinevad.scoring.event_record import SCHEMA_VERSION, EventFacts, event_facts
+from refinevad.scoring.events import Event
+
+Kind = Literal["new", "update", "end"]
+LONGEST = "longest"  # the `reason` of an end where it lasted as long as an event may: it goes on as the next one
+CONTINUES = "continues"  # how the `reason` of that next one's `new` begins; the event's id follows
+RESTART = "restart"  # the `reason` of an end that is told after the process was stopped in mid-event
+
+
+class LiveFacts(EventFacts):
+    """An event as it stood: seconds of Unix time, and the same as UTC in ISO 8601; its end is how far it has come.
+
+    `start` and `end` are `start_time` and `end_time` under the names of schema version 1.
+    """
+
+    start_time: str
+    end_time: str
+    peak_time: str
+    start: str
+    end: str
+
+
+class Envelope(TypedDict):
+    """One change of one event.
+
+    `id` is the envelope's own, the same at each attempt. `before` is null for `new`. `time` is when the change was
+    noticed. `clip` and `snapshot` are paths relative to the media folder, null until they are there. `reason` is set
+    where something else than the score began or ended the event: a restart, or the longest an event may last.
+    """
+
+    schema_version: int
+    id: str
+    time: str
+    kind: Kind
+    camera: str
+    event_id: str
+    before: LiveFacts | None
+    after: LiveFacts
+    model: str
+    clip: str | None
+    snapshot: str | None
+    reason: str | None
+
+
+def live_facts(event: Event, origin: float) -> LiveFacts:
+    """An event in stream seconds as facts in wall time; `origin` is the Unix second of the stream's second 0."""
+    start, end = iso(origin + event.start_s), iso(origin + event.end_s)
+    return {
+        **event_facts(event, origin),
+        "start_time": start,
+        "end_time": end,
+        "peak_time": iso(origin + event.peak_s),
+        "start": start,
+        "end": end,
+    }
+
+
+def make_envelope(
+    kind: Kind,
+    camera: str,
+    event_id: str,
+    before: LiveFacts | None,
+    after: LiveFacts,
+    *,
+    model: str,
+    time: float,
+    clip: str | None = None,
+    snapshot: str | None = None,
+    reason: str | None = None,
+) -> Envelope:
+    """A new envelope under its own id; `time` in Unix seconds."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "id": uuid.uuid4().hex,
+        "time": iso(time),
+        "kind": kind,
+        "camera": camera,
+        "event_id": event_id,
+        "before": before,
+        "after": after,
+        "model": model,
+        "clip": clip,
+        "snapshot": snapshot,
+        "reason": reason,
+    }
