@@ -19,8 +19,8 @@ from fakes import replaced
 from live_cases import START, ListSink, envelope, open_store
 from refinevad.apps.live import disk as disk_module
 from refinevad.apps.live.capture.recorder import ClipRecorder, KeptPacket
+from refinevad.apps.live.delivery import delivery as delivery_module
 from refinevad.apps.live.delivery.delivery import Delivery
-from refinevad.apps.live.delivery.delivery import delivery as delivery_module
 from refinevad.apps.live.delivery.sinks.base import DeliveryError
 from refinevad.apps.live.delivery.sinks.database import DatabaseSink
 from refinevad.apps.live.delivery.sinks.folder import FolderSink

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from live_cases import ListSink, envelope
 from refinevad.apps.live.clock import ManualClock
+from refinevad.apps.live.delivery import outbox as outbox_module
 from refinevad.apps.live.delivery.courier import Backlog, Courier, Dispatch
-from refinevad.apps.live.delivery.delivery import outbox as outbox_module
 from refinevad.apps.live.delivery.outbox import RESERVE_AGAIN_S, RETRY_S, Outbox
 from refinevad.apps.live.delivery.outbox_file import RESERVE_BYTES, OutboxFile
 from refinevad.apps.live.envelope import Envelope

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,6 +20,7 @@ from refinevad.training.validation import Validation
 STATE = "state.safetensors"
 
 
+@runtime_checkable
 class Resumable(Protocol):
     """What is kept of a training run (loop.py: Trainer), by its names there."""
 
