@@ -196,7 +196,7 @@ def watch(folder: Path, storage: str) -> int:
     from refinevad.apps.live.settings.config import watch_config
     from refinevad.apps.live.settings.secret import Secret
     from refinevad.apps.live.settings.sink_options import FolderOptions, StdoutOptions
-    from refinevad.apps.live.watching import Watch, run_watch
+    from refinevad.apps.live.watching import WatchPlan, run_watch
     from refinevad.encoders import choice
 
     config = watch_config([str(folder / "film.mp4")], folder / "run", None)
@@ -210,7 +210,7 @@ def watch(folder: Path, storage: str) -> int:
         outbox=folder / "outbox.db",
     )
     with mock.patch.object(choice, "_open_vision", side_effect=lambda kind, source: cheap_encoder()):
-        return run_watch(Watch(config, True), EngineOptions(window_s=4.0, delay_s=0.0), statistics_s=0.0)
+        return run_watch(WatchPlan(config, True), EngineOptions(window_s=4.0, delay_s=0.0), statistics_s=0.0)
 
 
 if __name__ == "__main__":

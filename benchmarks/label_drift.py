@@ -20,7 +20,7 @@ from refinevad.datasets.bag import label_vector
 from refinevad.datasets.dataset import Item
 from refinevad.features.store import Features
 from refinevad.judging.metrics import video_auc
-from refinevad.training.experiment import make_features, split_items
+from refinevad.training.experiment import extract_features, split_items
 from refinevad.training.losses import top_k_mean
 from refinevad.training.recipe import read_recipe
 
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path, help="folder with seed0, seed1, ...")
     parser.add_argument("--recipe", type=Path, required=True)
     args = parser.parse_args()
-    index = make_features(read_recipe(args.recipe), args.runs / "features").index
+    index = extract_features(read_recipe(args.recipe), args.runs / "features").index
     print("| seed | anomalous, with e_y | anomalous, without | normal | video AUC with e_y | without |")
     print("|---|---|---|---|---|---|")
     for folder in sorted(args.runs.glob("seed*")):

@@ -35,7 +35,7 @@ from costs import cost, in_turn
 from films import film
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.datasets.dataset import Item
-from refinevad.datasets.feature_folder import featurize
+from refinevad.datasets.feature_folder import extract_all
 from refinevad.detector import Detector
 from refinevad.encoders import motion
 from refinevad.encoders.choice import EncoderChoice
@@ -215,7 +215,7 @@ def folder_table(films: Mapping[tuple[int, int], Path], args: argparse.Namespace
             (root / item.path).symlink_to(path)
         for workers in (1, 2):
             out = Path(folder) / f"{workers}"
-            one = cost(lambda out=out, workers=workers: featurize(root, items, "lite", RULE, out, workers))
+            one = cost(lambda out=out, workers=workers: extract_all(root, items, "lite", RULE, out, workers))
             speed, busy = args.videos * args.seconds / one.wall, one.cpu / one.wall / cores
             rest = (f"{one.wall:.1f}", f"{speed:.0f}", f"{one.cpu:.1f}", f"{busy:.0%}", f"{one.idle:.0%}")
             rows.append((f"{workers}", f"{args.videos}", *rest))

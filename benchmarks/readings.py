@@ -24,7 +24,7 @@ from refinevad.judging.set_truth import read_truth
 from refinevad.scoring.scores import score
 from refinevad.study.search import read_as
 from refinevad.study.standings import standardised
-from refinevad.training.experiment import make_features, split_items
+from refinevad.training.experiment import extract_features, split_items
 from refinevad.training.plain_controls import linear_on_means
 from refinevad.training.recipe import Recipe, read_recipe
 
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--half-widths", type=int, nargs="+", default=[0, 2, 5, 8])
     args = parser.parse_args()
     recipe = read_recipe(args.recipe)
-    index = make_features(recipe, args.runs / "features").index
+    index = extract_features(recipe, args.runs / "features").index
     tested = Tested(recipe, index)
     print("| head | " + " | ".join(f"{name}, +-{half}" for half in args.half_widths for name in FIGURES) + " |")
     print("|---" * (1 + len(FIGURES) * len(args.half_widths)) + "|")

@@ -32,7 +32,7 @@ from refinevad.scoring.scores import score
 from refinevad.study.over_seeds import run_seed
 from refinevad.study.seed_rows import SeedRow
 from refinevad.timeline import Timeline
-from refinevad.training.experiment import make_features
+from refinevad.training.experiment import extract_features
 from refinevad.training.recipe import Recipe, read_recipe
 
 ROLL_S = 5.0  # of a clip, before and after its event
@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     recipe = read_recipe(args.recipe)
-    index = linked(make_features(recipe, args.out / "extracted").index, args.out / "features")
+    index = linked(extract_features(recipe, args.out / "extracted").index, args.out / "features")
     found = []
     for seed in args.seeds:
         rows, done = run_operator(

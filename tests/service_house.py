@@ -39,7 +39,7 @@ class House:
         from refinevad.apps.service.app import create_app
         from refinevad.apps.service.changes import ChangeLog
         from refinevad.apps.service.settings import ServiceSettings
-        from refinevad.apps.service.watch import Watch
+        from refinevad.apps.service.watched_cameras import WatchedCameras
         from service_parts import StillEngine, make_run
 
         self.folder, self.clock, self.engine = folder, ManualClock(wall_s=NOON), StillEngine()
@@ -50,7 +50,7 @@ class House:
         self.store.cameras.register("door", "rtsp://***@10.0.0.5/a", "first")
         door = CameraConfig("door", parse_address("rtsp://admin:secret@10.0.0.5/a"), self.run)
         self.changes = ChangeLog(folder / "changes.json")
-        self.watch = Watch(self.engine, self.changes, [door], self.run)
+        self.watch = WatchedCameras(self.engine, self.changes, [door], self.run)
         self.told: list[str] = []
         self.troubles: list[str] = []
         self.watch.start(self.told.append)

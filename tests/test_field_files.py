@@ -24,7 +24,7 @@ from fakes import MeanEncoder, replaced
 from refinevad.apps.cli import main
 from refinevad.apps.live.capture.messages import Message, Segment
 from refinevad.apps.live.capture.preview import PreviewMaker
-from refinevad.apps.live.capture.reel import Reel
+from refinevad.apps.live.capture.segment_maker import SegmentMaker
 from refinevad.apps.live.capture.source import Source
 from refinevad.apps.live.settings.addresses import parse_address
 from refinevad.apps.report.keyframes import extract_keyframes
@@ -90,12 +90,12 @@ def watched(path: Path) -> list[Segment]:
     """A recording's segments as a camera's process makes them."""
     sent: list[Message] = []
     source = Source(parse_address(str(path)), stall_s=5.0, fast=True)
-    reel = Reel(source, NEEDS, RULE, hole_s=5.0, preview=PreviewMaker(32), preview_hz=0.0, send=sent.append)
+    maker = SegmentMaker(source, NEEDS, RULE, hole_s=5.0, preview=PreviewMaker(32), preview_hz=0.0, send=sent.append)
     for packet, arrived in source:
         for frame in packet.decode():
             assert isinstance(frame, av.VideoFrame)
-            assert reel.push(frame, arrived)
-    reel.end()
+            assert maker.push(frame, arrived)
+    maker.end()
     source.close()
     return [message for message in sent if isinstance(message, Segment)]
 
@@ -181,12 +181,12 @@ def lived(path: Path, off_s: dict[int, float]) -> list[Message]:
     source = Source(parse_address(str(path)), stall_s=5.0, fast=True)
     frames = [frame for packet, _ in source for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
     source.recording = False
-    reel = Reel(source, NEEDS, RULE, hole_s=5.0, preview=PreviewMaker(32), preview_hz=0.0, send=sent.append)
+    maker = SegmentMaker(source, NEEDS, RULE, hole_s=5.0, preview=PreviewMaker(32), preview_hz=0.0, send=sent.append)
     for number, frame in enumerate(frames):
         assert frame.pts is not None
         frame.pts += int(off_s.get(number, 0.0) / frame.time_base)
-        assert reel.push(frame, number / 25)
-    reel.end()
+        assert maker.push(frame, number / 25)
+    maker.end()
     source.close()
     return sent
 

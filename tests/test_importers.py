@@ -29,7 +29,7 @@ from refinevad.judging.set_truth import read_truth
 from refinevad.scoring.scores import Scores
 from refinevad.study.over_seeds import figure, run_seed
 from refinevad.study.over_videos import OverVideos
-from refinevad.training.experiment import make_features
+from refinevad.training.experiment import extract_features
 from refinevad.training.fitting import make_bags
 from refinevad.training.recipe import Recipe, read_recipe
 from test_truth_is_closed import TRUTH, opened
@@ -653,7 +653,7 @@ def test_recipe_runs_at_full_length(
         model={"width": 4, "heads": 1, "layers": 0},
         train=replace(read.train, epochs=1, limit=8),
     )
-    done = make_features(short, tmp_path / "index")
+    done = extract_features(short, tmp_path / "index")
     assert not done.failed
     row, _ = run_seed(short, done.index, tmp_path / "run")
     metrics = row.metrics
@@ -715,7 +715,7 @@ def test_a_recipe_of_published_features_is_checked(tmp_path: Path) -> None:
     path.write_text(head + '[features]\nfolder = "x"\ntest_crop = 5\n')
     assert read_recipe(path).published == ImportRequest(Path("x"), "ucf-crime", test_crop=5)
     with pytest.raises(InputError, match="x is not a folder"):
-        make_features(read_recipe(path), tmp_path / "out")
+        extract_features(read_recipe(path), tmp_path / "out")
     with pytest.raises(InputError, match="no importer for benchmark 'ucsd-ped2'"):
         imported(tmp_path, tmp_path, tmp_path, "ucsd-ped2")
 

@@ -11,7 +11,7 @@ pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 from refinevad.apps.live.settings.addresses import parse_address
 from refinevad.apps.live.settings.config import CameraConfig, read_config
 from refinevad.apps.service.changes import ChangeLog
-from refinevad.apps.service.watch import Watch
+from refinevad.apps.service.watched_cameras import WatchedCameras
 from refinevad.errors import InputError
 from service_house import House
 from service_parts import CATEGORIES, JPEG, StillEngine, make_run
@@ -41,7 +41,7 @@ def test_an_added_camera_outlives_a_restart_and_its_password_stays_unseen(house:
     file = house.folder / "changes.json"
     assert file.stat().st_mode & 0o077 == 0
     again = StillEngine()
-    Watch(again, ChangeLog(file), [], house.run).start(house.told.append)
+    WatchedCameras(again, ChangeLog(file), [], house.run).start(house.told.append)
     assert again.watched["yard"].source.url == "rtsp://viewer:p%40ss%2Fw@10.0.0.7/b"
     assert again.watched["yard"].threshold == 0.4
     assert again.watched["yard"].source.by_api  # bounded as before
@@ -58,7 +58,9 @@ def test_an_added_camera_takes_what_cameras_toml_says_of_all_of_them(tmp_path: P
     config = read_config(tmp_path / "cameras.toml")
     engines = [StillEngine(), StillEngine()]
     for engine in engines:
-        watch = Watch(engine, ChangeLog(tmp_path / "changes.json"), config.cameras, config.model, config.camera)
+        watch = WatchedCameras(
+            engine, ChangeLog(tmp_path / "changes.json"), config.cameras, config.model, config.camera
+        )
         watch.start(pytest.fail)
         if watch.find("yard") is None:
             watch.add("yard", parse_address("rtsp://10.0.0.7/b", roots=[]), 0.4)
@@ -127,7 +129,7 @@ def test_a_paused_camera_is_let_go_of_and_comes_back_as_it_was(house: House) -> 
     assert paused["fps_in"] == 0
     assert house.client.get("/api/v1/cameras/door/preview.jpg").status_code == 404
     again = StillEngine()
-    watch = Watch(
+    watch = WatchedCameras(
         again,
         ChangeLog(house.folder / "changes.json"),
         [CameraConfig("door", parse_address("rtsp://h/a"), house.run)],
@@ -146,7 +148,7 @@ def test_a_removed_camera_stays_away_after_a_restart(house: House) -> None:
     assert house.client.get("/api/v1/cameras").json() == []
     again = StillEngine()
     door = CameraConfig("door", parse_address("rtsp://h/a"), house.run)
-    Watch(again, ChangeLog(house.folder / "changes.json"), [door], house.run).start(house.told.append)
+    WatchedCameras(again, ChangeLog(house.folder / "changes.json"), [door], house.run).start(house.told.append)
     assert again.watched == {}
     assert house.client.delete("/api/v1/cameras/door").status_code == 404
 
@@ -173,7 +175,7 @@ def test_the_model_is_swapped_for_runs_beside_it_alone(house: House) -> None:
     assert house.engine.watched["door"].model.name == "second"
     again = StillEngine()
     door = CameraConfig("door", parse_address("rtsp://h/a"), house.run)
-    Watch(again, ChangeLog(house.folder / "changes.json"), [door], house.run).start(house.told.append)
+    WatchedCameras(again, ChangeLog(house.folder / "changes.json"), [door], house.run).start(house.told.append)
     assert again.watched["door"].model.name == "second"
 
 

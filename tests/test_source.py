@@ -14,7 +14,7 @@ import pytest
 from fakes import MeanEncoder
 from refinevad.apps.live.capture.messages import Gap, Message, Picture, Segment
 from refinevad.apps.live.capture.preview import PreviewMaker
-from refinevad.apps.live.capture.reel import Reel
+from refinevad.apps.live.capture.segment_maker import SegmentMaker
 from refinevad.apps.live.capture.source import Source, SourceLostError
 from refinevad.apps.live.settings.addresses import Address, parse_address
 from refinevad.errors import InputError
@@ -29,14 +29,16 @@ RULE = SegmentRule.default()
 NEEDS = MeanEncoder.needs
 
 
-def reel(source: Source, sent: list[Message], preview_hz: float = 0.0) -> Reel:
-    return Reel(source, NEEDS, RULE, hole_s=5.0, preview=PreviewMaker(32), preview_hz=preview_hz, send=sent.append)
+def maker(source: Source, sent: list[Message], preview_hz: float = 0.0) -> SegmentMaker:
+    return SegmentMaker(
+        source, NEEDS, RULE, hole_s=5.0, preview=PreviewMaker(32), preview_hz=preview_hz, send=sent.append
+    )
 
 
 def play(source: Source, preview_hz: float = 0.0) -> list[Message]:
     """Everything a recording brings."""
     sent: list[Message] = []
-    one = reel(source, sent, preview_hz)
+    one = maker(source, sent, preview_hz)
     for packet, arrived in source:
         for frame in packet.decode():
             assert one.push(frame, arrived)
@@ -112,7 +114,7 @@ def test_a_damaged_file_is_read_around_the_damage(tmp_path: Path) -> None:
     spoil_packets(path, range(40, 45))
     sent: list[Message] = []
     source = fast(path)
-    one = reel(source, sent)
+    one = maker(source, sent)
     import av
 
     damaged = 0
@@ -191,7 +193,7 @@ def test_a_stream_that_breaks_off_or_stalls_is_noticed(rtsp: Rtsp, fault: str) -
 def frames_of(source: Source, sent: list[Message], until: Callable[[], bool]) -> Iterator[object]:
     import av
 
-    one = reel(source, sent)
+    one = maker(source, sent)
     for packet, arrived in source:
         try:
             for frame in packet.decode():
@@ -255,7 +257,7 @@ def test_a_device_is_a_stream() -> None:
     source = Source(address, stall_s=10.0)
     assert (source.recording, source.stamped, source.rate_hz) == (False, True, 25.0)
     sent: list[Message] = []
-    one = reel(source, sent)
+    one = maker(source, sent)
     for number, (packet, arrived) in enumerate(source):
         for frame in packet.decode():
             assert one.push(frame, arrived)

@@ -198,10 +198,10 @@ def test_a_playlist_that_grows_is_watched_without_a_gap(site: Site, tmp_path: Pa
     source = Source(address, stall_s=15.0, monotonic=clock.monotonic, nap=clock.advance)
     ours, theirs = Pipe()
     worker = Worker(WorkerJob(address, MeanEncoder.needs, SegmentRule.default(), False, 15.0, 0.0, 32, 0.0), theirs)
-    reel = worker._reel(source)
+    maker = worker._segment_maker(source)
     came: list[float] = []
     for packet, arrived in source:
-        worker._take(reel, packet, arrived)
+        worker._take(maker, packet, arrived)
         came.append(arrived)
         if len(came) == 25 * part_s * 4:  # a part more than were there
             break
@@ -270,9 +270,9 @@ def test_a_network_that_stalls_delays_a_recording_and_a_slow_machine_drops_from_
         source.container = LatePackets(source.container, clock)  # type: ignore[assignment]
     ours, theirs = Pipe()
     worker = Worker(WorkerJob(address, MeanEncoder.needs, SegmentRule.default(), False, 10.0, 0.0, 32, 0.0), theirs)
-    reel, came = worker._reel(source), list[float]()
+    maker, came = worker._segment_maker(source), list[float]()
     for packet, arrived in source:
-        worker._take(reel, packet, arrived)
+        worker._take(maker, packet, arrived)
         came += [arrived] if packet.size else []
         if slow == "we" and len(came) == 60:
             clock.advance(3.0)

@@ -40,14 +40,14 @@ def dropped(
     address = parse_address(str(film))
     worker = Worker(WorkerJob(address, MeanEncoder.needs, SegmentRule.default(), fast, 5.0, 0.0, 32, 0.0), theirs)
     source = Source(address, stall_s=5.0, fast=True)
-    reel = worker._reel(source)
+    maker = worker._segment_maker(source)
     gone: set[int] = set()
     for number, packet in enumerate(source.container.demux(source.stream)):
         before = worker._counts.dropped
-        worker._take(reel, packet, 1000.0 + number / RATE + late_s.get(number, 0.0))
+        worker._take(maker, packet, 1000.0 + number / RATE + late_s.get(number, 0.0))
         if worker._counts.dropped > before:
             gone.add(number)
-    reel.end()
+    maker.end()
     source.close()
     assert worker._counts.frames == frames - len(gone)
     sent = []

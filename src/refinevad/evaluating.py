@@ -13,7 +13,7 @@ from refinevad.judging.evaluation import Result, evaluate_folds
 from refinevad.judging.figures import Figures
 from refinevad.judging.protocol import Protocol
 from refinevad.machine.devices import open_device
-from refinevad.training.experiment import judged_items, make_features
+from refinevad.training.experiment import extract_features, judged_items
 from refinevad.training.recipe import Recipe, as_recipe
 
 Stepping = Callable[[int], Callable[[], None]]
@@ -131,7 +131,7 @@ def open_on_data(
         encoder=first.encoder,
         rule=first.segment_rule,
     )
-    done = make_features(recipe, run_folder / "features", workers, stepping)
+    done = extract_features(recipe, run_folder / "features", workers, stepping)
     for sentence in done.failed.values():
         say([f"left out: {sentence}"])
     parts = []

@@ -80,13 +80,13 @@ def _watch(path: Path) -> None:
     import av
 
     from refinevad.apps.live.capture.preview import PreviewMaker
-    from refinevad.apps.live.capture.reel import Reel
+    from refinevad.apps.live.capture.segment_maker import SegmentMaker
     from refinevad.apps.live.capture.source import Source
     from refinevad.apps.live.settings.addresses import parse_address
 
     source = Source(parse_address(str(path)), stall_s=5.0, fast=True)
     try:
-        reel = Reel(
+        maker = SegmentMaker(
             source,
             MeanEncoder.needs,
             RULE,
@@ -101,7 +101,7 @@ def _watch(path: Path) -> None:
             except av.error.FFmpegError:
                 continue
             for frame in frames:
-                reel.push(frame, arrived)
-        reel.end()
+                maker.push(frame, arrived)
+        maker.end()
     finally:
         source.close()

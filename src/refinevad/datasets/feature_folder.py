@@ -28,7 +28,7 @@ from refinevad.video.reading import DamagedVideoWarning
 
 
 @dataclass(frozen=True)
-class Featurized:
+class Extracted:
     """What became of a data set: the index of what can be used, and one sentence for each video that cannot.
 
     `notes`: what else a person should know.
@@ -89,7 +89,7 @@ def _one_in_worker(root: Path, item: Item, spec: str, rule: SegmentRule, target:
         signal.signal(signal.SIGINT, idle)
 
 
-def featurize(
+def extract_all(
     root: Path,
     items: Sequence[Item],
     spec: str,
@@ -97,7 +97,7 @@ def featurize(
     out: Path,
     workers: int = 1,
     progress: Callable[[], None] | None = None,
-) -> Featurized:
+) -> Extracted:
     """Extract every video of a data set into `out`, and write the index of those that worked.
 
     Raises:
@@ -148,7 +148,7 @@ def featurize(
         raise InputError(f"none of the {len(items)} videos could be read; the first: {next(iter(failed.values()))}")
     usable = FeatureIndex(out, [item for item in items if item.path not in failed], encoder.spec, str(root))
     usable.save()
-    return Featurized(usable, made, len(items) - made - len(failed), failed, _found_in_videos(usable))
+    return Extracted(usable, made, len(items) - made - len(failed), failed, _found_in_videos(usable))
 
 
 def _found_in_videos(index: FeatureIndex) -> tuple[str, ...]:
@@ -157,14 +157,14 @@ def _found_in_videos(index: FeatureIndex) -> tuple[str, ...]:
     return tuple(sentence for notes in kept for sentence in notes)
 
 
-def featurize_ucf_captions(
+def extract_ucf_captions(
     root: Path,
     videos: Sequence[UcfCrimeVideo],
     spec: str,
     encoder: CaptionEncoder,
     out: Path,
     progress: Callable[[], None] | None = None,
-) -> Featurized:
+) -> Extracted:
     """Features of UCF-Crime from its human captions: `<split>/<name>.safetensors`, 16 frames a segment.
 
     Videos of a split that is not among `videos` stay in the index as an earlier call left them.
@@ -184,7 +184,7 @@ def featurize_ucf_captions(
         if progress is not None:
             progress()
     index.save()
-    return Featurized(index, len(missing), len(items) - len(missing), {})
+    return Extracted(index, len(missing), len(items) - len(missing), {})
 
 
 def _is_signed(path: Path, wanted: Provenance) -> bool:

@@ -20,7 +20,7 @@ from refinevad.datasets.dataset import (
     with_fold,
     with_validation,
 )
-from refinevad.datasets.feature_folder import Featurized, featurize, featurize_ucf_captions
+from refinevad.datasets.feature_folder import Extracted, extract_all, extract_ucf_captions
 from refinevad.datasets.importing import import_features
 from refinevad.datasets.leaks import same_in_two_splits
 from refinevad.datasets.ucf_crime import left_aside, read_test_videos, read_training_videos
@@ -40,13 +40,13 @@ from refinevad.training.recipe import DEFAULT_INPUTS, Recipe
 from refinevad.training.resume import STATE
 
 
-def make_features(
+def extract_features(
     recipe: Recipe,
     fallback: Path,
     workers: int = 1,
     progress: Callable[[int], Callable[[], None]] | None = None,
     test: bool = True,
-) -> Featurized:
+) -> Extracted:
     """Bring a recipe's features up to date; `progress(total)` gives a callback for each video done.
 
     A folder that already is a feature folder is used as it stands. UCF-Crime lists its test videos in the file that
@@ -54,10 +54,10 @@ def make_features(
     """
     if (recipe.data / INDEX).exists():
         index = FeatureIndex.open(recipe.data)
-        return Featurized(index, 0, len(index.items), {}, same_in_two_splits(index))
+        return Extracted(index, 0, len(index.items), {}, same_in_two_splits(index))
     if recipe.published is not None:
         done = import_features(recipe.published, recipe.data, fallback, recipe.encoder, progress)
-        return Featurized(done.index, len(done.index.items), 0, done.failed, done.notes)
+        return Extracted(done.index, len(done.index.items), 0, done.failed, done.notes)
     out = recipe.features or fallback
     if recipe.kind == "ucf-captions":
         videos = [*read_training_videos(recipe.data), *(read_test_videos(recipe.data) if test else ())]
@@ -65,11 +65,11 @@ def make_features(
         if encoder.text is None or encoder.vision is not None:
             raise InputError(f"kind ucf-captions has text alone: set the encoder to captions, not {recipe.encoder}")
         step = progress(len(videos)) if progress else None
-        captioned = featurize_ucf_captions(recipe.data, videos, recipe.encoder, encoder.text, out, step)
+        captioned = extract_ucf_captions(recipe.data, videos, recipe.encoder, encoder.text, out, step)
         return replace(captioned, notes=left_aside(recipe.data, test))
     found = survey(recipe.data)
     step = progress(len(found.items)) if progress else None
-    made = featurize(recipe.data, found.items, recipe.encoder, recipe.rule, out, workers, step)
+    made = extract_all(recipe.data, found.items, recipe.encoder, recipe.rule, out, workers, step)
     return replace(made, notes=(*found.notes, *made.notes, *same_in_two_splits(made.index)))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from refinevad.datasets.dataset import FeatureIndex, Item, read_dataset
-from refinevad.datasets.feature_folder import featurize
+from refinevad.datasets.feature_folder import extract_all
 from refinevad.errors import InputError
 from refinevad.training.recipe import Recipe
 
@@ -39,6 +39,6 @@ def add_reviewed(
         raise InputError("reviewed clips are videos: they can be added to a data set of videos alone")
     videos = read_dataset(clips)
     step = progress(len(videos)) if progress else None
-    done = featurize(clips, videos, index.encoder, recipe.rule, index.root / FOLDER, workers, step)
+    done = extract_all(clips, videos, index.encoder, recipe.rule, index.root / FOLDER, workers, step)
     items = [replace(item, path=f"{FOLDER}/{item.path}", split="train", fold=None) for item in done.index.items]
     return Reviewed(items, done.failed)

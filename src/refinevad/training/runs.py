@@ -13,7 +13,7 @@ from refinevad.judging.compared import Compared
 from refinevad.peers.choice import LINEAR
 from refinevad.training.asked import recipe_asked
 from refinevad.training.distributed import ALONE, Processes
-from refinevad.training.experiment import make_features, split_items, train_run, warnings_for
+from refinevad.training.experiment import extract_features, split_items, train_run, warnings_for
 from refinevad.training.precision import check_precision
 from refinevad.training.recipe import Recipe
 
@@ -158,7 +158,7 @@ def train_recipe(
     where = processes.device(device)
     check_precision(recipe.train.precision, where)
     done = processes.from_first(
-        lambda: make_features(recipe, out / "features", workers, _extracting(out, show), test=False)
+        lambda: extract_features(recipe, out / "features", workers, _extracting(out, show), test=False)
     )
     added = processes.from_first(lambda: more(done.index)) if more is not None else []
     folds: list[int | None] = [fold] if fold is not None else [*range(recipe.folds)] or [None]
@@ -192,7 +192,7 @@ class _Epochs:
 
 
 def _extracting(out: Path, show: Callable[[Progress], None]) -> Callable[[int], Callable[[], None]]:
-    """What `make_features` takes, as progress."""
+    """What `extract_features` takes, as progress."""
 
     def start(total: int) -> Callable[[], None]:
         show(Progress("extract", 0, total, out))

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.detection.wording import verdict
     from refinevad.detector import Detector
     from refinevad.evaluating import judge_opened
-    from refinevad.training.experiment import make_features, split_items, train_run
+    from refinevad.training.experiment import extract_features, split_items, train_run
     from refinevad.training.recipe import as_recipe
     from refinevad.training.train_options import TrainOptions
     from refinevad.video.reading import probe
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         model=DEMO_MODEL,
     ).with_seed(args.seed)
     recipe = replace(recipe, train=TrainOptions.from_dict({**DEMO_TRAINING, "seed": args.seed}))
-    done = make_features(recipe, args.out / "features", 2, stepping("extract", "video"))
+    done = extract_features(recipe, args.out / "features", 2, stepping("extract", "video"))
     items = split_items(recipe, done.index, None)
     with progress_bar(None, "train", "epoch") as bar:
 

@@ -31,10 +31,10 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from refinevad.apps.terminal import give_json, note, notes, stepping
-    from refinevad.training.experiment import make_features
+    from refinevad.training.experiment import extract_features
 
     recipe = replace(recipe_from(args.data, args), features=args.out)
-    done = make_features(recipe, args.out, args.workers, stepping("extract", "video"))
+    done = extract_features(recipe, args.out, args.workers, stepping("extract", "video"))
     for sentence in done.failed.values():
         note(f"left out: {sentence}")
     notes(done.notes)

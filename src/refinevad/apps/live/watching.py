@@ -37,7 +37,7 @@ _LOOK_S = 0.2
 
 
 @dataclass(frozen=True)
-class Watch:
+class WatchPlan:
     """What is to be watched; `keep`: whether anything outlives the program, clips and snapshots among it."""
 
     config: LiveConfig
@@ -54,7 +54,7 @@ def configured(
     state: Path | None,
     lines: bool,
     files: ExitStack,
-) -> Watch:
+) -> WatchPlan:
     """The configuration that a command line asks for.
 
     Without a file and without sinks nothing outlives the program: what it keeps lies in a temporary folder that
@@ -89,7 +89,7 @@ def configured(
         chosen = _with_sink(chosen, text, number)
     if lines:
         chosen = replace(chosen, sinks=(StdoutOptions(), *chosen.sinks))
-    return Watch(chosen, keep)
+    return WatchPlan(chosen, keep)
 
 
 def _with_sink(config: LiveConfig, text: str, number: int) -> LiveConfig:
@@ -124,21 +124,21 @@ def _mqtt(text: str, tls: bool, number: int) -> MqttOptions:
     return MqttOptions(f"mqtt-{number}", parts.hostname, port, name, password, tls)
 
 
-def run_watch(watch: Watch, options: EngineOptions, *, statistics_s: float = 60.0) -> int:
+def run_watch(plan: WatchPlan, options: EngineOptions, *, statistics_s: float = 60.0) -> int:
     """Watch all cameras until every source has ended, or SIGINT or SIGTERM comes; 1 where a source failed.
 
     Raises:
         InputError: a run, a sink or the storage is at fault.
         StorageError: the database cannot be reached.
     """
-    clock, config = SystemClock(), watch.config
+    clock, config = SystemClock(), plan.config
     with ExitStack() as parts:
         store = Store.open(config.storage, config.media, clock)
         parts.callback(store.close)
         delivery = Delivery.open(config, store, note)
         parts.callback(delivery.stop)
         engine = Engine(
-            options, media=config.media if watch.keep else None, listeners=[delivery], clock=clock, tell=note
+            options, media=config.media if plan.keep else None, listeners=[delivery], clock=clock, tell=note
         )
         parts.callback(engine.stop)
         for camera in config.cameras:

@@ -32,7 +32,7 @@ from refinevad.apps.service.routes import cameras, events, health, jobs, live, m
 from refinevad.apps.service.schemas import JobOut
 from refinevad.apps.service.sessions import Sessions
 from refinevad.apps.service.settings import ServiceSettings
-from refinevad.apps.service.watch import Watch
+from refinevad.apps.service.watched_cameras import WatchedCameras
 from refinevad.errors import InputError, RefineVADError
 
 PAGE = Path(__file__).parent / "page"
@@ -40,7 +40,7 @@ REPORT = Path(__file__).parents[1] / "report"  # its style and charts are the pa
 
 
 def create_app(
-    watch: Watch,
+    watch: WatchedCameras,
     store: Store,
     settings: ServiceSettings,
     *,

@@ -18,14 +18,14 @@ from refinevad.apps.service.prometheus import Metrics
 from refinevad.apps.service.schemas import Moment
 from refinevad.apps.service.sessions import Sessions
 from refinevad.apps.service.settings import ServiceSettings
-from refinevad.apps.service.watch import Watch, Watched
+from refinevad.apps.service.watched_cameras import WatchedCamera, WatchedCameras
 
 
 @dataclass(frozen=True)
 class Context:
     """One service."""
 
-    watch: Watch
+    watch: WatchedCameras
     store: Store
     settings: ServiceSettings
     sessions: Sessions
@@ -39,7 +39,7 @@ class Context:
     backlog: Callable[[], list[Backlog]] = list
     exporting: Lock = field(default_factory=Lock)
 
-    def camera(self, name: str) -> Watched:
+    def camera(self, name: str) -> WatchedCamera:
         """A camera that is watched or paused. Answers 404 where there is none of that name."""
         found = self.watch.find(name)
         if found is None:

@@ -13,7 +13,7 @@ from refinevad.apps.live.envelope import Envelope
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, ScoreBatch
 from refinevad.apps.service.guesses import Guesses
-from refinevad.apps.service.watch import Watched
+from refinevad.apps.service.watched_cameras import WatchedCamera
 
 LATENCY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 _COUNTERS = {
@@ -31,7 +31,7 @@ _COUNTERS = {
 class _Cameras:
     """Reads the engine when it is asked, so that nothing is counted twice."""
 
-    def __init__(self, cameras: Callable[[], Sequence[Watched]]) -> None:
+    def __init__(self, cameras: Callable[[], Sequence[WatchedCamera]]) -> None:
         self._cameras = cameras
 
     def collect(self) -> Iterator[Metric]:
@@ -115,7 +115,7 @@ class Metrics:
 
     def __init__(
         self,
-        cameras: Callable[[], Sequence[Watched]],
+        cameras: Callable[[], Sequence[WatchedCamera]],
         backlog: Callable[[], Sequence[Backlog]],
         guesses: Guesses,
         clock: Clock,

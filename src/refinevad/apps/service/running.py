@@ -28,7 +28,7 @@ from refinevad.apps.service.connections import Connections
 from refinevad.apps.service.quiet import log_sparingly
 from refinevad.apps.service.server import BACKLOG, Server
 from refinevad.apps.service.settings import ServiceSettings
-from refinevad.apps.service.watch import Watch
+from refinevad.apps.service.watched_cameras import WatchedCameras
 from refinevad.apps.terminal import give_json
 from refinevad.checkpoint import Checkpoint
 from refinevad.encoders.choice import require_at_hand
@@ -73,7 +73,7 @@ def serve(
         engine = Engine(options, media=config.media, listeners=[delivery], tell=_tell)
         engine.start()
         open_.callback(engine.stop)
-        watch = Watch(engine, changes, config.cameras, config.model, config.camera)
+        watch = WatchedCameras(engine, changes, config.cameras, config.model, config.camera)
         work = partial(analyse, allow_download=options.allow_download)
         troubles, backlog = delivery.troubles, delivery.backlog
         app = create_app(watch, store, settings, work=work, ready=troubles, backlog=backlog, tell=_tell)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from refinevad.apps.live.clock import iso
 from refinevad.apps.live.storage.records import EventState, Job, JobState, Review, ReviewedEvent, Verdict
 from refinevad.apps.service.audit import AuditEntry
-from refinevad.apps.service.watch import Watched
+from refinevad.apps.service.watched_cameras import WatchedCamera
 
 MOST_NUMBER = 2**31 - 1  # of entries, skipped or numbered: what every database counts to
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -65,7 +65,7 @@ class CameraOut(Document):
     open_event: str | None
 
     @classmethod
-    def of(cls, watched: Watched) -> "CameraOut":
+    def of(cls, watched: WatchedCamera) -> "CameraOut":
         status = watched.status
         taken = ("name", "source", "width", "height", "frames_in", "frames_scored", "frames_dropped", "reconnects")
         return cls(

@@ -29,14 +29,14 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.study.ablation import WHOLE, ablation_table, read_variant
     from refinevad.study.figure_rows import figure_rows
     from refinevad.study.over_videos import OverVideos
-    from refinevad.training.experiment import make_features
+    from refinevad.training.experiment import extract_features
     from refinevad.training.recipe import read_recipe
 
     recipe, whole = read_recipe(args.recipe), WHOLE
     if args.base:
         base = read_variant(args.base)
         recipe, whole = base.of(recipe), base.name
-    done = make_features(recipe, args.out / "features", args.workers, stepping("extract", "video"))
+    done = extract_features(recipe, args.out / "features", args.workers, stepping("extract", "video"))
     paths = args.variants or sorted((args.recipe.parent / "ablation").glob("*.toml"))
     rows = {whole: make_rows(recipe, done.index, args.seeds, args.out / whole)}
     for variant in map(read_variant, paths):

@@ -29,11 +29,11 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.study.held_features import HeldFeatures
     from refinevad.study.over_videos import OverVideos
     from refinevad.study.standings import OURS, plain_controls, stand, standings_table
-    from refinevad.training.experiment import make_features
+    from refinevad.training.experiment import extract_features
     from refinevad.training.recipe import read_recipe
 
     recipe = read_recipe(args.recipe)
-    index = make_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index
+    index = extract_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index
     index = HeldFeatures.of(index)
     folder = args.recipe.parent / "peers" / args.recipe.stem
     heads = {path.stem: read_variant(path).of(recipe) for path in args.heads or sorted(folder.glob("*.toml"))}

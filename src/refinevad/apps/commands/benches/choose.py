@@ -48,14 +48,14 @@ def _on_set(args: argparse.Namespace, path: Path) -> "tuple[dict[str, list[SeedR
     from refinevad.ridge import RIDGE
     from refinevad.study.ablation import read_variant
     from refinevad.study.over_videos import OverVideos
-    from refinevad.training.experiment import make_features
+    from refinevad.training.experiment import extract_features
     from refinevad.training.recipe import read_recipe
 
     recipe = read_recipe(path)
     if args.base:
         recipe = read_variant(args.base).of(recipe)
     folder = args.out / path.stem
-    index = make_features(recipe, folder / "features", args.workers, stepping("extract", "video")).index
+    index = extract_features(recipe, folder / "features", args.workers, stepping("extract", "video")).index
     over, rows = OverVideos.of(recipe, index), {}
     for variant in map(read_variant, args.candidates):
         rows[variant.name] = make_rows(variant.of(recipe), index, args.seeds, folder / variant.name)

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.files.whole import atomic_write
     from refinevad.scoring.windows import WHOLE, WindowRule
     from refinevad.study.delays import Held, delay_table
-    from refinevad.training.experiment import make_features, split_items
+    from refinevad.training.experiment import extract_features, split_items
     from refinevad.training.recipe import read_recipe
 
     recipe = read_recipe(args.recipe)
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     for delay in args.train_delays:
         train = replace(recipe.train, window_s=args.window, delay_s=delay)
         recipes[f"window {args.window:g} s, delay {delay:g} s"] = replace(recipe, train=train)
-    index = make_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index
+    index = extract_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index
     held = Held.read(index, split_items(recipe, index, None))
     rows = {}
     for name, trained in recipes.items():

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.study.figure_rows import figure_rows
     from refinevad.study.over_seeds import BENCHMARK_FIGURES, FIGURES, markdown_table
     from refinevad.study.over_videos import OverVideos
-    from refinevad.training.experiment import make_features
+    from refinevad.training.experiment import extract_features
     from refinevad.training.recipe import read_recipe
 
     recipe = read_recipe(args.recipe)
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         recipe = recipe.with_encoder(args.encoder)
     if args.features is not None:
         recipe = recipe.with_features(args.features)
-    done = make_features(recipe, args.out / "features", args.workers, stepping("extract", "video"))
+    done = extract_features(recipe, args.out / "features", args.workers, stepping("extract", "video"))
     notes([*(f"left out: {sentence}" for sentence in done.failed.values()), *done.notes])
     rows = make_rows(recipe, done.index, args.seeds, args.out)
     notes(adjusted_words(rows[0].metrics))

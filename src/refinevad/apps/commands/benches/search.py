@@ -29,11 +29,11 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.study.ablation import read_variant
     from refinevad.study.held_features import HeldFeatures
     from refinevad.study.search import FOLDS, TRAININGS, readings, search, write_variant
-    from refinevad.training.experiment import make_features
+    from refinevad.training.experiment import extract_features
     from refinevad.training.recipe import read_recipe
 
     recipe = read_recipe(args.recipe)
-    index = make_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index
+    index = extract_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index
     index = HeldFeatures.of(index)
     ways = len(list(readings(recipe)))
     for path in args.variants or sorted((args.recipe.parent / "peers").glob("*.toml")):

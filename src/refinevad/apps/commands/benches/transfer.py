@@ -33,11 +33,11 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.study.over_seeds import spread
     from refinevad.study.standings import OURS
     from refinevad.study.transfer import transfer_table
-    from refinevad.training.experiment import make_features
+    from refinevad.training.experiment import extract_features
     from refinevad.training.recipe import read_recipe
 
     recipe = read_recipe(args.recipe)
-    index = make_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index
+    index = extract_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index
     index = HeldFeatures.of(index)
     other = None if args.to is None else HeldFeatures.of(FeatureIndex.open(args.to))
     heads = {OURS: recipe, **{path.stem: read_variant(path).of(recipe) for path in args.heads}}

@@ -37,7 +37,7 @@ from refinevad.apps.live.capture.messages import (
 )
 from refinevad.apps.live.capture.preview import PreviewMaker
 from refinevad.apps.live.capture.recorder import MOST_CLIP_S, ClipRecorder, KeptPacket
-from refinevad.apps.live.capture.reel import Reel
+from refinevad.apps.live.capture.segment_maker import SegmentMaker
 from refinevad.apps.live.capture.source import Source, SourceLostError
 from refinevad.apps.live.disk import RESERVE_MB
 from refinevad.apps.live.settings.addresses import Address
@@ -135,23 +135,23 @@ class Worker:
 
     def _watch(self, source: Source) -> str:
         """Everything one connection brings; what was found amiss in it, in sentences."""
-        reel = self._reel(source)
+        maker = self._segment_maker(source)
         try:
             for packet, arrived in source:
                 self._pulse()
-                self._take(reel, packet, arrived)
+                self._take(maker, packet, arrived)
         finally:
-            reel.end()
+            maker.end()
             self._counts.damaged += source.damaged
-        return "; ".join(reel.counts.sentences("it"))
+        return "; ".join(maker.counts.sentences("it"))
 
-    def _reel(self, source: Source) -> Reel:
+    def _segment_maker(self, source: Source) -> SegmentMaker:
         context = source.stream.codec_context
         self._begin_clips(source)
         self._size = (context.width, context.height)
         self._send(Opened(*self._size, source.rate_hz, context.name, source.recording))
         job = self.job
-        return Reel(
+        return SegmentMaker(
             source,
             job.needs,
             job.rule,
@@ -167,40 +167,40 @@ class Worker:
                 self._recorder.begin_stream(source.stream)
             self._tell_recorded()
 
-    def _take(self, reel: Reel, packet: "Packet[Any]", arrived: float) -> None:
-        if self.job.ring_s and (kept := KeptPacket.of(packet, reel.packet_s(packet, arrived))) is not None:
+    def _take(self, maker: SegmentMaker, packet: "Packet[Any]", arrived: float) -> None:
+        if self.job.ring_s and (kept := KeptPacket.of(packet, maker.packet_s(packet, arrived))) is not None:
             with self._recording:
                 self._recorder.push(kept)
             self._tell_recorded()
-        if self._is_late(reel, packet, arrived):
+        if self._is_late(maker, packet, arrived):
             self._counts.dropped += 1
             return
         for frame in self._frames(packet):
             self._counts.frames += 1
-            self._frame(reel, frame, arrived)
+            self._frame(maker, frame, arrived)
 
-    def _frame(self, reel: Reel, frame: "VideoFrame", arrived: float) -> None:
+    def _frame(self, maker: SegmentMaker, frame: "VideoFrame", arrived: float) -> None:
         if (frame.width, frame.height) != self._size:  # a file holds pictures of one size
             self._size = (frame.width, frame.height)
-            self._begin_clips(reel.source)
-        jumps = reel.jumps
-        self._counts.dropped += not reel.push(frame, arrived)
-        if reel.jumps > jumps:
-            self._begin_clips(reel.source)
+            self._begin_clips(maker.source)
+        jumps = maker.jumps
+        self._counts.dropped += not maker.push(frame, arrived)
+        if maker.jumps > jumps:
+            self._begin_clips(maker.source)
 
-    def _is_late(self, reel: Reel, packet: "Packet[Any]", arrived: float) -> bool:
-        if (self.job.fast and reel.source.recording) or not packet.size:
+    def _is_late(self, maker: SegmentMaker, packet: "Packet[Any]", arrived: float) -> bool:
+        if (self.job.fast and maker.source.recording) or not packet.size:
             return False
-        late = reel.lag_s(packet, arrived) > LATE_S
+        late = maker.lag_s(packet, arrived) > LATE_S
         self._late_since = min(self._late_since, arrived) if late else math.inf
         if arrived - self._late_since > LATE_FOR_S:
-            reel.forget()
+            maker.forget()
             late, self._late_since = False, math.inf
         if late:
             self._late = True
         elif self._late and packet.is_keyframe:
             self._late = False
-            reel.source.stream.codec_context.flush_buffers()
+            maker.source.stream.codec_context.flush_buffers()
         return self._late
 
     def _frames(self, packet: "Packet[Any]") -> Iterator["VideoFrame"]:

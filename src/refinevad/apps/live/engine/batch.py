@@ -9,7 +9,7 @@ from refinevad.apps.live.capture.messages import Segment
 from refinevad.apps.live.engine.camera import Camera, Task
 from refinevad.apps.live.engine.fleet import News
 
-MOST_SEGMENTS = 16  # what an encoder takes at once; more only makes the first of them wait
+SEGMENTS_AT_ONCE = 16  # what an encoder takes at once; more only makes the first of them wait
 _ITEMS_AT_ONCE = 8  # of one camera
 
 Batch = list[tuple[Camera, News | Task]]
@@ -21,10 +21,10 @@ def gather(cameras: Sequence[Camera], turn: int) -> Batch:
     segments = 0
     for place in range(len(cameras)):
         camera = cameras[(turn + place) % len(cameras)]
-        items = camera.take(min(_ITEMS_AT_ONCE, MOST_SEGMENTS - segments))
+        items = camera.take(min(_ITEMS_AT_ONCE, SEGMENTS_AT_ONCE - segments))
         segments += sum(isinstance(item, Segment) for item in items)
         batch += [(camera, item) for item in items]
-        if segments >= MOST_SEGMENTS:
+        if segments >= SEGMENTS_AT_ONCE:
             break
     return batch
 

@@ -20,13 +20,13 @@ from pathlib import Path
 from refinevad.apps.live.capture.messages import Segment
 from refinevad.apps.live.capture.worker import WorkerJob
 from refinevad.apps.live.clock import Clock, SystemClock
+from refinevad.apps.live.engine.announcer import Announcer
 from refinevad.apps.live.engine.camera import Camera
 from refinevad.apps.live.engine.fleet import Fleet, News
 from refinevad.apps.live.engine.live_model import LiveModel, ModelShelf
 from refinevad.apps.live.engine.roster import Roster
 from refinevad.apps.live.engine.scoring import Scoring
 from refinevad.apps.live.engine.track import CameraTrack
-from refinevad.apps.live.engine.voice import Voice
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, Listener, Preview
 from refinevad.errors import InputError
@@ -119,7 +119,7 @@ class Engine:
         track = CameraTrack(
             camera.name,
             base.at(camera.threshold),
-            Voice(camera.name, lambda: self._listeners, self._fleet.command),
+            Announcer(camera.name, lambda: self._listeners, self._fleet.command),
             self.clock,
             media=self.media,
             pre_roll_s=camera.pre_roll_s,

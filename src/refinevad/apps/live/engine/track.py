@@ -38,7 +38,7 @@ _RECENT = 512  # segments that latencies are taken over
 
 
 @runtime_checkable
-class Told(Protocol):
+class TrackListener(Protocol):
     """Where a track's news go."""
 
     def scores(self, model: LiveModel, rows: tuple[ScoreRow, ...]) -> None: ...
@@ -73,7 +73,7 @@ class CameraTrack:
         self,
         camera: str,
         model: LiveModel,
-        told: Told,
+        listener: TrackListener,
         clock: Clock,
         *,
         media: Path | None,
@@ -83,7 +83,7 @@ class CameraTrack:
         reserve_mb: float = 0.0,
         longest_event_s: float = math.inf,
     ) -> None:
-        self.camera, self._told, self._clock, self._media = camera, told, clock, media
+        self.camera, self._listener, self._clock, self._media = camera, listener, clock, media
         self._pre_roll_s, self._post_roll_s, self._reserve_mb = pre_roll_s, post_roll_s, reserve_mb
         self._longest_event_s = longest_event_s
         self._cut: tuple[str, float] | None = None  # an event that was cut off, and where in stream seconds
@@ -200,7 +200,7 @@ class CameraTrack:
         """No more pictures will come: clips end where they are."""
         for event in self._events.values():
             if event.clip is not None and event.last is not None and event.patience_until:
-                self._told.command(Finish(event.id, event.last.end_s, True))
+                self._listener.command(Finish(event.id, event.last.end_s, True))
 
     # -- what goes out ------------------------------------------------------------------------------------------------
 
@@ -220,7 +220,7 @@ class CameraTrack:
             self.segments += len(found)
             self.score, self.score_time = float(found.scores[-1]), self.wall(float(found.end_s[-1]))
         if rows:
-            self._told.scores(self.model, tuple(rows))
+            self._listener.scores(self.model, tuple(rows))
         for update in output.updates:
             self._change(update)
 
@@ -243,7 +243,7 @@ class CameraTrack:
             self._on_since = None
         if event.clip is not None:
             event.patience_until = self._clock.monotonic() + self._post_roll_s + CLIP_PATIENCE_S
-            self._told.command(Finish(event.id, update.after.end_s + self._post_roll_s, False))
+            self._listener.command(Finish(event.id, update.after.end_s + self._post_roll_s, False))
         self.tick()
 
     def _open(self, number: int, event: Event) -> None:
@@ -268,12 +268,12 @@ class CameraTrack:
         if self._media is not None:
             opened.clip = f"{CLIPS}/{opened.id}.mp4"
             path = str((self._media / opened.clip).absolute())
-            self._told.command(Record(opened.id, path, event.start_s - self._pre_roll_s))
+            self._listener.command(Record(opened.id, path, event.start_s - self._pre_roll_s))
         self._tell(opened, "new", event, None if continued is None else f"{CONTINUES} {continued}")
 
     def _tell(self, event: _Open, kind: Kind, after: Event, reason: str | None = None) -> None:
         facts = live_facts(after, event.origin)
-        self._told.event(
+        self._listener.event(
             make_envelope(
                 kind,
                 self.camera,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 
-class Reel:
+class SegmentMaker:
     """Begins anew, after a gap, where a live source's times jump. Frames wait while it is undecided whether they do.
 
     Args:

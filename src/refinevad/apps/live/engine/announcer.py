@@ -9,7 +9,7 @@ from refinevad.apps.live.status import Listener, ScoreBatch
 from refinevad.apps.live.storage.records import ScoreRow
 
 
-class Voice:
+class Announcer:
     """Carries one track's news to whoever listens, and its commands to the camera's process."""
 
     def __init__(

@@ -18,14 +18,14 @@ NONE_YET = "none yet"  # no model's fingerprint: nothing was scored with what a 
 
 
 @dataclass(frozen=True)
-class Watched:
+class WatchedCamera:
     """A camera now; `paused`: its stream was let go of by hand, and `status` is what was last known."""
 
     status: CameraStatus
     paused: bool = False
 
 
-class Watch:
+class WatchedCameras:
     """Keeps engine and change log in step; what it does holds after a restart too. Safe to share between threads.
 
     A paused camera is removed from the engine, which ends its event and frees the stream, and kept here.
@@ -70,13 +70,13 @@ class Watch:
         chosen = self._changes.now.model
         return Path(chosen) if chosen is not None else self._default
 
-    def cameras(self) -> list[Watched]:
+    def cameras(self) -> list[WatchedCamera]:
         """All cameras, watched ones first."""
         with self._lock:
-            watched = [Watched(status) for status in self.engine.statuses()]
-            return watched + [Watched(status, paused=True) for _, status in self._paused.values()]
+            watched = [WatchedCamera(status) for status in self.engine.statuses()]
+            return watched + [WatchedCamera(status, paused=True) for _, status in self._paused.values()]
 
-    def find(self, name: str) -> Watched | None:
+    def find(self, name: str) -> WatchedCamera | None:
         return next((camera for camera in self.cameras() if camera.status.name == name), None)
 
     def calibration(self, name: str) -> Calibration:
