@@ -30,16 +30,17 @@ import numpy as np
 import torch
 
 torch.set_num_threads(1)
-import refinevad.training
 from refinevad.apps.cli import main
 from refinevad.features.store import Features, Provenance, save_features
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.datasets.dataset import FeatureIndex, Item
 
-for name in ("model", "features", "scores", "events", "checkpoint", "detector", "video", "encoders.choice"):
+for name in ("model", "features.store", "checkpoint", "detector", "video.reading", "encoders.choice"):
     importlib.import_module(f"refinevad.{name}")
-for module in pkgutil.iter_modules(refinevad.training.__path__):
-    importlib.import_module(f"refinevad.training.{module.name}")
+for name in ("scoring", "datasets", "judging", "training", "study"):
+    package = importlib.import_module(f"refinevad.{name}")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"refinevad.{name}.{module.name}")
 
 with tempfile.TemporaryDirectory() as folder:
     root, random = Path(folder), np.random.default_rng(0)

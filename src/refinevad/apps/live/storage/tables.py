@@ -1,6 +1,6 @@
 """The tables. Times are Unix seconds in double precision, so that both databases compare and bucket them alike.
 
-A change here needs a migration in migrations/versions; tests/test_database.py holds the two against each other.
+A change here needs a migration in migrations/versions; tests/test_live_store.py holds the two against each other.
 """
 
 from sqlalchemy import (
