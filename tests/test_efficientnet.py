@@ -9,7 +9,7 @@ import torch
 from refinevad.encoders import efficientnet
 from refinevad.encoders.efficientnet import EfficientNet, ensure_exported
 from refinevad.encoders.efficientnet_eager import load_eager
-from refinevad.encoders.efficientnet_weights import VARIANTS
+from refinevad.encoders.efficientnet_weights import MIDDLE_DIM, POOLED_DIM, VARIANTS
 from refinevad.errors import InputError
 from refinevad.files.whole import sha256_file
 
@@ -34,7 +34,7 @@ def test_exported_network_equals_the_eager_one(network: EfficientNet) -> None:
     with torch.no_grad():
         pooled, middle = load_eager(LITE0)(torch.from_numpy(frames))
     ours_pooled, ours_middle = network.features(frames)
-    assert ours_middle.shape == (2, efficientnet.MIDDLE_DIM["efficientnet-lite0"], 14, 14)
+    assert ours_middle.shape == (2, MIDDLE_DIM["efficientnet-lite0"], 14, 14)
     np.testing.assert_allclose(ours_pooled, pooled.numpy(), atol=2e-4)
     np.testing.assert_allclose(ours_middle, middle.numpy(), atol=2e-3)
 
@@ -65,7 +65,7 @@ def test_pixel_scale_is_the_one_the_weights_know() -> None:
 def test_a_frame_is_the_same_alone_and_in_a_batch(network: EfficientNet) -> None:
     frames = pictures(3)
     np.testing.assert_allclose(network.features(frames)[0][2:], network.features(frames[2:])[0], atol=1e-5)
-    assert network.features(frames[:0])[0].shape == (0, efficientnet.POOLED_DIM)
+    assert network.features(frames[:0])[0].shape == (0, POOLED_DIM)
 
 
 def test_wrong_size_is_refused(network: EfficientNet) -> None:
@@ -90,7 +90,7 @@ def test_the_larger_network_where_its_weights_are_installed() -> None:
     with torch.no_grad():
         pooled, middle = load_eager(large)(torch.from_numpy(frames))
     ours_pooled, ours_middle = EfficientNet("efficientnet-lite2", threads=1).features(frames)
-    assert ours_middle.shape[1] == efficientnet.MIDDLE_DIM["efficientnet-lite2"]
+    assert ours_middle.shape[1] == MIDDLE_DIM["efficientnet-lite2"]
     np.testing.assert_allclose(ours_pooled, pooled.numpy(), atol=2e-4)
     np.testing.assert_allclose(ours_middle, middle.numpy(), atol=2e-3)
 
