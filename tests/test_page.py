@@ -326,6 +326,29 @@ def test_a_file_is_dropped_in_and_its_result_opens(visit: Visit, tmp_path: Path)
     assert [complaint for complaint in visit.complaints if "415" not in complaint] == []
 
 
+# The answer to an upload arrives, and is told to the page when `answer()` is called.
+LATE_ANSWER = """
+window.XMLHttpRequest = class extends XMLHttpRequest {
+  set onload(told) { super.onload = (event) => { window.answer = () => told.call(this, event); }; }
+};
+"""
+
+
+def test_a_file_is_shown_once_while_the_answer_to_its_upload_is_on_its_way(visit: Visit, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "late answer.mp4", frames=40, rate=10, size=(160, 90))
+    visit.context.add_init_script(LATE_ANSWER)
+    page = visit.open("analyse")
+    page.set_input_files("#file", str(video))
+    row = page.locator(".job[data-name='late answer.mp4']")
+    sync_api.expect(row.locator(".tag")).to_have_text("done", timeout=PATIENCE_MS)
+    page.wait_for_function("() => Boolean(window.answer)")
+    page.evaluate("window.answer()")
+    page.wait_for_timeout(300)
+    assert row.count() == 1
+    sync_api.expect(row.locator(".tag")).to_have_text("done")
+    assert visit.complaints == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_every_view_whole(
     browser: "sync_api.Browser", service: Service, login: dict[str, Any], scheme: str

@@ -1,6 +1,7 @@
 """Uploads: what is taken, what is refused, and analyses that hang or crash."""
 
 import asyncio
+import multiprocessing
 import select
 import subprocess
 import sys
@@ -18,6 +19,7 @@ pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 from fastapi import HTTPException
 
 from analyses import analyse_and_crash, analyse_for_ever
+from refinevad.apps.service.analysis import analyse
 from refinevad.apps.service.uploads import _in_time
 from servers import PATIENCE_S
 from service_house import House
@@ -233,3 +235,15 @@ def test_an_upload_that_stalls_is_given_up() -> None:
         assert refused.value.status_code == 408
 
     asyncio.run(story())
+
+
+def test_an_analysis_ends_quietly_where_the_service_is_gone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    video = write_video(tmp_path / "a.mp4")
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("spawn").Process(target=analyse, args=(str(video), str(tmp_path), theirs))
+    process.start()
+    theirs.close()
+    ours.close()
+    process.join(120)
+    assert process.exitcode == 0
+    assert "Traceback" not in capfd.readouterr().err
