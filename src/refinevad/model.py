@@ -57,6 +57,7 @@ _AT_LEAST = {
     "dropout": 0,
     "category_temperature": 1e-3,
     "smoothing": 0,
+    "direct_smoothing": 0,
     "shift_layers": 0,
 }
 
@@ -85,6 +86,8 @@ class RefineVADConfig(InputRanges):
             it they are score_t * w_c.
         smoothing: half-width in segments of the average over time of the logits, in training too; 0: none.
         direct: add the evidence a segment carries by itself (ours; evidence.py).
+        direct_smoothing: half-width in segments of an average over time of the direct path alone, before `smoothing`;
+            the refined path has its neighbours from MoTAR.
         direct_dropout: on the direct path's input.
         ridge: the direct path is a linear model, fitted before training and kept; after training both paths are
             brought to one scale (`match_paths`), and `head_weight` is the refined path's share of their average.
@@ -123,6 +126,7 @@ class RefineVADConfig(InputRanges):
     segment_posterior: bool = True
     smoothing: int = 0
     direct: bool = False
+    direct_smoothing: int = 0
     direct_dropout: float = 0.2
     ridge: bool = False
     head_weight: float = 1.0
@@ -670,10 +674,12 @@ class RefineVAD(nn.Module):
         if self.evidence is None:
             categories = self.segment_categories(content)
         elif self.config.ridge:
-            logits = self._average(presence_logit(evidence), refined)
-            categories = evidence.log_softmax(-1) + self.segment_categories(content)
+            logits = self._average(direct_logit(evidence, mask, self.config), refined)
+            named = smooth(evidence.log_softmax(-1), mask, self.config.direct_smoothing)
+            categories = named + self.segment_categories(content)
         else:
-            logits, categories = logits + presence_logit(evidence), evidence
+            logits = logits + direct_logit(evidence, mask, self.config)
+            categories = smooth(evidence, mask, self.config.direct_smoothing)
         if self.prompts is not None:
             likeness, prior = self.prompts(seen)
             logits = logits + self.config.prompt_weight * prior
@@ -702,6 +708,13 @@ def channel_statistics(
     blocks = (x[..., some][mask] for some in torch.split(selected, _CHANNELS_AT_ONCE))
     found = [(real.mean(0), real.std(0, unbiased=False)) for real in blocks]
     return torch.cat([mean for mean, _ in found]), torch.cat([spread for _, spread in found]).clamp_min(1e-4)
+
+
+def direct_logit(
+    evidence: Float[Tensor, "video segment category"], mask: Bool[Tensor, "video segment"], config: RefineVADConfig
+) -> Float[Tensor, "video segment"]:
+    """The direct path's logit that any category is there, averaged over time as `direct_smoothing` says."""
+    return smooth(presence_logit(evidence)[..., None], mask, config.direct_smoothing).squeeze(-1)
 
 
 def smooth(

@@ -19,8 +19,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refinevad.contender import Contender, ContenderConfig
-from refinevad.evidence import masked_mean, presence_logit
-from refinevad.model import Output, RefineVAD, RefineVADConfig, smooth
+from refinevad.evidence import masked_mean
+from refinevad.model import Output, RefineVAD, RefineVADConfig, direct_logit, smooth
 
 PATHS = ("base", "direct", "refined", "prompts", "video")
 
@@ -34,7 +34,7 @@ def path_logits(
     """
     config, nothing = model.config, torch.zeros_like(output.refined, dtype=torch.float64)
     refined = output.refined.double()
-    direct = presence_logit(output.evidence.double()) if model.evidence is not None else nothing
+    direct = direct_logit(output.evidence.double(), mask, config) if model.evidence is not None else nothing
     base, prior = nothing, nothing
     if config.centre_head:
         refined = refined - masked_mean(refined, mask)

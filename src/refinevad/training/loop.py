@@ -15,9 +15,9 @@ from torch import Tensor
 
 from refinevad.contender import Contender, ContenderConfig, ContenderOutput, open_model
 from refinevad.errors import InputError
-from refinevad.evidence import Prompts, RidgeEvidence, presence_logit
+from refinevad.evidence import Prompts, RidgeEvidence
 from refinevad.files import atomic_write
-from refinevad.model import Output, RefineVAD, RefineVADConfig, smooth
+from refinevad.model import Output, RefineVAD, RefineVADConfig, direct_logit, smooth
 from refinevad.options import check_options
 from refinevad.top_k import K_DIVISOR
 from refinevad.training.bags import Bag, Batch, Shortening, balanced_batches, collate
@@ -188,11 +188,10 @@ def losses(output: Output, batch: Batch, options: TrainOptions) -> dict[str, Ten
     terms = {}
     if options.lambda_mil or not options.lambda_pseudo:
         terms["mil"] = options.lambda_mil * mil_loss(output, batch.labels, batch.mask, options.k_divisor)
-    width = output.config.smoothing
     if options.lambda_pseudo:
-        terms["pseudo"] = options.lambda_pseudo * pseudo_label_loss(output, batch.labels, batch.mask, width)
+        terms["pseudo"] = options.lambda_pseudo * pseudo_label_loss(output, batch.labels, batch.mask)
     if options.lambda_naming and len(output.config.categories) > 1:
-        terms["naming"] = options.lambda_naming * naming_loss(output, batch.labels, batch.mask, width)
+        terms["naming"] = options.lambda_naming * naming_loss(output, batch.labels, batch.mask)
     # beside a direct path that already tells videos apart, to name the only category teaches which videos, not when
     named = len(output.config.categories) > 1 or not output.config.ridge
     if options.lambda_category and named:
@@ -246,7 +245,9 @@ def match_paths(model: RefineVAD, bags: Sequence[Bag], options: TrainOptions, de
         batch = make_batch(sample[start : start + options.batch], options.limit, options.shortening).to(device)
         output = pass_through(model, batch)
         smoothed = smooth(
-            torch.stack([presence_logit(output.evidence), output.refined], dim=-1), batch.mask, model.config.smoothing
+            torch.stack([direct_logit(output.evidence, batch.mask, model.config), output.refined], dim=-1),
+            batch.mask,
+            model.config.smoothing,
         )[batch.mask]
         direct.append(smoothed[:, 0])
         refined.append(smoothed[:, 1])
