@@ -49,6 +49,7 @@ option_sets = st.fixed_dictionaries(
         "segment_posterior": st.booleans(),
         "smoothing": st.integers(0, 3),
         "direct_smoothing": st.integers(0, 3),
+        "refined_smoothing": st.integers(0, 3),
         "dropout": st.just(0.0),
         "direct_dropout": st.just(0.0),
         "inputs": st.sampled_from(["all", "all", "head", "ends"]),

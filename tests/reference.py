@@ -24,7 +24,7 @@ OPTIONS = {
     "channels", "categories", "inputs", "width", "gate", "folding", "gate_temperature", "layers", "heads", "dropout",
     "positions", "topology", "weights", "category_temperature", "label_injection", "segment_posterior", "smoothing",
     "direct", "direct_dropout", "head_weight", "centre_head", "prompt_owner", "prompt_weight", "input_clip",
-    "shift_layers", "ridge", "direct_smoothing",
+    "shift_layers", "ridge", "direct_smoothing", "refined_smoothing",
 }  # fmt: skip
 # those that act on finished logits, in scores.py, and are tested there
 WITHOUT_ORACLE = {"merge_runs", "empty", "relative_smoothing", "video_weight"}
@@ -436,6 +436,7 @@ def heads(
     if options["centre_head"]:
         mean = sum(plain) / len(plain)
         plain = [logit - mean for logit in plain]
+    plain = smooth(plain, options["refined_smoothing"])
     logits = [logit if training else options["head_weight"] * logit for logit in plain]
     direct = smooth([presence_logit(row) for row in evidence], options["direct_smoothing"])
     if options["ridge"]:

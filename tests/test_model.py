@@ -423,3 +423,15 @@ def test_wrong_options_are_refused_with_a_sentence(changes: dict[str, Any], sent
 def test_options_survive_a_round_trip() -> None:
     options = config(gate="hard", topology="film", smoothing=2)
     assert RefineVADConfig.from_dict(options.as_dict()) == options
+
+
+def test_runs_are_not_averaged_with_their_neighbours() -> None:
+    """They may lie minutes apart: of both paths' averages nothing is left with `merge_runs`."""
+    wide = {"direct": True, "direct_smoothing": 2, "refined_smoothing": 1}
+    bags = padded(random_bags([6], 6, 0))
+    runs, none, moved = (
+        random_model(config(**options), 0)(*bags).logits
+        for options in (wide | {"merge_runs": True}, {"direct": True}, wide)
+    )
+    close(runs, none.detach().numpy())
+    assert not torch.allclose(moved, none)

@@ -58,6 +58,7 @@ _AT_LEAST = {
     "category_temperature": 1e-3,
     "smoothing": 0,
     "direct_smoothing": 0,
+    "refined_smoothing": 0,
     "shift_layers": 0,
 }
 
@@ -86,8 +87,8 @@ class RefineVADConfig(InputRanges):
             it they are score_t * w_c.
         smoothing: half-width in segments of the average over time of the logits, in training too; 0: none.
         direct: add the evidence a segment carries by itself (ours; evidence.py).
-        direct_smoothing: half-width in segments of an average over time of the direct path alone, before `smoothing`;
-            the refined path has its neighbours from MoTAR.
+        direct_smoothing, refined_smoothing: half-width in segments of an average over time of one path's logits alone,
+            before `smoothing`: the refined path has its neighbours from MoTAR. They do not apply with `merge_runs`.
         direct_dropout: on the direct path's input.
         ridge: the direct path is a linear model, fitted before training and kept; after training both paths are
             brought to one scale (`match_paths`), and `head_weight` is the refined path's share of their average.
@@ -127,6 +128,7 @@ class RefineVADConfig(InputRanges):
     smoothing: int = 0
     direct: bool = False
     direct_smoothing: int = 0
+    refined_smoothing: int = 0
     direct_dropout: float = 0.2
     ridge: bool = False
     head_weight: float = 1.0
@@ -159,6 +161,11 @@ class RefineVADConfig(InputRanges):
             "inputs": [list(span) for span in self.inputs],
             "prompt_owner": list(self.prompt_owner),
         }
+
+    @property
+    def half_widths(self) -> tuple[int, int]:
+        """(`direct_smoothing`, `refined_smoothing`); 0 with `merge_runs`, where neighbours may lie minutes apart."""
+        return (0, 0) if self.merge_runs else (self.direct_smoothing, self.refined_smoothing)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RefineVADConfig":
@@ -668,18 +675,17 @@ class RefineVAD(nn.Module):
         evidence: Float[Tensor, "video segment category"],
     ) -> tuple[Float[Tensor, "video segment"], Float[Tensor, "video segment category"]]:
         """The segment's logit and its category logits: refined head, direct evidence, prompts."""
-        if self.config.centre_head:
-            refined = refined - masked_mean(refined, mask)
+        refined = refined_logit(refined, mask, self.config)
         logits = refined if self.training else self.config.head_weight * refined
         if self.evidence is None:
             categories = self.segment_categories(content)
         elif self.config.ridge:
             logits = self._average(direct_logit(evidence, mask, self.config), refined)
-            named = smooth(evidence.log_softmax(-1), mask, self.config.direct_smoothing)
+            named = smooth(evidence.log_softmax(-1), mask, self.config.half_widths[0])
             categories = named + self.segment_categories(content)
         else:
             logits = logits + direct_logit(evidence, mask, self.config)
-            categories = smooth(evidence, mask, self.config.direct_smoothing)
+            categories = smooth(evidence, mask, self.config.half_widths[0])
         if self.prompts is not None:
             likeness, prior = self.prompts(seen)
             logits = logits + self.config.prompt_weight * prior
@@ -714,7 +720,16 @@ def direct_logit(
     evidence: Float[Tensor, "video segment category"], mask: Bool[Tensor, "video segment"], config: RefineVADConfig
 ) -> Float[Tensor, "video segment"]:
     """The direct path's logit that any category is there, averaged over time as `direct_smoothing` says."""
-    return smooth(presence_logit(evidence)[..., None], mask, config.direct_smoothing).squeeze(-1)
+    return smooth(presence_logit(evidence)[..., None], mask, config.half_widths[0]).squeeze(-1)
+
+
+def refined_logit(
+    refined: Float[Tensor, "video segment"], mask: Bool[Tensor, "video segment"], config: RefineVADConfig
+) -> Float[Tensor, "video segment"]:
+    """The refined path's logit as it enters the score: less its mean (`centre_head`), averaged over time."""
+    if config.centre_head:
+        refined = refined - masked_mean(refined, mask)
+    return smooth(refined[..., None], mask, config.half_widths[1]).squeeze(-1)
 
 
 def smooth(

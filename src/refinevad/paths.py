@@ -19,8 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refinevad.contender import Contender, ContenderConfig
-from refinevad.evidence import masked_mean
-from refinevad.model import Output, RefineVAD, RefineVADConfig, direct_logit, smooth
+from refinevad.model import Output, RefineVAD, RefineVADConfig, direct_logit, refined_logit, smooth
 
 PATHS = ("base", "direct", "refined", "prompts", "video")
 
@@ -33,11 +32,9 @@ def path_logits(
     `video` is 0: scoring adds it to a whole window (scores.py).
     """
     config, nothing = model.config, torch.zeros_like(output.refined, dtype=torch.float64)
-    refined = output.refined.double()
+    refined = refined_logit(output.refined.double(), mask, config)
     direct = direct_logit(output.evidence.double(), mask, config) if model.evidence is not None else nothing
     base, prior = nothing, nothing
-    if config.centre_head:
-        refined = refined - masked_mean(refined, mask)
     if not config.ridge:
         refined = config.head_weight * refined
     elif model.matched:

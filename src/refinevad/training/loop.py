@@ -244,11 +244,9 @@ def match_paths(model: RefineVAD, bags: Sequence[Bag], options: TrainOptions, de
     for start in range(0, len(sample), options.batch):
         batch = make_batch(sample[start : start + options.batch], options.limit, options.shortening).to(device)
         output = pass_through(model, batch)
-        smoothed = smooth(
-            torch.stack([direct_logit(output.evidence, batch.mask, model.config), output.refined], dim=-1),
-            batch.mask,
-            model.config.smoothing,
-        )[batch.mask]
+        said = direct_logit(output.evidence, batch.mask, model.config)
+        learnt = smooth(output.refined[..., None], batch.mask, model.config.half_widths[1]).squeeze(-1)
+        smoothed = smooth(torch.stack([said, learnt], dim=-1), batch.mask, model.config.smoothing)[batch.mask]
         direct.append(smoothed[:, 0])
         refined.append(smoothed[:, 1])
     model.match_paths(torch.cat(direct), torch.cat(refined))
