@@ -19,9 +19,11 @@ from jaxtyping import Float, Int
 
 from refinevad.errors import InputError
 from refinevad.top_k import top_mean
+from refinevad.training.alerts import Curve, Interval
 from refinevad.training.metrics import FALSE_POSITIVE_RATES, Runs
 from refinevad.training.predictions import AlignedVideo, Expansion, Predictions, align
 from refinevad.training.protocol import localisation_videos
+from refinevad.training.resampled_events import event_samples
 from refinevad.training.resampled_map import map_samples
 from refinevad.training.truth import Truth
 from refinevad.training.within import Pairs, video_means
@@ -143,6 +145,17 @@ class Bootstrap:
         if (inputs := localisation_videos(videos, self.truth)) is not None:
             found |= map_samples(inputs, self.truth.columns, drawn)
         return {name: self._sampled(values) for name, values in found.items()}
+
+    def of_events(
+        self,
+        curves: Mapping[str, Curve],
+        truths: Mapping[str, Sequence[Interval]],
+        hours: Mapping[str, float],
+    ) -> dict[str, Sampled]:
+        """Event figures over all thresholds (resampled_events.py); none where no true event is."""
+        if not any(truths.values()):
+            return {}
+        return {n: self._sampled(values) for n, values in event_samples(curves, truths, hours, self._drawn).items()}
 
     def area(self, runs: Mapping[str, Runs]) -> Sampled:
         """AUC over any runs by video, such as one a video; a video that is not named takes no part."""
