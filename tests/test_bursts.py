@@ -1,6 +1,7 @@
 """Live sources that send seconds at once after a pause: no picture is lost, in the process that drops late ones."""
 
 import io
+import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -128,8 +129,7 @@ def test_rtsp_that_stood_still_and_catches_up_loses_no_picture(rtsp: Rtsp) -> No
     watched = Watched(stream(server, stall_s=15.0))
     watched.take_all(25)
     server.pause()
-    time.sleep(3.5)
-    server.resume()
+    threading.Timer(3.5, server.resume).start()  # the camera's process waits meanwhile
     watched.take_all(150)
     watched.sent()
     assert watched.worker._counts.dropped == 0

@@ -26,6 +26,7 @@ from refinevad.training.dataset import (
     check_trainable,
     survey,
     thin_categories,
+    twins,
     with_fold,
     with_validation,
 )
@@ -112,6 +113,9 @@ def warnings_for(recipe: Recipe, items: list[Item], failed: dict[str, str]) -> l
     trained = [replace(item, split="train") for item in labelled] if folds else items
     found = [f"left out: {sentence}" for sentence in failed.values()]
     found += [f"category '{name}' has a single training video" for name in thin_categories(trained)]
+    found += [
+        f"categories {' and '.join(map(repr, names))} are learnt apart: are they one?" for names in twins(labelled)
+    ]
     chosen = recipe.train.keep == "best" and recipe.train.cross_fit != 1
     if chosen and not folds and not any(item.split == "val" and item.anomalous for item in items):
         found.append("no anomalous validation video: the epoch is chosen on the training videos' labels")
