@@ -89,7 +89,7 @@ def use_row(folder: Path) -> None:
     standings_table([standing], {})
     markdown_table(rows)
     assert all(np.isfinite(values).all() for values in rows[0].scores.values())
-    {**found[1]["train"]}
+    {**found[1].get("train", {})}
 
 
 def use_cost(folder: Path) -> None:

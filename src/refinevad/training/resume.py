@@ -106,7 +106,7 @@ def _misfit(trainer: "Trainer", tensors: dict[str, Tensor]) -> str:
     for prefix, wanted in (("model", shapes), ("average", averages), ("best", averages)):
         found = {name: value.shape for name, value in _take(tensors, prefix).items()}
         if found != wanted and (found or prefix != "best"):
-            return f"its {prefix} weights are not this model's"
+            return f"its {prefix} weights are missing or not this model's"
     for index, parameter in enumerate(trainer.model.parameters()):
         moments = _take(tensors, f"optimizer.{index}")
         shapes = {name: torch.Size() if name == "step" else parameter.shape for name in _MOMENTS}

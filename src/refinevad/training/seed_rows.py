@@ -31,7 +31,7 @@ _ROW: dict[str, Check] = {
     "validation": lambda value: value is None or is_finite(value),
     "metrics": are_figures,
     "controls": lambda value: isinstance(value, dict) and all(map(are_figures, value.values())),
-    "recipe": lambda value: isinstance(value, dict) and isinstance(value.get("train"), dict),
+    "recipe": lambda value: isinstance(value, dict) and isinstance(value.get("train", {}), dict),
 }
 
 VideoScores = Mapping[str, Float[np.ndarray, "_segment"]]

@@ -51,7 +51,7 @@ def run_seed(
         row, kept = stored
         # options that came after the row was written are at their defaults, which change nothing
         kept = {"head": {}, "published": None, **kept}
-        kept["train"] = {**vars(TrainOptions()), **kept["train"]}
+        kept["train"] = {**vars(TrainOptions()), **kept.get("train", {})}
         if kept == _identity(recipe):
             return row, None
     parts: list[tuple[Checkpoint, Sequence[Item]]] = []
