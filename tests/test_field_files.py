@@ -686,3 +686,34 @@ def test_a_mirrored_clip_of_the_field() -> None:
 
 def test_turned_pictures_are_watched_upright(tmp_path: Path) -> None:
     read(turn(film(tmp_path / "v.mp4", 50), 90))
+
+
+# --- what a container says of itself ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".nut", ".asf", ".ts", ".flv"])
+def test_a_recording_that_begins_after_hours_is_not_cut_short(suffix: str, tmp_path: Path) -> None:
+    """Some containers state where they end, not how long they are: by a recorder's clock 4 s are ten hours."""
+    made = film(tmp_path / f"late{suffix}", 100, codec="mpeg4" if suffix == ".asf" else "libx264", options={"bf": "0"})
+
+    def change(number: int, packet: Packet) -> None:
+        hours = int(36_000 / packet.time_base)
+        packet.pts, packet.dts = (packet.pts or 0) + hours, (packet.dts or 0) + hours
+
+    late = restamped(made, change)
+    reader = ClipReader(late, NEEDS, RULE)
+    assert len(list(reader)) == 7
+    assert reader.timeline.duration_s == pytest.approx(4.0, abs=0.05)
+    assert reader.notes == ()
+    assert probe(late).duration_s == pytest.approx(4.0, abs=0.2)
+
+
+@pytest.mark.parametrize("name", ["list.mp4", "list.avi"])
+def test_a_list_of_other_files_is_no_video(name: str, tmp_path: Path) -> None:
+    """Else a data set, or an upload, would show pictures of another file."""
+    film(tmp_path / "other.mp4", 10)
+    (tmp_path / name).write_text("ffconcat version 1.0\nfile other.mp4\n")
+    with pytest.raises(InputError, match=r"is a list of other files, and no video; .* call it \*\.ffconcat"):
+        probe(tmp_path / name)
+    (tmp_path / name).rename(tmp_path / "list.ffconcat")
+    assert probe(tmp_path / "list.ffconcat").width == 96

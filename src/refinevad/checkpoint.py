@@ -130,8 +130,8 @@ class Checkpoint:
         path = folder / RIDGE_FILE
         if not path.exists():
             return self
-        check_regular(path, MOST_RIDGE_BYTES)
         try:
+            check_regular(path, MOST_RIDGE_BYTES)
             with safe_open(path, framework="pt") as file:
                 header = file.metadata() or {}
                 if header.get("format") != RIDGE_FORMAT:

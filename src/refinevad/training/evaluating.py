@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
 
-from refinevad.checkpoint import METRICS, Checkpoint, read_json, write_json
+from refinevad.checkpoint import METRICS, Checkpoint, write_json
 from refinevad.devices import open_device
 from refinevad.encoders.choice import require_at_hand
 from refinevad.errors import InputError
+from refinevad.json_files import read_own
 from refinevad.training.dataset import FeatureIndex, Item, read_dataset
 from refinevad.training.evaluation import Result, evaluate_folds
 from refinevad.training.experiment import judged_items, make_features
@@ -85,13 +86,13 @@ def judge_opened(opened: RunOnData, protocol: str, lenient: bool = False, device
     Raises:
         InputError: as `evaluate`.
     """
+    stored = opened.folder / METRICS
+    before = read_own(stored, {}, "delete it to evaluate") if stored.exists() else {}  # told before the work
     where = open_device(device)
     for checkpoint, _ in opened.parts:
         checkpoint.model.to(where)
     counted: Protocol = "legacy" if protocol == "legacy" else "strict"
     result = evaluate_folds(opened.parts, opened.index, Path(opened.index.source), counted, lenient)
-    stored = opened.folder / METRICS
-    before = read_json(stored) if stored.exists() else {}
     write_json(stored, {**before, "test": result.metrics, "controls": result.controls})
     return result
 

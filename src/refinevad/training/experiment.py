@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
-from refinevad.checkpoint import CONFIG, METRICS, Checkpoint, read_json, write_json
+from refinevad.checkpoint import CONFIG, METRICS, Checkpoint, write_json
 from refinevad.contender import ContenderConfig
 from refinevad.encoders.choice import open_encoder
 from refinevad.errors import InputError
 from refinevad.events import calibrate
+from refinevad.json_files import read_own
 from refinevad.model import RefineVADConfig
 from refinevad.peers.choice import LINEAR
 from refinevad.training.compared import Compared
@@ -25,6 +26,7 @@ from refinevad.training.dataset import (
     check_trainable,
     survey,
     thin_categories,
+    twins,
     with_fold,
     with_validation,
 )
@@ -111,6 +113,9 @@ def warnings_for(recipe: Recipe, items: list[Item], failed: dict[str, str]) -> l
     trained = [replace(item, split="train") for item in labelled] if folds else items
     found = [f"left out: {sentence}" for sentence in failed.values()]
     found += [f"category '{name}' has a single training video" for name in thin_categories(trained)]
+    found += [
+        f"categories {' and '.join(map(repr, names))} are learnt apart: are they one?" for names in twins(labelled)
+    ]
     chosen = recipe.train.keep == "best" and recipe.train.cross_fit != 1
     if chosen and not folds and not any(item.split == "val" and item.anomalous for item in items):
         found.append("no anomalous validation video: the epoch is chosen on the training videos' labels")
@@ -199,7 +204,10 @@ def refuse_other_head(folder: Path, config: RefineVADConfig | ContenderConfig) -
     Raises:
         InputError: the folder holds the one and the other was asked for.
     """
-    stored = (read_json(folder / CONFIG).get("model") or {}).get("head") if (folder / CONFIG).exists() else None
+    stored = None
+    if (folder / CONFIG).exists():
+        kept = read_own(folder / CONFIG, {"model": lambda value: isinstance(value, dict)}, "delete it to train here")
+        stored = kept["model"].get("head")
     trained = (folder / STATE).exists() or ((folder / CONFIG).exists() and stored != LINEAR)
     if trained if getattr(config, "head", None) == LINEAR else stored == LINEAR:
         raise InputError(f"{folder} holds a run of another head; choose another --out, or delete it")

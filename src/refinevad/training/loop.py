@@ -17,6 +17,7 @@ from refinevad.contender import Contender, ContenderConfig, ContenderOutput, ope
 from refinevad.errors import InputError
 from refinevad.evidence import Prompts, RidgeEvidence
 from refinevad.files import atomic_write
+from refinevad.json_files import MOST_BYTES, check_regular
 from refinevad.model import Output, RefineVAD, RefineVADConfig, direct_logit, smooth
 from refinevad.options import check_options
 from refinevad.top_k import K_DIVISOR
@@ -411,7 +412,7 @@ class Trainer:
     def _record(self, figures: dict[str, float]) -> None:
         """Append an epoch to the history, cutting what a run that was stopped left beyond the saved state."""
         path = self.folder / HISTORY
-        lines = path.read_text(encoding="utf-8").splitlines()[: self.epoch - 1] if path.exists() else []
+        lines = _lines(path)[: self.epoch - 1]
         with atomic_write(path) as partial:
             partial.write_text(
                 "\n".join([*lines, json.dumps({"epoch": self.epoch, **figures})]) + "\n", encoding="utf-8"
@@ -426,6 +427,17 @@ class Trainer:
             "training": _digest(self.training),
             "validation": _digest(self.validation),
         }
+
+
+def _lines(path: Path) -> list[str]:
+    """A history's lines; none where there is none. Raises InputError where it cannot be read."""
+    if not path.exists():
+        return []
+    try:
+        check_regular(path, MOST_BYTES)
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError, InputError) as error:  # ValueError: not UTF-8
+        raise InputError(f"{path} is damaged ({error}); delete it to go on") from error
 
 
 def _digest(bags: Sequence[Bag]) -> str:

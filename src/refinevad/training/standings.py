@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from refinevad.checkpoint import Checkpoint, read_json, write_json
+from refinevad.checkpoint import Checkpoint, write_json
+from refinevad.finite import is_finite
+from refinevad.json_files import read_own
 from refinevad.training.ablation import paired
 from refinevad.training.dataset import FeatureIndex, categories_of
 from refinevad.training.experiment import split_items
@@ -25,6 +27,7 @@ from refinevad.training.study import mean_spread, run_seed, with_table
 from refinevad.training.truth import Truth, VideoTruth
 
 OURS = "refinevad"
+COST, COST_REMEDY = "cost.json", "delete it to leave this seed's time out of the table"
 FIGURES = {"auc": "AUC", "ano_auc": "Ano-AUC", "ap": "AP", "map_average": "strict mAP (%)", "video_auc": "video AUC"}
 WITHOUT_CATEGORIES = ("sultani", "rtfm", "ur_dmu", "bn_wvad", "transformer_mil")
 
@@ -50,15 +53,19 @@ def stand(
         begun = time.monotonic()
         row, result = run_seed(recipe.with_seed(seed), index, run)
         if result is not None:
-            write_json(run / "cost.json", {"seconds": time.monotonic() - begun})
-        if (run / "cost.json").exists():
-            seconds.append(float(read_json(run / "cost.json")["seconds"]))
-        note(f"{name} seed {seed}: validation {row.validation:.4f}, AUC {row.metrics['auc']:.4f}")
+            write_json(run / COST, {"seconds": time.monotonic() - begun})
+        if (run / COST).exists():
+            seconds.append(float(read_own(run / COST, {"seconds": _is_duration}, COST_REMEDY)["seconds"]))
+        note(f"{name} seed {seed}: validation {row.validation:.4f}, AUC {row.auc_words}")
         rows.append(row)
     model = Checkpoint.load(run if not recipe.folds else run / "fold0").model
     parameters = sum(parameter.numel() for parameter in model.parameters())
     names = recipe.head.get("name") not in WITHOUT_CATEGORIES or len(model.config.categories) == 1
     return Standing(name, rows, parameters, float(np.median(seconds)) if seconds else None, names)
+
+
+def _is_duration(value: object) -> bool:
+    return is_finite(value) and value >= 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,8 @@ from refinevad.apps.demo.everyday import HAPPENINGS
 from refinevad.apps.demo.incidents import INCIDENTS
 from refinevad.apps.demo.render import Shot, render_shot
 from refinevad.files import atomic_write
+from refinevad.json_files import read_own
+from refinevad.training.index_file import is_inside
 
 RATES = (Fraction(25), Fraction(15), Fraction(15), Fraction(15), Fraction(15), Fraction(30000, 1001))
 TRAINING_CAMERAS, FIRST_TEST_CAMERA, CAMERAS = 6, 2, 7  # four of the five places of test are known, the last is new
@@ -131,11 +133,15 @@ def _render(job: tuple[Shot, Path]) -> int:
     return job[0].frames
 
 
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(map(is_inside, value))
+
+
 def _prepare(out: Path, manifest: dict[str, object]) -> None:
     """Drop the videos of another seed, size or renderer, and note what is being rendered now."""
     noted = out / MANIFEST
     if noted.is_file():
-        earlier = json.loads(noted.read_text(encoding="utf-8"))
+        earlier = read_own(noted, {"videos": _are_names}, f"delete the folder {out} to render anew")
         if earlier == manifest:
             return
         for path in earlier["videos"]:

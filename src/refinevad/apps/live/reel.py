@@ -39,7 +39,7 @@ class Reel:
     ) -> None:
         self.source, self._needs, self._rule = source, needs, rule
         self._hole_s, self._preview, self._preview_hz, self._send = hole_s, preview, preview_hz, send
-        self._slips = 0
+        self._slips = self._waits = 0
         self.jumps = 0  # how often stream seconds began anew
         self.counts = StampCounts()
         self._sieve: StampSieve[tuple[VideoFrame, float]] | None = None
@@ -70,10 +70,16 @@ class Reel:
         return self._time.of(float(packet.pts * packet.time_base))
 
     def lag_s(self, packet: "Packet[Any]", arrived: float) -> float:
-        """How far a packet that came at `arrived` is behind the promptest one since the source last slipped."""
+        """How far a packet that came at `arrived` is behind the promptest one since the network last was.
+
+        Since the source last slipped, or had to be waited for: this machine was not what was slow.
+        """
         if self.source.slips > self._slips:
             self._slips = self.source.slips
             self.forget()
+        if self.source.waits > self._waits:
+            self._waits = self.source.waits
+            self._time.excuse()
         return self._time.lag_s(self.packet_s(packet, arrived), arrived)
 
     def forget(self) -> None:

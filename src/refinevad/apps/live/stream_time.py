@@ -44,6 +44,7 @@ class StreamTime:
         self.origin = self._prompt = math.inf  # `_prompt`: a recording's promptest frame, as `origin`
         self._now_min = self._before_min = math.inf
         self._span_end = -math.inf
+        self._excused, self._since_excuse = False, -math.inf
 
     def place(self, stamp_s: float | None, arrived: float) -> float | None:
         """Stream second of a frame; None for one that does not advance.
@@ -84,20 +85,30 @@ class StreamTime:
         if arrived >= self._span_end:
             self._before_min, self._now_min = self._now_min, math.inf
             self._span_end = arrived + MINIMUM_OVER_S
+            if not self._excused:
+                self._since_excuse = -math.inf
+            self._excused = False
         self._now_min = min(self._now_min, arrived - time_s)
         self.origin = min(self._before_min, self._now_min)
+        self._since_excuse = min(self._since_excuse, arrived - time_s)
 
     def lag_s(self, time_s: float, now: float) -> float:
         """How much later than the promptest frame one of `time_s` is, if it comes `now`; 0 for one that begins anew."""
         if time_s < self.last_s - RESTART_S:
             return 0.0
-        prompt = self._prompt if self._recording else min(self._before_min, self._now_min)
+        prompt = self._prompt
+        if not self._recording:
+            prompt = max(min(self._before_min, self._now_min), self._since_excuse)
         return now - (time_s + prompt) if math.isfinite(prompt) else 0.0
+
+    def excuse(self) -> None:
+        """Hold nothing against what comes now, where it was not this machine that was late; the origin stays."""
+        self._excused, self._since_excuse = True, math.inf
 
     def forget(self) -> None:
         """Hold nothing against frames that came sooner: the source delivers later than it did, and will go on so."""
         self._prompt = self._now_min = self._before_min = math.inf
-        self._span_end = -math.inf
+        self._span_end, self._since_excuse = -math.inf, -math.inf
 
 
 class TimeBrokenError(Exception):

@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.training.dataset import FeatureIndex
     from refinevad.training.experiment import make_features
     from refinevad.training.held_features import HeldFeatures
+    from refinevad.training.intervals import auc_words
     from refinevad.training.recipe import read_recipe
     from refinevad.training.standings import OURS
     from refinevad.training.study import spread
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             found = _seed(settings.with_seed(seed), index, other, args.leave_out, args.out / name / f"seed{seed}")
             for how, figures in found.items():
                 rows.setdefault(f"{name}{how}", []).append(figures)
-                note(f"{name}{how} seed {seed}: AUC {figures['auc']:.4f}")
+                note(f"{name}{how} seed {seed}: AUC {auc_words(figures)}")
     table = transfer_table(rows, spread)
     with atomic_write(args.out / "table.md") as partial:
         partial.write_text(table + "\n", encoding="utf-8")
