@@ -22,7 +22,8 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE_S = 30.0  # a loaded machine is slow; nothing is asserted about time
+from patience import patience, wait_until
+
 DEBIAN_PYTHON = Path("/usr/bin/python3")
 
 
@@ -31,14 +32,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], bool], what: str = "the condition") -> None:
-    """Look again and again until it holds. Raises AssertionError when patience ends."""
-    until = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < until, f"{what} did not come"
-        time.sleep(0.02)
 
 
 def listens(port: int) -> bool:
@@ -72,7 +65,7 @@ class Program:
                 os.killpg(self.process.pid, how)
             else:
                 self.process.send_signal(how)
-            self.process.wait(PATIENCE_S)
+            self.process.wait(patience(30))
             self.process = None
 
     def pause(self) -> None:

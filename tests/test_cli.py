@@ -8,8 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -18,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from fakes import MeanEncoder, replaced
+from patience import patience, wait_until
 from refinevad import side_by_side
 from refinevad.apps.cli import COMMANDS, main
 from refinevad.apps.commands import detect
@@ -111,7 +111,7 @@ def test_the_programs_own_help_is_light() -> None:
         "heavy = {'torch', 'av', 'cv2', 'onnxruntime', 'transformers', 'sklearn', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=patience(60))
     assert done.returncode == 0, done.stderr
     assert all(command in done.stdout for command in COMMANDS)
 
@@ -465,23 +465,35 @@ def start(*arguments: object, **environment: str) -> "subprocess.Popen[str]":
     return process
 
 
-def wait_until(reached: Callable[[], bool], process: "subprocess.Popen[str]", seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not reached():
+@pytest.fixture
+def paused(tmp_path: Path) -> Path:
+    """The folder where processes that have paused leave a file each."""
+    folder = tmp_path / "paused"
+    folder.mkdir()
+    return folder
+
+
+def interrupt(process: "subprocess.Popen[str]", paused: Path, processes: int = 1) -> str:
+    """Ctrl-C once so many processes have paused; what was said on stderr."""
+
+    def reached() -> bool:
         assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < end, "never came so far"
-        time.sleep(0.02)
+        return len(list(paused.iterdir())) == processes
+
+    wait_until(reached, "the pause", 60)
+    os.killpg(process.pid, signal.SIGINT)
+    return process.communicate(timeout=patience(20))[1]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_in_extract(workers: int, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_in_extract(
+    workers: int, data: Path, tmp_path: Path, paused: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Stopped in the fourth video of a process: those before are kept, nothing is half-written, and it goes on."""
     out = tmp_path / "features"
-    process = start("extract", data, "--out", out, "--workers", workers, FAKE_PAUSE_AT="4")
-    wait_until(lambda: len(list(out.rglob("*.safetensors"))) == 3 * workers, process)
-    time.sleep(0.2)  # into the video that pauses
-    os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    arguments = ("extract", data, "--out", out, "--workers", workers)
+    process = start(*arguments, FAKE_PAUSE_AT="4", FAKE_PAUSED=str(paused))
+    err = interrupt(process, paused, workers)
     assert process.returncode == 130
     assert "interrupted; the same command goes on where it stopped" in err
     assert "Traceback" not in err
@@ -491,18 +503,16 @@ def test_ctrl_c_in_extract(workers: int, data: Path, tmp_path: Path, capsys: pyt
     assert (summary["extracted"], summary["up_to_date"]) == (10 - 3 * workers, 3 * workers)
 
 
-def test_ctrl_c_in_train_goes_on_to_the_same_weights(run: Path, tmp_path: Path) -> None:
+def test_ctrl_c_in_train_goes_on_to_the_same_weights(run: Path, tmp_path: Path, paused: Path) -> None:
     recipe = tmp_path / "held_out.toml"
     recipe.write_text(f'[data]\nroot = "{run / "features"}"\nsettings = "default"\n[train]\ncross_fit = 0\n')
     arguments = ("train", recipe, "--epochs", 6)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert call(*arguments, "--out", whole) == 0
-    process = start(*arguments, "--out", stopped, FAKE_PAUSE_EPOCH="3")
+    process = start(*arguments, "--out", stopped, FAKE_PAUSE_EPOCH="3", FAKE_PAUSED=str(paused))
+    err = interrupt(process, paused)
     history = stopped / "history.jsonl"
-    wait_until(lambda: history.exists() and len(history.read_text().splitlines()) == 3, process)
-    time.sleep(0.5)  # into the fourth epoch
-    os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    assert len(history.read_text().splitlines()) == 3
     assert process.returncode == 130
     assert "Traceback" not in err
     assert leftovers(stopped) == []
@@ -516,18 +526,16 @@ def test_ctrl_c_in_train_goes_on_to_the_same_weights(run: Path, tmp_path: Path) 
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_ctrl_c_between_the_models_that_validate_goes_on_with_the_next(run: Path, tmp_path: Path) -> None:
+def test_ctrl_c_between_the_models_that_validate_goes_on_with_the_next(run: Path, tmp_path: Path, paused: Path) -> None:
     arguments = ("train", run / "features", "--epochs", 2)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     with mock.patch.object(Trainer, "_epoch", autospec=True, side_effect=Trainer._epoch) as epoch:
         assert call(*arguments, "--out", whole) == 0
     trained = epoch.call_count  # of all models together
-    process = start(*arguments, "--out", stopped, FAKE_PAUSE_EPOCH="1", FAKE_PAUSE_FOLDER="held1")
-    history = stopped / "held1" / "history.jsonl"
-    wait_until(lambda: history.exists() and len(history.read_text().splitlines()) == 1, process)
-    time.sleep(0.5)  # into its second epoch
-    os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=20)
+    pause = {"FAKE_PAUSE_EPOCH": "1", "FAKE_PAUSE_FOLDER": "held1", "FAKE_PAUSED": str(paused)}
+    process = start(*arguments, "--out", stopped, **pause)
+    interrupt(process, paused)
+    assert len((stopped / "held1" / "history.jsonl").read_text().splitlines()) == 1
     assert process.returncode == 130
     with mock.patch.object(Trainer, "_epoch", autospec=True, side_effect=Trainer._epoch) as epoch:
         assert call(*arguments, "--out", stopped) == 0
@@ -595,7 +603,9 @@ def test_a_write_that_fails_halfway(data: Path, tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))
 
     command = [sys.executable, "-B", str(FAKES), "extract", str(data), "--out", str(tmp_path / "out"), "--workers", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=60, preexec_fn=limit)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=ENVIRONMENT, timeout=patience(60), preexec_fn=limit
+    )
     assert done.returncode == 2, done.stderr
     assert done.stderr.count("refinevad: error: cannot write ") == 1
     assert "Traceback" not in done.stderr

@@ -31,6 +31,7 @@ import torch
 
 torch.set_num_threads(1)
 import refinevad.training
+from patience import patience
 from refinevad.apps.cli import main
 from refinevad.features import Features, Provenance, save_features
 from refinevad.timeline import SegmentRule, Timeline
@@ -61,7 +62,7 @@ print("done")
 
 
 def test_the_core_needs_no_extra() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=patience(120))
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("done\n")
     assert "Traceback" not in done.stderr
