@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import Phase, settings
 
-pytest_plugins = ["deadlines", "servers", "service_house", "service_process", "small_disk"]
+pytest_plugins = ["deadlines", "published_set", "servers", "service_house", "service_process", "small_disk"]
 
 settings.register_profile("project", deadline=None, max_examples=50, derandomize=True)
 # `make mutants` asks whether a test fails, not for the smallest example

@@ -1,5 +1,6 @@
 """Mutants of each target tried one after the other; what survives is told, and whether it is explained."""
 
+import os
 import shutil
 import time
 import tomllib
@@ -71,6 +72,7 @@ def try_target(target: Target, most: int, seed: int, out: Path) -> Iterator[tupl
     for where in chosen(source, places, most, f"{seed} {target.file}", target.always):
         mutant = mutant_at(source, where)
         place.write_text(mutant.source, encoding="utf-8")
+        os.utime(place, (tally.tried, tally.tried))  # compiled anew: Python knows a file by its second and size
         trial = run_tests(tests, tree, log, sound)
         tally.tried += 1
         tally.killed += not trial.passed

@@ -77,7 +77,7 @@ def _in_child(tests: Sequence[str], source_root: Path, log: Path, sound_s: float
             resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
             used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY_MORE,) * 2)
-        sys.dont_write_bytecode = True
+        sys.dont_write_bytecode, sys.pycache_prefix = False, str(log.parent / "pycache")  # what stays is compiled once
         sys.path.insert(0, str(source_root))
         os.environ["PYTHONPATH"] = os.pathsep.join([str(source_root), os.environ.get("PYTHONPATH", "")])
         pytest = importlib.import_module("pytest")
