@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from patience import patience
+
 PROGRAM = """
 import sys
 
@@ -31,7 +33,6 @@ import torch
 
 torch.set_num_threads(1)
 import refinevad.training
-from patience import patience
 from refinevad.apps.cli import main
 from refinevad.features import Features, Provenance, save_features
 from refinevad.timeline import SegmentRule, Timeline

@@ -144,6 +144,20 @@ def test_a_segment_is_described_without_its_first_pair() -> None:
     assert np.abs(motion.summarise(pairs[1:]) - motion.summarise(pairs)).max() > 0.1
 
 
+def test_a_pairs_flow_does_not_depend_on_how_many_follow() -> None:
+    """30 frames of 24 x 20: more frames than a side has pixels."""
+    gray = np.stack([shifted(texture(5, 24, 20), 0.5 * step, 0.0) for step in range(30)]).round().astype(np.uint8)
+    few, many = motion.flow_fields(gray[:3], times(3)), motion.flow_fields(gray, times(30))
+    np.testing.assert_array_equal(many.speed[:2], few.speed)
+
+
+def test_frames_of_one_stamp_are_a_millisecond_apart() -> None:
+    gray = patch_scene([(0, 0), (2, 0)])
+    together, apart = (motion.flow_fields(gray, np.array([1.0, 1.0 + step])) for step in (0.0, 1e-3))
+    assert np.isfinite(together.speed).all()
+    np.testing.assert_allclose(together.speed, apart.speed, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("steps", "cut"),
     [
