@@ -161,6 +161,26 @@ def test_an_alarm_that_stays_on_counts_again_after_half_a_minute(alarm_s: float,
     assert (calibration.threshold, calibration.certified) == (threshold, True)
 
 
+def test_the_first_threshold_that_alerts_too_often_ends_the_search() -> None:
+    """An hour, quiet at 0.1, with 0.9, then nine seconds of 0.2, then 0.9 and 0.5; n <= 1.
+
+    At 0.5 the lower threshold is 0.38 and there are two events. At 0.2 it is 0.17 and they are one, which is too late.
+    """
+    scores = np.full(3600, 0.1)
+    scores[100:112] = [0.9, *[0.2] * 9, 0.9, 0.5]
+    assert calibrate([(scores, seconds(3600))], 2.0).threshold == 0.9
+
+
+def test_an_alarm_on_both_sides_of_a_hole_counts_twice() -> None:
+    """20 and 40 minutes with a hole between them, 0.9 in the seconds beside it; n <= 1.1, and at 0.1 there are two."""
+    starts = [*np.arange(1200.0), *np.arange(5000.0, 7400.0)]
+    timeline = Timeline.of(range(3600), starts, 3600, 7400.0, {1199: 1200.0})
+    scores = np.full(3600, 0.1)
+    scores[1199:1201] = 0.9
+    assert calibrate([(scores, timeline)], 2.1).threshold == 0.9
+    assert calibrate([(scores, timeline)], 3.0).threshold == 0.1
+
+
 def test_an_hour_vouches_for_one_an_hour() -> None:
     assert calibrate([hours_of(1, [0.9])], 1.0).certified
     assert not calibrate([hours_of(1, [0.9])], 0.99).certified
