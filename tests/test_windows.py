@@ -146,6 +146,15 @@ def test_a_stream_without_a_segment_has_no_window() -> None:
     assert (windowing.first, windowing.segments) == (0, 0)
 
 
+def test_a_segment_is_a_token_unless_it_is_said_to_be_none() -> None:
+    """At most 8 tokens a window: the eighth segment closes it, of segments that are merged none does."""
+    with mock.patch.object(module, "MOST_SEGMENTS", 8):
+        counting, merged = Windowing(WHOLE), Windowing(WHOLE)
+        closed = [counting.push(float(place), place + 1.0) for place in range(8)]
+        assert [window is not None for window in closed] == [False] * 7 + [True]
+        assert [merged.push(float(place), place + 1.0, place == 0) for place in range(20)] == [None] * 20
+
+
 def test_two_windows_share_their_border_linearly() -> None:
     """Zone of 6, 2 shared with the window before and 3 with the one after: thirds up, quarters down."""
     found = Window(start=0, zone=4, end=10, fade_in=2, fade_out=3)
