@@ -27,6 +27,7 @@ from cases import (
     seeds,
 )
 from refinevad.errors import InputError
+from refinevad.evidence import DirectEvidence
 from refinevad.model import MoTAR, Output, RefineVAD, RefineVADConfig, RelativePosition, smooth
 from refinevad.training.losses import category_loss, gmm_loss, inheritance_loss, mil_loss, posterior_loss
 
@@ -423,3 +424,9 @@ def test_wrong_options_are_refused_with_a_sentence(changes: dict[str, Any], sent
 def test_options_survive_a_round_trip() -> None:
     options = config(gate="hard", topology="film", smoothing=2)
     assert RefineVADConfig.from_dict(options.as_dict()) == options
+
+
+def test_an_untrained_direct_path_says_that_nothing_is_here() -> None:
+    """The odds of a category against none are exp(-2.5), one in twelve, whatever is seen."""
+    evidence = DirectEvidence(3, 2, 0.2).eval()(torch.randn(1, 4, 3))
+    assert torch.equal(evidence, torch.full((1, 4, 2), -2.5))
