@@ -443,3 +443,9 @@ def test_empty_segments_have_no_say_in_how_like_prompts_are() -> None:
     among.fit(prompts, spaced, torch.ones(1, 7, dtype=torch.bool))
     assert torch.allclose(alone.mean, among.mean)
     assert torch.allclose(alone.scale, among.scale)
+    likeness, prior = among(spaced)
+    both = torch.cat([likeness, prior[..., None]], dim=-1)[0]
+    assert not both[2:4].any()  # an empty segment is like nothing
+    heard = torch.cat([both[:2], both[4:]])
+    assert torch.allclose(heard.mean(0), torch.zeros(2), atol=1e-5)
+    assert torch.allclose(heard.std(0), torch.ones(2), atol=1e-5)
