@@ -27,7 +27,7 @@ from cases import (
     seeds,
 )
 from refinevad.errors import InputError
-from refinevad.evidence import DirectEvidence, PromptPrior, Prompts
+from refinevad.evidence import DirectEvidence, PromptPrior, Prompts, labels_as_targets
 from refinevad.model import MoTAR, Output, RefineVAD, RefineVADConfig, RelativePosition, smooth
 from refinevad.training.losses import category_loss, gmm_loss, inheritance_loss, mil_loss, posterior_loss
 
@@ -449,3 +449,9 @@ def test_empty_segments_have_no_say_in_how_like_prompts_are() -> None:
     heard = torch.cat([both[:2], both[4:]])
     assert torch.allclose(heard.mean(0), torch.zeros(2), atol=1e-5)
     assert torch.allclose(heard.std(0), torch.ones(2), atol=1e-5)
+
+
+def test_labels_as_targets_by_hand() -> None:
+    """None of them; one; two, which share."""
+    labels = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    assert labels_as_targets(labels).tolist() == [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.5, 0.5]]
