@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from live_cases import ListSink, envelope
+from patience import wait_until
 from refinevad.apps.live.backoff import backoff_s
 from refinevad.apps.live.clock import ManualClock, SystemClock
 from refinevad.apps.live.courier import Backlog, Courier, Dispatch
 from refinevad.apps.live.outbox import Outbox
 from refinevad.apps.live.sinks.base import DeliveryError, Envelope, RefusedError
 from refinevad.errors import InputError
-from servers import wait_until
 
 KINDS = ("new", "update", "end")
 # put (sink, event), or acknowledge the n-th head of a sink

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from live_cases import START, envelope, open_store
+from patience import wait_until
 from refinevad.apps.live.clock import ManualClock
 from refinevad.apps.live.courier import Courier
 from refinevad.apps.live.outbox import Outbox
@@ -14,7 +15,7 @@ from refinevad.apps.live.sinks.base import RESTART, DeliveryError, RefusedError
 from refinevad.apps.live.sinks.database import DatabaseSink
 from refinevad.apps.live.sinks.folder import FolderSink
 from refinevad.apps.live.sinks.stdout import StdoutSink
-from servers import Program, wait_until
+from servers import Program
 
 
 def test_times_are_utc() -> None:

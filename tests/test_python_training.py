@@ -12,13 +12,13 @@ import torch
 from safetensors.torch import load_file
 
 import refinevad
+from cli_cases import make_set
 from refinevad.apps.cli import main
 from refinevad.encoders import choice
 from refinevad.errors import InputError
 from refinevad.peers.choice import KNOWN
 from refinevad.training import featurize
 from refinevad.training.dataset import FeatureIndex
-from test_cli import make_set
 
 pytestmark = pytest.mark.usefixtures("small_encoder")
 torch.set_num_threads(1)

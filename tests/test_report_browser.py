@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from patience import patience
 from refinevad.apps.report import Evaluation, VideoCurve, write_demo_report, write_detection
 from refinevad.detection.found import Detection
 from refinevad.events import Event
@@ -94,6 +95,7 @@ def open_page(
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", offline=True
     )
+    context.set_default_timeout(patience(30_000))
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
@@ -120,7 +122,7 @@ def painted(page: "sync_api.Page", selector: str, colour: tuple[int, int, int]) 
 
 def wait_for_time(page: "sync_api.Page", second: float) -> None:
     page.wait_for_function(
-        "second => Math.abs(document.querySelector('video').currentTime - second) < 0.06", arg=second, timeout=8000
+        "second => Math.abs(document.querySelector('video').currentTime - second) < 0.06", arg=second
     )
 
 
@@ -132,6 +134,7 @@ def test_curve_events_and_keys_move_the_video(browser: "sync_api.Browser", folde
     assert painted(page, ".strip canvas", HOT) > 0.3 * 16 * 1000
     assert page.locator(".events img").count() == 2
     assert page.evaluate("[...document.images].every(image => image.naturalWidth === 160)")
+    page.wait_for_function("() => document.querySelector('video').readyState >= 1")  # it knows its length
     page.locator(".events .frame").nth(1).click()
     wait_for_time(page, 7.0)
     assert page.locator(".events > li.current h3").inner_text() == "fall"
