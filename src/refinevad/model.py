@@ -21,8 +21,9 @@ Which line is the paper's and which is our choice: docs/paper.md. The slow oracl
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
@@ -31,14 +32,14 @@ from torch import Tensor, nn
 
 from refinevad.errors import InputError
 from refinevad.evidence import DirectEvidence, PromptPrior, Prompts, RidgeEvidence, masked_mean, presence_logit
-from refinevad.input_ranges import InputRanges, as_ranges
+from refinevad.input_ranges import Empty, InputRanges, as_ranges
 from refinevad.options import check_options
+from refinevad.segment_model import Objective, SegmentModel
 
 Gate = Literal["hard", "soft", "fixed", "none"]
 Topology = Literal["segments", "broadcast", "single", "film", "none"]
 Weights = Literal["soft", "hard"]
 Positions = Literal["relative", "none"]
-Empty = Literal["zero", "mean"]
 
 VARIANCE_FLOOR = 1e-6  # log of a motionless video's variance stays finite
 SOFT_TAIL = 18.0  # sigmoid(-18) is 1.5e-8
@@ -134,6 +135,10 @@ class RefineVADConfig(InputRanges):
     empty: Empty = "zero"
     relative_smoothing: float = 0.0
     video_weight: float = 0.0
+    head: ClassVar[str] = "RefineVAD"
+    k_divisor: ClassVar[None] = None  # an option of its training
+    fitted: ClassVar[bool] = False
+    compares_videos: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Raises InputError for a choice that does not exist or a size that cannot be built."""
@@ -168,6 +173,25 @@ class RefineVADConfig(InputRanges):
                 "prompt_owner": tuple(values.get("prompt_owner", ())),
             }
         )
+
+    def build(self) -> "RefineVAD":
+        """A fresh model."""
+        return RefineVAD(self)
+
+    @property
+    def layers_each(self) -> tuple[int, ...]:
+        return (self.layers, self.shift_layers)
+
+    @property
+    def own_paths(self) -> dict[str, str]:
+        parts = [name for name, there in (("MoTAR", self.gate != "none"), ("CORE", self.topology != "none")) if there]
+        counts = {
+            "direct": self.direct and not (self.ridge and self.head_weight == 1),
+            "refined": self.head_weight != 0,
+            "prompts": bool(self.prompt_owner) and self.prompt_weight != 0,
+        }
+        names = {"direct": "direct path", "refined": " + ".join(parts) or "refined path", "prompts": "written prompts"}
+        return {name: told for name, told in names.items() if counts[name]}
 
 
 @dataclass(frozen=True)
@@ -496,14 +520,15 @@ class CORE(nn.Module):
         return self.inject(h, mask, injected, self.prototypes), coarse, z, w, video
 
 
-class RefineVAD(nn.Module):
+class RefineVAD(SegmentModel):
     """Segments of videos in, a score for each out. Standardises its input with the training set's statistics."""
 
+    config: RefineVADConfig
     selected: Tensor
-    input_mean: Tensor
     input_scale: Tensor
     path_mean: Tensor
     path_scale: Tensor
+    trained_in_windows = True
 
     def __init__(self, config: RefineVADConfig) -> None:
         super().__init__()
@@ -585,7 +610,37 @@ class RefineVAD(nn.Module):
     @property
     def matched(self) -> bool:
         """Whether `match_paths` was called."""
-        return bool((self.path_scale != 1).any())
+        return self.config.ridge and bool((self.path_scale != 1).any())
+
+    @property
+    def fitted_path(self) -> RidgeEvidence | None:
+        """The direct path, where it is a linear model that is fitted before training."""
+        return self.evidence if isinstance(self.evidence, RidgeEvidence) else None
+
+    @torch.no_grad()
+    def match_outputs(self, passes: Iterable[tuple[Output, Bool[Tensor, "video segment"]]]) -> None:
+        """`match_paths` by outputs of training videos, averaged over time as scores are."""
+        both = [
+            smooth(torch.stack([presence_logit(output.evidence), output.refined], dim=-1), mask, self.config.smoothing)[
+                mask
+            ]
+            for output, mask in passes
+        ]
+        self.match_paths(torch.cat([one[:, 0] for one in both]), torch.cat([one[:, 1] for one in both]))
+
+    def direct_parameters(self) -> Iterable[nn.Parameter]:
+        """The direct path's."""
+        return self.evidence.parameters() if self.evidence is not None else ()
+
+    def losses(
+        self,
+        output: Output,
+        labels: Float[Tensor, "video category"],
+        mask: Bool[Tensor, "video segment"],
+        objective: Objective,
+    ) -> dict[str, Tensor]:
+        """The recipe's objective (training/loop.py, losses.py)."""
+        return objective(output)
 
     def look(self, x: Float[Tensor, "video segment channel"]) -> Float[Tensor, "video segment selected"]:
         """The channels the model looks at; where these are all, no copy."""
@@ -693,6 +748,29 @@ class RefineVAD(nn.Module):
         share = self.config.head_weight
         averaged: Tensor = (1 - share) * of_direct + share * of_refined
         return self.path_mean[1] + self.path_scale[1] * averaged
+
+    def path_logits(
+        self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"], output: Output
+    ) -> Float[Tensor, "video segment path"]:
+        """What `_combine` adds up, summand by summand, in the order of `PATHS` (paths.py); float64."""
+        config, nothing = self.config, torch.zeros_like(output.refined, dtype=torch.float64)
+        refined = output.refined.double()
+        direct = presence_logit(output.evidence.double()) if self.evidence is not None else nothing
+        base, prior = nothing, nothing
+        if config.centre_head:
+            refined = refined - masked_mean(refined, mask)
+        if not config.ridge:
+            refined = config.head_weight * refined
+        elif self.matched:
+            mean, scale, share = self.path_mean.double(), self.path_scale.double(), config.head_weight
+            direct = scale[1] * (1 - share) * (direct - mean[0]) / scale[0]
+            refined = share * (refined - mean[1])
+            base = nothing + mean[1]
+        else:  # the refined path counts alone
+            direct = nothing
+        if self.prompts is not None:
+            prior = config.prompt_weight * self.prompts(self.look(x))[1].double()
+        return smooth(torch.stack([base, direct, refined, prior, nothing], dim=-1), mask, config.smoothing)
 
 
 def channel_statistics(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+LINEAR = "linear"  # its name among the heads
 CLIP = 4.0  # standardised channels are held to +-CLIP
 SMOOTHING = 2  # logits are averaged over [t - SMOOTHING, t + SMOOTHING], of what there is
 

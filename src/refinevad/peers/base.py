@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from refinevad.errors import InputError
 from refinevad.options import check_options
+from refinevad.ridge import Ridge
 
 ConfigT = TypeVar("ConfigT", bound="HeadConfig")
 _AT_LEAST = {
@@ -105,6 +106,13 @@ class Head(nn.Module, ABC, Generic[OutputT]):
         real = x[mask]
         self.input_mean.copy_(real.mean(0))
         self.input_scale.copy_(real.std(0, unbiased=False).clamp_min(1e-4))
+
+    def fit_text(self, embeddings: Float[Tensor, "class channel"]) -> None:
+        """Take embeddings of the classes, normal first; of no concern to a head that reads no text."""
+
+    def take(self, ridge: Ridge) -> None:
+        """Become this fitted linear model; no head that is trained can."""
+        raise TypeError(f"{type(self).__name__} is trained, not fitted")
 
     def forward(self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]) -> OutputT:
         """Score padded videos; `mask` is true on real segments, of which each video needs at least one."""
