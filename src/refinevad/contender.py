@@ -15,12 +15,13 @@ from torch import Tensor
 
 from refinevad.evidence import Prompts
 from refinevad.input_ranges import Empty, InputRanges, as_ranges
-from refinevad.model import channel_statistics, smooth
+from refinevad.model import smooth
 from refinevad.options import check_options
 from refinevad.peers.base import HeadOutput
 from refinevad.peers.choice import head_classes, open_head
 from refinevad.ridge import CLIP, LINEAR, SMOOTHING, Ridge
 from refinevad.segment_model import ModelConfig, Objective, SegmentModel
+from refinevad.standardising import channel_statistics, standardised
 
 _AT_LEAST = {"channels": 1, "input_clip": 0, "smoothing": 0, "relative_smoothing": 0}
 
@@ -150,9 +151,7 @@ class Contender(SegmentModel):
         labels: Float[Tensor, "video category"] | None = None,
     ) -> ContenderOutput:
         """Score padded videos; `labels` are for models that use them in training, which no published head does."""
-        standard = (x[..., self.selected] - self.input_mean) / self.input_scale
-        if self.config.input_clip:
-            standard = standard.clamp(-self.config.input_clip, self.config.input_clip)
+        standard = standardised(x[..., self.selected], self.input_mean, self.input_scale, self.config.input_clip)
         output = self.head(torch.where(mask[..., None], standard, torch.zeros_like(standard)), mask)
         half = self.config.smoothing
         logits = smooth(output.logits[..., None], mask, half).squeeze(-1)

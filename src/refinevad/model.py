@@ -27,7 +27,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from refinevad.errors import InputError
@@ -35,6 +35,7 @@ from refinevad.evidence import DirectEvidence, PromptPrior, Prompts, RidgeEviden
 from refinevad.input_ranges import Empty, InputRanges, as_ranges
 from refinevad.options import check_options
 from refinevad.segment_model import Objective, SegmentModel
+from refinevad.standardising import channel_statistics, standardised
 
 Gate = Literal["hard", "soft", "fixed", "none"]
 Topology = Literal["segments", "broadcast", "single", "film", "none"]
@@ -46,7 +47,7 @@ SOFT_TAIL = 18.0  # sigmoid(-18) is 1.5e-8
 FIXED_RATIO = 0.5  # `fixed`: TSM's constant shift, and where an untrained gate starts
 DISTANCE_BUCKETS = 12  # relative positions up to 2**11 segments apart are told apart, by powers of two
 LONG = 512  # segments from which writing the table of relative positions costs more than reversing the queries
-_VIDEOS_AT_ONCE, _CHANNELS_AT_ONCE = 32, 64  # bound what statistics over hundreds of videos copy
+_VIDEOS_AT_ONCE = 32  # bounds what statistics over hundreds of videos copy
 # below folding 2 the two borrowed parts would overlap; colder than 1e-3, a softmax of p in [0, 1] is one-hot
 _AT_LEAST = {
     "channels": 1,
@@ -655,9 +656,7 @@ class RefineVAD(SegmentModel):
     def _standard(
         self, seen: Float[Tensor, "video segment selected"], mask: Bool[Tensor, "video segment"]
     ) -> Float[Tensor, "video segment selected"]:
-        standard = (seen - self.input_mean) / self.input_scale
-        if self.config.input_clip:
-            standard = standard.clamp(-self.config.input_clip, self.config.input_clip)
+        standard = standardised(seen, self.input_mean, self.input_scale, self.config.input_clip)
         return standard * mask[..., None]
 
     def forward(
@@ -771,15 +770,6 @@ class RefineVAD(SegmentModel):
         if self.prompts is not None:
             prior = config.prompt_weight * self.prompts(self.look(x))[1].double()
         return smooth(torch.stack([base, direct, refined, prior, nothing], dim=-1), mask, config.smoothing)
-
-
-def channel_statistics(
-    x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"], selected: Int[Tensor, "selected"]
-) -> tuple[Float[Tensor, "selected"], Float[Tensor, "selected"]]:
-    """Mean and spread (at least 1e-4) over real segments of each selected channel; few channels are copied at once."""
-    blocks = (x[..., some][mask] for some in torch.split(selected, _CHANNELS_AT_ONCE))
-    found = [(real.mean(0), real.std(0, unbiased=False)) for real in blocks]
-    return torch.cat([mean for mean, _ in found]), torch.cat([spread for _, spread in found]).clamp_min(1e-4)
 
 
 def smooth(

@@ -10,12 +10,12 @@ from refinevad.errors import InputError
 from refinevad.model_choice import open_model
 from refinevad.ridge import CLIP, Ridge
 from refinevad.segment_model import ModelConfig, SegmentModel
+from refinevad.standardising import LEAST_SCALE, standardise_in_place
 from refinevad.training.bags import Bag
 from refinevad.training.linear_mil import linear_mil
 from refinevad.training.plain_controls import logistic_regression
 
 RIDGE = "ridge control"  # its name beside a model
-LEAST_SCALE = 1e-4
 MOST_NUMBERS = 2**25  # of the training segments together: 256 MB as the solver holds them, and as much again
 _LOGIT_VARIANCE = 0.177  # C times channels: what the penalty expects of the variance of a standardised segment's logit
 
@@ -65,9 +65,7 @@ def _standardised(
         raise InputError("the ridge control needs segments of normal and of anomalous training videos")
     x = np.concatenate(videos).astype(np.float64)
     mean, scale = x.mean(0), np.maximum(x.std(0), LEAST_SCALE)
-    x -= mean
-    x /= scale
-    np.clip(x, -CLIP, CLIP, out=x)
+    standardise_in_place(x, mean, scale, CLIP)
     return x, mean, scale, inherited
 
 
