@@ -177,8 +177,9 @@ def open_head(head: str, channels: int) -> Any:
     """RefineVAD with the options it has by default, or a peer with its paper's; one thread from here on."""
     import torch
 
-    from refinevad.contender import ContenderConfig, open_model
+    from refinevad.contender import ContenderConfig
     from refinevad.model import RefineVADConfig
+    from refinevad.model_choice import open_model
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -96,6 +96,25 @@ def test_ctrl_c_in_extract(
     assert (summary["extracted"], summary["up_to_date"]) == (10 - 3 * workers, 3 * workers)
 
 
+def test_a_killed_worker_of_extract_is_one_sentence_and_what_is_done_is_kept(
+    data: Path, tmp_path: Path, paused: Path
+) -> None:
+    """Killed in the second video of a process, with SIGKILL."""
+    out = tmp_path / "features"
+    process = start("extract", data, "--out", out, "--workers", 2, FAKE_PAUSE_AT="2", FAKE_PAUSED=str(paused))
+    wait_until(lambda: len(list(paused.iterdir())) == 2, "the pause", 60)
+    started = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = [int(pid) for pid in started if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+    _, err = process.communicate(timeout=patience(60))
+    assert process.returncode == 1
+    assert "a process that extracts features was killed, perhaps for want of memory; run again with fewer" in err
+    assert "Traceback" not in err
+    assert len(list(out.rglob("*.safetensors"))) == 2
+    assert leftovers(out) == []
+
+
 def test_ctrl_c_in_train_goes_on_to_the_same_weights(run: Path, tmp_path: Path, paused: Path) -> None:
     recipe = tmp_path / "held_out.toml"
     recipe.write_text(f'[data]\nroot = "{run / "features"}"\nsettings = "default"\n[train]\ncross_fit = 0\n')

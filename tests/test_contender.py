@@ -10,9 +10,10 @@ import torch
 from cases import padded, random_bags, random_labels
 from peer_cases import SMALL
 from refinevad.checkpoint import Calibration, Checkpoint
-from refinevad.contender import Contender, ContenderConfig, open_config, open_model
+from refinevad.contender import Contender, ContenderConfig
 from refinevad.errors import InputError
 from refinevad.evidence import Prompts
+from refinevad.model_choice import open_config, open_model
 from refinevad.scores import score
 from refinevad.training.bags import Bag
 from refinevad.training.loop import Trainer, TrainOptions

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reference_events import plain_ranges
 from refinevad.errors import InputError
 from refinevad.events import Calibration, EventRule, calibrate, find_events, find_runs
 from refinevad.timeline import SegmentRule, Timeline
@@ -78,6 +80,33 @@ def test_events_hold_their_peak_and_their_floor(scores: list[float], high: float
         inside[start:end] = True
     assert all(inside[i] for i, value in enumerate(scores) if value > high)
     assert found == sorted(found)
+
+
+@given(
+    st.lists(st.integers(0, 10).map(lambda tenths: tenths / 10), max_size=40),
+    st.integers(0, 10),
+    st.integers(0, 10),
+    st.sampled_from([0.0, 0.4, 0.8, 2.0]),
+    st.sampled_from([0.0, 0.4, 1.0, 3.0]),
+    st.sets(st.integers(1, 39), max_size=3),
+)
+def test_runs_are_those_of_the_plain_reading(
+    scores: list[float], high: int, low: int, min_s: float, gap_s: float, holes: set[int]
+) -> None:
+    """Segments of 0.4 s; behind a hole the curve is another one."""
+    rule = EventRule(high / 10, low / 10, min_s, gap_s)
+    borders = [0, *sorted(place for place in holes if place < len(scores)), len(scores)]
+    starts = np.array(
+        [0.4 * place + 100 * sum(hole <= place for hole in borders[1:-1]) for place in range(len(scores))]
+    )
+    early = {border - 1: float(starts[border - 1]) + 0.4 for border in borders[1:-1]}
+    wanted = []
+    for first, last in pairwise(borders):
+        bounds = [*starts[first:last].tolist(), *([float(starts[last - 1]) + 0.4] if last > first else [])]
+        wanted += [(first + a, first + b) for a, b in plain_ranges(scores[first:last], bounds, rule)]
+    end_s = float(starts[-1]) + 0.4 if len(scores) else 0.0
+    timeline = Timeline.of(range(len(scores)), starts.tolist(), len(scores), end_s, early)
+    assert find_runs(np.array(scores), timeline, rule) == wanted
 
 
 def test_an_events_fields() -> None:

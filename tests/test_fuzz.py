@@ -14,8 +14,8 @@ from fuzz import kinds, mutators, run
 from fuzz.worker import _forget_peak, _judged, _memory
 from patience import patience
 from refinevad.apps.live.config import read_config
-from refinevad.contender import open_config
 from refinevad.errors import InputError
+from refinevad.model_choice import open_config
 from refinevad.training.ablation import read_variant
 from refinevad.training.npy import open_npy
 from refinevad.training.recipe import read_recipe

@@ -23,9 +23,9 @@ from refinevad.apps.live.records import EventRecord
 from refinevad.apps.live.stored import open_stored
 from refinevad.apps.live.tokens import make_token_file
 from refinevad.checkpoint import Calibration, Checkpoint
-from refinevad.contender import open_model
 from refinevad.features import Provenance
 from refinevad.model import RefineVADConfig
+from refinevad.model_choice import open_model
 from refinevad.timeline import SegmentRule
 from videos import write_video
 

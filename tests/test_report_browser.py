@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from patience import patience
-from refinevad.apps.report import Evaluation, VideoCurve, write_demo_report, write_detection
+from refinevad.apps.report.evaluation_report import write_demo_report
+from refinevad.apps.report.evaluation_section import Evaluation, VideoCurve
+from refinevad.apps.report.writer import write_detection
 from refinevad.detection.found import Detection
 from refinevad.events import Event
 from refinevad.paths import PathCurves

@@ -20,9 +20,10 @@ from patience import patience
 from peer_cases import CATEGORIES, CHANNELS, SMALL
 from refinevad.apps.cli import main
 from refinevad.checkpoint import Calibration, Checkpoint
-from refinevad.contender import ContenderConfig, open_model
+from refinevad.contender import ContenderConfig
 from refinevad.encoders import choice
 from refinevad.errors import InputError
+from refinevad.model_choice import open_model
 from refinevad.run_folder import MOST_CALIBRATION_BYTES, MOST_CONFIG_BYTES
 from test_streaming import checkpoint_of, small_model
 from videos import write_video

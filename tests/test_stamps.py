@@ -14,11 +14,11 @@ from av.video.stream import VideoStream
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinevad.apps.live.stream_time import StreamTime, TimeBrokenError
+from refinevad.apps.live.stream_time import StreamTime
 from refinevad.clips import FramePicker
 from refinevad.frames import FrameNeeds
 from refinevad.presentation import PlanError, Presentation
-from refinevad.stamps import CONFIRM, MOST_HELD, FilmTimes, StampCounts, StampSieve, longest_step_s
+from refinevad.stamps import CONFIRM, MOST_HELD, FilmTimes, StampCounts, StampSieve, TimeBrokenError, longest_step_s
 from refinevad.timeline import SegmentRule
 
 WRAP_TICKS = 2**33

@@ -21,18 +21,19 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import refinevad
-from refinevad.contender import Contender, ContenderConfig
 from refinevad.errors import InputError
 from refinevad.events import Calibration as Calibration
 from refinevad.files import atomic_write
 from refinevad.json_files import check_regular
 from refinevad.json_files import read_json as read_json  # where a RUN's other files are read, too
 from refinevad.model import RefineVAD
-from refinevad.peers.choice import LINEAR
+from refinevad.model_choice import open_config, open_model
+from refinevad.ridge import LINEAR
 from refinevad.run_folder import CALIBRATION as CALIBRATION
 from refinevad.run_folder import CONFIG as CONFIG
 from refinevad.run_folder import WEIGHTS as WEIGHTS
 from refinevad.run_folder import k_divisor_of, load_model, read_run, window_of
+from refinevad.segment_model import SegmentModel
 from refinevad.shown import short
 from refinevad.strict_json import parse_json
 from refinevad.timeline import SegmentRule
@@ -55,12 +56,12 @@ class Checkpoint:
         ridge: the ridge control, as a model; None where it was not asked for (`with_ridge`) or is not there.
     """
 
-    model: RefineVAD | Contender
+    model: SegmentModel
     encoder: str
     signature: Mapping[str, Any]
     calibration: Calibration
     training: Mapping[str, Any] = field(default_factory=dict)
-    ridge: Contender | None = None
+    ridge: SegmentModel | None = None
 
     @property
     def segment_rule(self) -> SegmentRule:
@@ -136,12 +137,12 @@ class Checkpoint:
                 header = file.metadata() or {}
                 if header.get("format") != RIDGE_FORMAT:
                     raise KeyError(f"format {header.get('format')}")
-                config = ContenderConfig.from_dict(parse_json(header["config"]))
+                config = open_config(parse_json(header["config"]))
                 if config.head != LINEAR:
                     raise KeyError(f"head {short(config.head)}")
                 if (config.channels, config.categories) != (self.model.config.channels, self.model.config.categories):
                     raise KeyError("it is another model's")
-                model = Contender(config)
+                model = open_model(config)
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 model.load_state_dict(weights)
                 if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
@@ -156,12 +157,12 @@ class Checkpoint:
     @property
     def refinevad(self) -> RefineVAD:
         """The model, where MoTAR and CORE are asked for. Raises InputError for a run of another head."""
-        if isinstance(self.model, Contender):
+        if not isinstance(self.model, RefineVAD):
             raise InputError(f"this run is of the head {self.model.config.head}; only RefineVAD has MoTAR and CORE")
         return self.model
 
 
-def _weights(model: RefineVAD | Contender) -> dict[str, Tensor]:
+def _weights(model: SegmentModel) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
 
 

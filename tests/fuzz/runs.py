@@ -15,9 +15,10 @@ from refinevad.apps.live.secret import read_secret
 from refinevad.apps.live.tokens import make_token_file, read_token_file
 from refinevad.apps.service.changes import ChangeLog
 from refinevad.checkpoint import Calibration, Checkpoint
-from refinevad.contender import Contender, open_model, ridge_config
+from refinevad.contender import Contender, ridge_config
 from refinevad.features import Features, Provenance, load_features, map_values, save_features
 from refinevad.model import RefineVADConfig
+from refinevad.model_choice import open_model
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training.ablation import read_variant
 from refinevad.training.recipe import Recipe, read_recipe

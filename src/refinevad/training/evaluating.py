@@ -77,7 +77,7 @@ class RunOnData:
     @property
     def head(self) -> str:
         """What the model is called in tables."""
-        return str(getattr(self.parts[0][0].model.config, "head", "RefineVAD"))
+        return self.parts[0][0].model.config.head
 
 
 def judge_opened(opened: RunOnData, protocol: str, lenient: bool = False, device: str | None = None) -> Result:

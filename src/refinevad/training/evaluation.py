@@ -9,13 +9,12 @@ import numpy as np
 from jaxtyping import Float
 
 from refinevad.checkpoint import Checkpoint
-from refinevad.contender import Contender
 from refinevad.errors import InputError
 from refinevad.events import Event, EventRule, find_events
 from refinevad.features import Features, require_same_signature
-from refinevad.model import RefineVAD
 from refinevad.paths import PathCurves
 from refinevad.scores import Scores, score_timeline
+from refinevad.segment_model import SegmentModel
 from refinevad.timeline import Timeline
 from refinevad.training.alerts import Curve, detection_delays, event_score, join_close
 from refinevad.training.controls import REFERENCE_VIDEOS, chance, trivial
@@ -66,7 +65,7 @@ class Result:
     notes: tuple[str, ...] = ()
 
 
-def _scored(model: RefineVAD | Contender, video: Features, rule: WindowRule) -> Scores:
+def _scored(model: SegmentModel, video: Features, rule: WindowRule) -> Scores:
     return mean_over_crops(video, lambda values: score_timeline(model, values, video.timeline, rule))
 
 

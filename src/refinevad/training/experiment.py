@@ -9,13 +9,12 @@ from typing import Any
 import torch
 
 from refinevad.checkpoint import CONFIG, METRICS, Checkpoint, write_json
-from refinevad.contender import ContenderConfig
 from refinevad.encoders.choice import open_encoder
 from refinevad.errors import InputError
 from refinevad.events import calibrate
 from refinevad.json_files import read_own
-from refinevad.model import RefineVADConfig
-from refinevad.peers.choice import LINEAR
+from refinevad.ridge import LINEAR
+from refinevad.segment_model import ModelConfig
 from refinevad.training.compared import Compared
 from refinevad.training.cross_fit import deal
 from refinevad.training.dataset import (
@@ -198,7 +197,7 @@ def _write_validation(folder: Path, trained: Trained, compared: Compared | None)
     write_json(folder / METRICS, {"validation": figures})
 
 
-def refuse_other_head(folder: Path, config: RefineVADConfig | ContenderConfig) -> None:
+def refuse_other_head(folder: Path, config: ModelConfig) -> None:
     """Keep a fitted run and a trained one from overwriting each other; of its own kind a trained one's state tells.
 
     Raises:
@@ -209,5 +208,5 @@ def refuse_other_head(folder: Path, config: RefineVADConfig | ContenderConfig) -
         kept = read_own(folder / CONFIG, {"model": lambda value: isinstance(value, dict)}, "delete it to train here")
         stored = kept["model"].get("head")
     trained = (folder / STATE).exists() or ((folder / CONFIG).exists() and stored != LINEAR)
-    if trained if getattr(config, "head", None) == LINEAR else stored == LINEAR:
+    if trained if config.fitted else stored == LINEAR:
         raise InputError(f"{folder} holds a run of another head; choose another --out, or delete it")

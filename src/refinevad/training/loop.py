@@ -13,13 +13,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
-from refinevad.contender import Contender, ContenderConfig, ContenderOutput, open_model
 from refinevad.errors import InputError
-from refinevad.evidence import Prompts, RidgeEvidence
+from refinevad.evidence import Prompts
 from refinevad.files import atomic_write
 from refinevad.json_files import MOST_BYTES, check_regular
-from refinevad.model import Output, RefineVAD, RefineVADConfig, direct_logit, smooth
+from refinevad.model import Output
+from refinevad.model_choice import open_model
 from refinevad.options import check_options
+from refinevad.segment_model import ModelConfig, ModelOutput, SegmentModel
 from refinevad.top_k import K_DIVISOR
 from refinevad.training.bags import Bag, Batch, Shortening, balanced_batches, collate
 from refinevad.training.distributed import ALONE, Processes
@@ -168,20 +169,15 @@ class Validation:
 class Trained:
     """What training leaves: the chosen epoch's model and how it validated."""
 
-    model: RefineVAD | Contender
+    model: SegmentModel
     epoch: int
     validation: Validation
     epochs_run: int
 
 
-def losses_of(
-    model: RefineVAD | Contender, output: Output | ContenderOutput, batch: Batch, options: TrainOptions
-) -> dict[str, Tensor]:
+def losses_of(model: SegmentModel, output: ModelOutput, batch: Batch, options: TrainOptions) -> dict[str, Tensor]:
     """Each weighted term of a model's loss by name: a published head's as its paper weighs it."""
-    if isinstance(model, Contender) and isinstance(output, ContenderOutput):
-        return model.losses(output, batch.labels, batch.mask)
-    assert isinstance(output, Output)
-    return losses(output, batch, options)
+    return model.losses(output, batch.labels, batch.mask, lambda found: losses(found, batch, options))
 
 
 def losses(output: Output, batch: Batch, options: TrainOptions) -> dict[str, Tensor]:
@@ -209,9 +205,7 @@ def losses(output: Output, batch: Batch, options: TrainOptions) -> dict[str, Ten
 
 
 @torch.no_grad()
-def validate(
-    model: RefineVAD | Contender, bags: Sequence[Bag], options: TrainOptions, device: torch.device
-) -> Validation:
+def validate(model: SegmentModel, bags: Sequence[Bag], options: TrainOptions, device: torch.device) -> Validation:
     """Score validation videos as training sees them, without labels; compare with their video-level labels."""
     model.eval()
     scores, truth = [], []
@@ -225,32 +219,23 @@ def validate(
     return Validation(roc_auc(Runs.from_frames(logits.double().numpy(), anomalous.numpy())), loss)
 
 
-def fit_statistics(
-    model: RefineVAD | Contender, bags: Sequence[Bag], options: TrainOptions, prompts: Prompts | None
-) -> None:
+def fit_statistics(model: SegmentModel, bags: Sequence[Bag], options: TrainOptions, prompts: Prompts | None) -> None:
     """Standardisation from at most 512 training videos."""
     sample = bags[:: -(-len(bags) // 512)]
     batch = collate(sample, options.limit, options.shortening)
     model.fit_statistics(batch.values, batch.mask, prompts)
-    if isinstance(model, RefineVAD) and isinstance(model.evidence, RidgeEvidence):
-        model.evidence.take(fit_teacher(model.config, bags, options.teacher_rate, options.teacher_inheritance))
+    if model.fitted_path is not None:
+        model.fitted_path.take(fit_teacher(model.config, bags, options.teacher_rate, options.teacher_inheritance))
 
 
 @torch.no_grad()
-def match_paths(model: RefineVAD, bags: Sequence[Bag], options: TrainOptions, device: torch.device) -> None:
-    """Bring the direct and the refined path to one scale, by at most 512 training videos."""
+def match_paths(model: SegmentModel, bags: Sequence[Bag], options: TrainOptions, device: torch.device) -> None:
+    """Bring a model's paths to one scale, by at most 512 training videos."""
     model.eval()
-    direct, refined = [], []
     sample = bags[:: -(-len(bags) // 512)]
-    for start in range(0, len(sample), options.batch):
-        batch = make_batch(sample[start : start + options.batch], options.limit, options.shortening).to(device)
-        output = pass_through(model, batch)
-        said = direct_logit(output.evidence, batch.mask, model.config)
-        learnt = smooth(output.refined[..., None], batch.mask, model.config.half_widths[1]).squeeze(-1)
-        smoothed = smooth(torch.stack([said, learnt], dim=-1), batch.mask, model.config.smoothing)[batch.mask]
-        direct.append(smoothed[:, 0])
-        refined.append(smoothed[:, 1])
-    model.match_paths(torch.cat(direct), torch.cat(refined))
+    starts = range(0, len(sample), options.batch)
+    batches = (make_batch(sample[at : at + options.batch], options.limit, options.shortening) for at in starts)
+    model.match_outputs((pass_through(model, batch), batch.mask) for batch in (one.to(device) for one in batches))
 
 
 class Trainer:
@@ -261,7 +246,7 @@ class Trainer:
 
     def __init__(
         self,
-        config: RefineVADConfig | ContenderConfig,
+        config: ModelConfig,
         options: TrainOptions,
         training: Sequence[Bag],
         validation: Sequence[Bag],
@@ -276,7 +261,7 @@ class Trainer:
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         check_precision(options.precision, self.device)
         torch.manual_seed(options.seed)
-        if isinstance(config, ContenderConfig) and processes.count > 1:
+        if config.compares_videos and processes.count > 1:
             raise InputError(f"the head {config.head} trains in one process: its loss compares videos of a batch")
         self.model = open_model(config)
         fit_statistics(self.model, training, options, prompts)
@@ -317,8 +302,8 @@ class Trainer:
         if self.best is None:
             raise InputError(f"training has no epoch to keep: epochs={self.options.epochs}; ask for at least one")
         self.model.load_state_dict(self.best)
-        matched = isinstance(self.model, RefineVAD) and self.model.config.ridge
-        if isinstance(self.model, RefineVAD) and matched:
+        matched = self.model.fitted_path is not None
+        if matched:
             match_paths(self.model, self.training, self.options, self.device)
         if matched or self.best_validation is None:
             bags = self.validation or self.training
@@ -448,10 +433,9 @@ def _digest(bags: Sequence[Bag]) -> str:
     return digest.hexdigest()
 
 
-def _groups(model: RefineVAD | Contender, options: TrainOptions) -> list[dict[str, Any]]:
+def _groups(model: SegmentModel, options: TrainOptions) -> list[dict[str, Any]]:
     """Parameters in their own order, the direct path's with its own rate."""
-    evidence = model.evidence if isinstance(model, RefineVAD) else None
-    direct = set(evidence.parameters()) if evidence is not None else set()
+    direct = set(model.direct_parameters())
     return [
         {"params": [p for p in model.parameters() if p not in direct]},
         {"params": [p for p in model.parameters() if p in direct], "lr": options.learning_rate * options.direct_rate},

@@ -8,7 +8,7 @@ from typing import Any
 
 from refinevad.checkpoint import METRICS, Checkpoint, read_json
 from refinevad.errors import InputError
-from refinevad.peers.choice import LINEAR
+from refinevad.ridge import LINEAR
 from refinevad.training.asked import recipe_asked
 from refinevad.training.compared import Compared
 from refinevad.training.dataset import FeatureIndex, Item

@@ -134,7 +134,8 @@ def _validate(recipe: Recipe, index: FeatureIndex, folder: Path) -> list[tuple[d
 
 def read_as(checkpoint: Checkpoint, model: Mapping[str, Any]) -> Checkpoint:
     """The same weights with other options, which the weights do not depend on."""
-    checkpoint.model.config = replace(checkpoint.model.config, **model)
+    config: Any = checkpoint.model.config
+    checkpoint.model.config = replace(config, **model)
     return checkpoint
 
 

@@ -3,10 +3,8 @@
 import csv
 import hashlib
 import json
-import multiprocessing
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +19,7 @@ from refinevad.apps.demo.render import Shot, render_shot
 from refinevad.files import atomic_write
 from refinevad.json_files import read_own
 from refinevad.training.index_file import is_inside
+from refinevad.worker_pool import WorkerPool, deaths_told
 
 RATES = (Fraction(25), Fraction(15), Fraction(15), Fraction(15), Fraction(15), Fraction(30000, 1001))
 TRAINING_CAMERAS, FIRST_TEST_CAMERA, CAMERAS = 6, 2, 7  # four of the five places of test are known, the last is new
@@ -169,6 +168,7 @@ def render_demo_set(
 
     Raises:
         InputError: `out` cannot be written.
+        RefineVADError: a process that renders was killed.
     """
     shots = plan_demo_set(seed, size or DemoSize())
     manifest: dict[str, object] = {
@@ -186,10 +186,10 @@ def render_demo_set(
             for job in jobs:
                 bar.update(_render(job))
         else:
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker) as pool:
-                for frames in pool.map(_render, jobs, chunksize=2):
-                    bar.update(frames)
+            death = deaths_told("renders videos", "run again: what is done is kept")
+            with death, WorkerPool(count, _start_worker) as pool:
+                for rendered in [pool.submit(_render, job) for job in jobs]:
+                    bar.update(rendered.result())
     unseen = shots[-1]
     assert unseen.event is not None
     _write_truth(out / "events.csv", shots[:-1])
