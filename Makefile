@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install
 export PIP_NO_COMPILE := 1
 
-.PHONY: help install demo test lint format tables docs fuzz audit sbom dist clean
+.PHONY: help install demo test lint format tables docs fuzz mutants audit sbom dist clean
 help:
 	@echo "make install   .venv with the program in it"
 	@echo "make demo      render, train, evaluate, detect: out/demo/report.html"
@@ -15,6 +15,7 @@ help:
 	@echo "make sbom      out/sbom.json: what is shipped, CycloneDX"
 	@echo "make dist      out/dist: the wheel, the same bytes from the same tree"
 	@echo "make fuzz      spoil inputs of every kind: INPUTS=20000 SEED=1"
+	@echo "make mutants   change the core line by line and see whether its tests notice: MOST=60 SEED=1 (an hour or two)"
 	@echo "make tables    the tables of docs/results anew, from the figures in docs/results/data"
 	@echo "make docs      the documentation site: out/docs/index.html"
 	@echo "make format    rewrite the sources as ruff formats them"
@@ -78,6 +79,16 @@ INPUTS ?= 20000
 SEED ?= 1
 fuzz: $(VENV)/.dev
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz --inputs $(INPUTS) --seed $(SEED) --out out/fuzz
+
+$(VENV)/.mutants: $(VENV)/.dev requirements/mutants.txt
+	$(PIP) --require-hashes --no-deps -r requirements/mutants.txt
+	touch $@
+
+# FILES="events.py windows.py": these alone; tests/mutation/targets.toml names them all
+MOST ?= 60
+FILES ?=
+mutants: $(VENV)/.mutants
+	PYTHONPATH=tests OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m mutation --most $(MOST) --seed $(SEED) --out out/mutants $(if $(FILES),--files $(FILES))
 
 clean:
 	rm -rf out build .mypy_cache .ruff_cache .pytest_cache

@@ -178,7 +178,8 @@ def open_head(head: str, channels: int) -> Any:
     import torch
 
     from refinevad.model import RefineVADConfig
-    from refinevad.peers.contender import ContenderConfig, open_model
+    from refinevad.model_choice import open_model
+    from refinevad.peers.contender import ContenderConfig
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

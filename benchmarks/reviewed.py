@@ -172,7 +172,7 @@ def main() -> None:
         rows, done = run_operator(
             recipe.with_seed(seed), index, args.share, args.out / f"share{args.share:g}" / f"seed{seed}"
         )
-        print(f"seed {seed}: {done}", *(f"{kind} {rows[kind].metrics['auc']:.4f}" for kind in VARIANTS), flush=True)
+        print(f"seed {seed}: {done}", *(f"{kind} {rows[kind].auc_words}" for kind in VARIANTS), flush=True)
         found.append((rows, done))
     print(f"\n{table(found)}")
 

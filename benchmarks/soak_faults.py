@@ -36,8 +36,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from server_programs import Program, free_port, mounted
 from soak_service import Journal, Service, Watcher, names, start_hook, start_subscriber, wait
-from soak_sources import Film, Server, free_port, make_film, open_film
+from soak_sources import Film, make_film, open_film
 from soak_tally import Witness, due, judge, memory, stretches
 
 KINDS = {"source": 2, "disk": 2, "broker": 2, "database": 2, "clock": 2, "model": 2, "kill": 1}
@@ -65,8 +66,8 @@ class Soak:
     folder: Path
     service: Service
     film: Film
-    servers: dict[str, tuple[str, Server]]
-    broker: Server
+    servers: dict[str, tuple[str, Program]]
+    broker: Program
     runs: tuple[Path, Path]
     chance: random.Random
     clock: Path | None
@@ -250,7 +251,7 @@ def set_up(args: argparse.Namespace, stack: ExitStack, clock: bool) -> Soak:
     for given, run in zip(args.runs, runs, strict=True):
         shutil.copytree(given, run)
     (folder / "disk").mkdir()
-    stack.enter_context(mounted(folder / "disk", round(200 + 400 * args.hours)))
+    stack.enter_context(disk_of_its_own(folder / "disk", round(200 + 400 * args.hours)))
     broker_port = free_port()
     settings = folder / "mosquitto.conf"
     (folder / "broker").mkdir()
@@ -260,7 +261,7 @@ def set_up(args: argparse.Namespace, stack: ExitStack, clock: bool) -> Soak:
         f"persistence_location {folder / 'broker'}/\nautosave_interval 1\nautosave_on_changes true\n"
     )
     mosquitto = shutil.which("mosquitto", path=f"/usr/sbin:{os.environ.get('PATH', '')}") or "mosquitto"
-    broker = Server([mosquitto, "-c", str(settings)], broker_port)
+    broker = Program([mosquitto, "-c", str(settings)], broker_port)
     env, file = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}, folder / "clock"
     if clock:
         library = folder / "wall_clock.so"
@@ -274,15 +275,14 @@ def set_up(args: argparse.Namespace, stack: ExitStack, clock: bool) -> Soak:
 
 
 @contextmanager
-def mounted(place: Path, megabytes: int) -> Iterator[None]:
-    """A file system of its own; what was on it is copied beside it at the end, without what fills it."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place)], check=True)
-    try:
-        yield
-    finally:
-        for file in (*place.glob("live.db*"), *place.glob("outbox.db*")):
-            shutil.copy(file, place.parent)
-        subprocess.run(["umount", "-l", str(place)], check=True)
+def disk_of_its_own(place: Path, megabytes: int) -> Iterator[None]:
+    """A file system; what was on it is copied beside it at the end, without what fills it."""
+    with mounted(place, f"{megabytes}m"):
+        try:
+            yield
+        finally:
+            for file in (*place.glob("live.db*"), *place.glob("outbox.db*")):
+                shutil.copy(file, place.parent)
 
 
 def write_config(made: Soak, hook: int) -> None:

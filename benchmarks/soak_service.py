@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from soak_sources import PATIENCE_S, listens
+from server_programs import PATIENCE_S, listens
 from soak_tally import Witness
 
 LOOK_S = 1.0

@@ -3,66 +3,25 @@
 Each server is a process of its own that can be killed. `python soak_sources.py mjpeg|hls PORT FOLDER BEGAN` is one.
 """
 
-import os
-import signal
-import socket
-import struct
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from access_units import write_access_units
+from server_programs import Program, free_port
+
 RATE = Fraction(25, 2)
 SIZE = (320, 240)
 PART_S = 2  # of HLS; a keyframe so often
 LISTED = 5  # parts in the playlist
-PATIENCE_S = 1800.0  # a machine may be busy; how long it took is told
 RTSP_SERVER = Path(__file__).resolve().parents[1] / "tests" / "rtsp_server.py"
 DEBIAN_PYTHON = "/usr/bin/python3"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@dataclass
-class Server:
-    """A program on a port that stays the same when it is killed and started again."""
-
-    command: Sequence[str]
-    port: int
-    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
-
-    def start(self) -> None:
-        quiet = subprocess.DEVNULL
-        self.process = subprocess.Popen(
-            self.command, stdin=quiet, stdout=quiet, stderr=quiet, cwd="/", start_new_session=True
-        )
-        until = time.monotonic() + PATIENCE_S
-        while not listens(self.port):
-            if self.process.poll() is not None or time.monotonic() > until:
-                raise SystemExit(f"{self.command[0]} did not come up on port {self.port}")
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        """At once, with its children."""
-        if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +31,7 @@ class Film:
     folder: Path
     period_s: float
 
-    def servers(self) -> dict[str, tuple[str, Server]]:
+    def servers(self) -> dict[str, tuple[str, Program]]:
         """Address and server of each source that has one."""
         began, script = str(time.monotonic()), str(Path(__file__).resolve())
         rtsp, mjpeg, hls = free_port(), free_port(), free_port()
@@ -80,15 +39,15 @@ class Film:
         return {
             "rtsp": (
                 f"rtsp://127.0.0.1:{rtsp}/stream",
-                Server([DEBIAN_PYTHON, str(RTSP_SERVER), str(rtsp), str(self.folder / "units")], rtsp),
+                Program([DEBIAN_PYTHON, str(RTSP_SERVER), str(rtsp), str(self.folder / "units")], rtsp),
             ),
             "mjpeg": (
                 f"http://127.0.0.1:{mjpeg}/video.mjpg",
-                Server([*here, "mjpeg", str(mjpeg), str(self.folder / "jpeg"), began], mjpeg),
+                Program([*here, "mjpeg", str(mjpeg), str(self.folder / "jpeg"), began], mjpeg),
             ),
             "hls": (
                 f"http://127.0.0.1:{hls}/live.m3u8",
-                Server([*here, "hls", str(hls), str(self.folder / "hls"), began], hls),
+                Program([*here, "hls", str(hls), str(self.folder / "hls"), began], hls),
             ),
         }
 
@@ -115,7 +74,7 @@ def make_film(source: Path, folder: Path, seconds: float) -> Film:
     _repeat(once, folder / "film.mp4", repeats, {}, {})
     parts = {"hls_time": str(PART_S), "hls_list_size": "0", "hls_segment_filename": str(folder / "hls" / "part%d.ts")}
     _repeat(once, folder / "hls" / "all.m3u8", repeats, {"format": "hls"}, parts)
-    _access_units(once, folder / "units", period_s)
+    write_access_units(folder / "units", [once])
     codec: Any = av.CodecContext.create("mjpeg", "w")
     codec.width, codec.height, codec.pix_fmt, codec.time_base = *SIZE, "yuvj420p", 1 / RATE
     for number, picture in enumerate(pictures):
@@ -162,23 +121,6 @@ def _repeat(once: Path, path: Path, repeats: int, how: dict[str, str], options: 
                     packet.pts = packet.dts = (turn * len(packets) + number) * step
                     packet.duration, packet.time_base, packet.stream, packet.is_keyframe = step, base, copy, key
                     out.mux(packet)
-
-
-def _access_units(once: Path, path: Path, period_s: float) -> None:
-    """As tests/rtsp_server.py reads them."""
-    import av
-    from av.bitstream import BitStreamFilterContext
-
-    with av.open(str(once)) as container, path.open("wb") as file:
-        stream = container.streams.video[0]
-        annex_b = BitStreamFilterContext("h264_mp4toannexb", stream)
-        file.write(struct.pack(">q", round(period_s * 1e9)))
-        number = 0
-        for packet in container.demux(stream):
-            for out in annex_b.filter(packet if packet.size else None):
-                time_ns, content = round(number / RATE * 10**9), bytes(out)
-                file.write(struct.pack(">qqI", time_ns, time_ns, len(content)) + content)
-                number += 1
 
 
 # -- servers -----------------------------------------------------------------------------------------------------------

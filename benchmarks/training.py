@@ -263,7 +263,7 @@ def open_plain(folder: Path, files: list[Any], workers: int, config: Any, option
     import torch
     from torch.utils.data import DataLoader
 
-    from refinevad.peers.contender import open_model
+    from refinevad.model_choice import open_model
     from refinevad.training.bags import Batch
     from refinevad.training.loop import losses_of
 

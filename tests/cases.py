@@ -48,6 +48,8 @@ option_sets = st.fixed_dictionaries(
         "label_injection": st.booleans(),
         "segment_posterior": st.booleans(),
         "smoothing": st.integers(0, 3),
+        "direct_smoothing": st.integers(0, 3),
+        "refined_smoothing": st.integers(0, 3),
         "dropout": st.just(0.0),
         "direct_dropout": st.just(0.0),
         "inputs": st.sampled_from(["all", "all", "head", "ends"]),

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
-pytest_plugins = ["servers", "service_house", "service_process", "small_disk"]
+pytest_plugins = ["deadlines", "published_set", "servers", "service_house", "service_process", "small_disk"]
 
 settings.register_profile("project", deadline=None, max_examples=50, derandomize=True)
+# `make mutants` asks whether a test fails, not for the smallest example
+settings.register_profile("mutants", settings.get_profile("project"), phases=(Phase.explicit, Phase.generate))
 settings.load_profile("project")
 
 DATA = Path(os.environ.get("REFINEVAD_DATA", Path(__file__).parents[2] / "shared" / "data"))

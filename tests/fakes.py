@@ -1,8 +1,9 @@
 """A tiny encoder in place of the real one, so that a whole command runs in milliseconds.
 
 As a program, `python tests/fakes.py extract ...` is `refinevad extract ...` with that encoder, worker processes too.
-FAKE_PAUSE_AT=n: the encoder stops for a minute in the n-th video a process encodes, so that a test can interrupt there.
+FAKE_PAUSE_AT=n: the encoder stops in the n-th video a process encodes, so that a test can interrupt there.
 FAKE_PAUSE_EPOCH=n: so does training, n epochs done; FAKE_PAUSE_FOLDER=name: in the folder of that name alone.
+Who stops leaves a file in the folder FAKE_PAUSED.
 """
 
 import os
@@ -10,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -37,7 +39,7 @@ class MeanEncoder(Encoder):
             self.videos += 1
         if self.videos == int(os.environ.get("FAKE_PAUSE_AT", "-1")):
             print("paused", flush=True)
-            time.sleep(60)
+            pause()
         return np.array([self._vector(clip) for clip in clips], dtype=np.float32)
 
     @staticmethod
@@ -61,6 +63,12 @@ class Letters:
         return np.array(rows, dtype=np.float32).reshape(-1, 4)
 
 
+def pause() -> None:
+    """Stop here until a signal comes, and say so: a file in the folder FAKE_PAUSED, by the process's id."""
+    Path(os.environ["FAKE_PAUSED"], str(os.getpid())).touch()
+    time.sleep(100_000)
+
+
 class BrokenEncoder(MeanEncoder):
     """Gives NaN, as damaged weights do."""
 
@@ -81,7 +89,7 @@ def _pause_in_training() -> None:
     def paused(trainer: Trainer) -> dict[str, float]:
         here = trainer.folder.name == os.environ.get("FAKE_PAUSE_FOLDER", trainer.folder.name)
         if here and trainer.epoch == int(os.environ["FAKE_PAUSE_EPOCH"]):
-            time.sleep(60)
+            pause()
         return whole(trainer)
 
     mock.patch.object(Trainer, "_epoch", paused).start()

@@ -24,7 +24,7 @@ OPTIONS = {
     "channels", "categories", "inputs", "width", "gate", "folding", "gate_temperature", "layers", "heads", "dropout",
     "positions", "topology", "weights", "category_temperature", "label_injection", "segment_posterior", "smoothing",
     "direct", "direct_dropout", "head_weight", "centre_head", "prompt_owner", "prompt_weight", "input_clip",
-    "shift_layers", "ridge",
+    "shift_layers", "ridge", "direct_smoothing", "refined_smoothing",
 }  # fmt: skip
 # those that act on finished logits, in scores.py, and are tested there
 WITHOUT_ORACLE = {"merge_runs", "empty", "relative_smoothing", "video_weight"}
@@ -436,21 +436,19 @@ def heads(
     if options["centre_head"]:
         mean = sum(plain) / len(plain)
         plain = [logit - mean for logit in plain]
+    plain = smooth(plain, options["refined_smoothing"])
     logits = [logit if training else options["head_weight"] * logit for logit in plain]
+    direct = smooth([presence_logit(row) for row in evidence], options["direct_smoothing"])
     if options["ridge"]:
-        logits = [
-            average_paths(presence_logit(row), logit, weights, options)
-            for row, logit in zip(evidence, plain, strict=True)
-        ]
+        logits = [average_paths(first, logit, weights, options) for first, logit in zip(direct, plain, strict=True)]
+        shares = smooth_rows([[math.log(share) for share in softmax(row)] for row in evidence], options)
         categories = [
-            [math.log(share) + more for share, more in zip(softmax(row), named, strict=True)]
-            for row, named in zip(
-                evidence, [linear(weights, "segment_categories", row) for row in content], strict=True
-            )
+            [value + more for value, more in zip(share, linear(weights, "segment_categories", row), strict=True)]
+            for share, row in zip(shares, content, strict=True)
         ]
     elif options["direct"]:
-        logits = [logit + presence_logit(row) for logit, row in zip(logits, evidence, strict=True)]
-        categories = evidence
+        logits = [logit + first for logit, first in zip(logits, direct, strict=True)]
+        categories = smooth_rows(evidence, options)
     else:
         categories = [linear(weights, "segment_categories", row) for row in content]
     if options["prompt_owner"]:
@@ -462,6 +460,11 @@ def heads(
             for row, extra in zip(categories, told, strict=True)
         ]
     return logits, categories
+
+
+def smooth_rows(rows: list[list[float]], options: Options) -> list[list[float]]:
+    columns = [smooth(column, options["direct_smoothing"]) for column in zip(*rows, strict=True)]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def category_scores(

@@ -8,81 +8,24 @@ import os
 import pwd
 import shutil
 import signal
-import socket
-import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-PATIENCE_S = 30.0  # a loaded machine is slow; nothing is asserted about time
+from patience import patience, wait_until
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+from server_programs import Program, free_port
+
 DEBIAN_PYTHON = Path("/usr/bin/python3")
-
-
-def free_port() -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], bool], what: str = "the condition") -> None:
-    """Look again and again until it holds. Raises AssertionError when patience ends."""
-    until = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < until, f"{what} did not come"
-        time.sleep(0.02)
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@dataclass
-class Program:
-    """A server process on a port that stays the same when it is killed and started again."""
-
-    command: Sequence[str]
-    port: int
-    user: int | None = None
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        assert self.process is None, "already started"
-        quiet = subprocess.DEVNULL
-        self.process = subprocess.Popen(
-            self.command, stdout=quiet, stderr=quiet, stdin=quiet, user=self.user, cwd="/", start_new_session=True
-        )
-        process = self.process
-        wait_until(lambda: listens(self.port) or process.poll() is not None, f"{self.command[0]} on {self.port}")
-        assert process.poll() is None, f"{self.command[0]} ended with {process.returncode}"
-
-    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """End it, at once by default: then its children too, which would go on serving for a while."""
-        if self.process is not None:
-            if how is signal.SIGKILL:
-                os.killpg(self.process.pid, how)
-            else:
-                self.process.send_signal(how)
-            self.process.wait(PATIENCE_S)
-            self.process = None
-
-    def pause(self) -> None:
-        """Stall: connections stay open and nothing comes."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGCONT)
 
 
 # -- TLS --------------------------------------------------------------------------------------------------------------
@@ -127,7 +70,7 @@ def _broker(folder: Path, more: str = "") -> Iterator[Program]:
     port = free_port()
     settings = folder / "mosquitto.conf"
     settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser {getpass.getuser()}\n{more}")
-    broker = Program((binary, "-c", str(settings)), port)
+    broker = Program((binary, "-c", str(settings)), port, patience_s=patience(30))
     broker.start()
     yield broker
     broker.kill()
@@ -162,7 +105,9 @@ def postgres() -> Iterator[Program]:
     subprocess.run([*initdb, "-E", "UTF8", "--locale=C"], check=True, user=user, cwd="/", capture_output=True)
     port = free_port()
     settings = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", f"port={port}")
-    server = Program((binary, "-D", str(data), *(word for s in settings for word in ("-c", s))), port, user)
+    server = Program(
+        (binary, "-D", str(data), *(word for s in settings for word in ("-c", s))), port, user, patience(30)
+    )
     server.start()
     wait_until(lambda: _admin(server, "SELECT 1"), "PostgreSQL")  # it listens before it serves
     yield server
@@ -295,12 +240,14 @@ def rtsp(tmp_path: Path) -> Iterator[Callable[..., RtspServer]]:
     ) -> RtspServer:
         port, what = free_port(), "pattern"
         if videos:
+            from access_units import write_access_units
+
             what = str(write_access_units(tmp_path / f"units-{port}", videos, spoiled))
         script = str(Path(__file__).with_name("rtsp_server.py"))
         words = [str(DEBIAN_PYTHON), script, str(port), what]
         words += ["--login", *login] if login else []
         words += ["--tls", str(tls.both)] if tls else []
-        server = RtspServer(words, port, scheme="rtsps" if tls else "rtsp")
+        server = RtspServer(words, port, patience_s=patience(30), scheme="rtsps" if tls else "rtsp")
         server.start()
         started.append(server)
         return server
@@ -308,34 +255,6 @@ def rtsp(tmp_path: Path) -> Iterator[Callable[..., RtspServer]]:
     yield start
     for server in started:
         server.kill()
-
-
-def write_access_units(path: Path, videos: Sequence[Path], spoiled: Collection[int] = ()) -> Path:
-    """H.264 files in a row as rtsp_server.py reads them: length, then (pts, dts, size, bytes) of each, in ns."""
-    import av
-    from av.bitstream import BitStreamFilterContext
-
-    units: list[tuple[int, int, bytes]] = []
-    offset = 0
-    for video in videos:
-        with av.open(str(video)) as container:
-            stream = container.streams.video[0]
-            frame_ns = round(Fraction(10**9) / (stream.average_rate or 25))
-            annex_b, end = BitStreamFilterContext("h264_mp4toannexb", stream), 0
-            for packet in container.demux(stream):
-                for out in annex_b.filter(packet if packet.size else None):
-                    scale = Fraction(out.time_base) * 10**9
-                    pts, dts = round((out.pts or 0) * scale), round((out.dts or 0) * scale)
-                    units.append((offset + pts, offset + dts, bytes(out)))
-                    end = max(end, pts + frame_ns)
-        offset += end
-    with path.open("wb") as file:
-        file.write(struct.pack(">q", offset))
-        for number, (pts, dts, payload) in enumerate(units):
-            if number in spoiled:
-                payload = payload[:8] + b"\xff" * (len(payload) - 8)
-            file.write(struct.pack(">qqI", pts, dts, len(payload)) + payload)
-    return path
 
 
 def _require_gstreamer() -> None:

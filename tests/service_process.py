@@ -8,14 +8,13 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from servers import PATIENCE_S
+from patience import patience
 
 DESCRIPTORS = 1024  # what a login shell allows on most systems
 
@@ -46,7 +45,7 @@ class Serving:
 
     def connect(self, source: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> socket.socket:
         """A connection from any loopback address: 127.0.0.2 is another client to the service."""
-        plain = socket.create_connection(("127.0.0.1", self.port), PATIENCE_S, source_address=(source, 0))
+        plain = socket.create_connection(("127.0.0.1", self.port), patience(30), source_address=(source, 0))
         return tls.wrap_socket(plain, server_hostname="127.0.0.1") if tls else plain
 
     def ask(
@@ -105,16 +104,9 @@ def serving(tmp_path: Path) -> Iterator[Callable[..., Serving]]:
     for process in started:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(PATIENCE_S)
+            process.wait(patience(30))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
         assert process.stdout is not None
         process.stdout.close()
-
-
-def until(true: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < end, what
-        time.sleep(0.1)

@@ -1,24 +1,33 @@
-"""A file system of our own that tests can fill. Its fixture is a plugin; it needs root, and leave to mount."""
+"""File systems of our own that tests can fill. The fixture `disk` is a plugin; they need root, and leave to mount."""
 
-import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+from server_programs import mounted
+
+
+@contextmanager
+def small_disk_at(place: Path, size: str) -> Iterator[Path]:
+    """A file system of so much, such as "24m", at a folder that is made for it; skips where none can be mounted."""
+    place.mkdir()
+    with ExitStack() as held:
+        try:
+            held.enter_context(mounted(place, size))
+        except OSError as error:
+            pytest.skip(str(error))
+        yield place
+
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 24 MB of our own; needs root, and leave to mount."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("no file system can be mounted here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    """A file system of 24 MB."""
+    with small_disk_at(tmp_path / "disk", "24m") as place:
+        yield place
 
 
 def fill(disk: Path) -> Path:

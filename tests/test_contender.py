@@ -13,7 +13,8 @@ from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.datasets.bag import Bag
 from refinevad.errors import InputError
 from refinevad.evidence import Prompts
-from refinevad.peers.contender import Contender, ContenderConfig, open_config, open_model
+from refinevad.model_choice import open_config, open_model
+from refinevad.peers.contender import Contender, ContenderConfig
 from refinevad.scoring.scores import score
 from refinevad.training.loop import Trainer
 from refinevad.training.train_options import TrainOptions

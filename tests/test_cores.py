@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import patience
 from refinevad.machine import cores
 from refinevad.machine.cores import call_all, usable_cores
 
@@ -46,7 +47,7 @@ def test_results_come_in_the_calls_order(threads: int) -> None:
 
 def test_calls_run_side_by_side() -> None:
     """Each waits for the other: in turn they would never end."""
-    meet = threading.Barrier(2, timeout=30)
+    meet = threading.Barrier(2, timeout=patience(30))
     assert sorted(call_all([meet.wait, meet.wait], 2)) == [0, 1]
 
 

@@ -13,6 +13,7 @@ from refinevad.apps.cli import main
 from refinevad.apps.live.delivery.outbox import Outbox
 from refinevad.apps.live.settings.secret import Secret
 from refinevad.apps.live.storage import database_file
+from refinevad.apps.live.storage.database import StorageError
 from refinevad.apps.live.storage.database_file import BACKUPS_KEPT, back_up, backups_of
 from refinevad.apps.live.storage.records import ScoreRow
 from refinevad.apps.live.storage.store import Store
@@ -162,3 +163,19 @@ def test_a_damaged_outbox_is_one_sentence(tmp_path: Path) -> None:
         with pytest.raises(RefineVADError, match=r"outbox .* (cannot be opened|is damaged)"):
             Outbox(tmp_path / "outbox.db")
         assert (tmp_path / "outbox.db").read_bytes() == broken
+
+
+def test_a_value_that_is_no_json_any_more_is_told_as_damage(tmp_path: Path) -> None:
+    """SQLite holds pages to be whole, not what stands in them."""
+    store = open_store(tmp_path)
+    store.scores.add("door", "runs/a", ["fall"], [ScoreRow(1000.0, 1.0, 0.5, (0.1,))])
+    with store.database.write() as connection:
+        connection.execute(text("UPDATE models SET categories = '[\"fa'"))
+    with pytest.raises(StorageError, match=r"live\.db is damaged: a value is no JSON"):
+        store.scores.between("door", 0.0, 2000.0)
+    with store.database.write() as connection:
+        connection.execute(text("UPDATE models SET categories = '[\"fall\"]'"))
+        connection.execute(text("UPDATE scores SET categories = x'00'"))
+    with pytest.raises(StorageError, match=r"live\.db is damaged: a score has not one number"):
+        store.scores.between("door", 0.0, 2000.0)
+    store.close()

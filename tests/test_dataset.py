@@ -21,6 +21,7 @@ from refinevad.datasets.dataset import (
     read_dataset,
     survey,
     thin_categories,
+    twins,
     with_fold,
     with_validation,
 )
@@ -28,6 +29,8 @@ from refinevad.datasets.leaks import same_in_two_splits
 from refinevad.errors import InputError
 from refinevad.features.store import Features, Provenance, save_features
 from refinevad.timeline import SegmentRule, Timeline
+from refinevad.training.experiment import warnings_for
+from refinevad.training.recipe import Recipe
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -439,3 +442,13 @@ def test_a_row_whose_name_no_file_can_have_is_told_as_absent(tmp_path: Path) -> 
     (tmp_path / "videos.csv").write_text(f"path,labels,split\n{'9' * 300}.mp4,normal,train\n")
     (note,) = survey(tmp_path).notes
     assert note.startswith(f"1 rows of {tmp_path / 'videos.csv'} name no file")
+
+
+def test_categories_that_a_person_takes_for_one_are_told() -> None:
+    labels = ("fall", "Fall", "fight", "cafe\u0301", "caf\u00e9", "running", "run ning", "fire")
+    items = [Item(f"train/{label}/{n}.mp4", (label,), "train") for n, label in enumerate(labels)]
+    assert twins(items) == [["Fall", "fall"], ["cafe\u0301", "caf\u00e9"], ["run ning", "running"]]
+    assert twins(items[2:3]) == []
+    recipe = Recipe(Path("set"))
+    told = warnings_for(recipe, items[:2], {})
+    assert "categories 'Fall' and 'fall' are learnt apart: are they one?" in told

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fakes import MeanEncoder
-from refinevad.apps.report import write_detection
+from refinevad.apps.report.writer import write_detection
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.detection.found import Detection
 from refinevad.detection.tables import event_of_segment

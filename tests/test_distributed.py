@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from cases import config, random_bags, random_labels, random_model
 from fakes import replaced
+from patience import patience
 from refinevad.apps.cli import main
 from refinevad.datasets import feature_folder
 from refinevad.datasets.bag import Bag
@@ -43,7 +44,7 @@ EVERY_TERM = TrainOptions(batch=16, lambda_inherit=0.5, lambda_gmm=0.7, lambda_p
 
 def torchrun(*arguments: object, count: int = 2) -> "subprocess.CompletedProcess[str]":
     command = [*LAUNCHER, "--nproc-per-node", str(count), *map(str, arguments)]
-    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=patience(120))
 
 
 def sentences(stderr: str) -> list[str]:

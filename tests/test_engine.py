@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fakes import MeanEncoder, replaced
+from patience import wait_until
 from refinevad.apps.live.clock import SystemClock, unix
 from refinevad.apps.live.engine.engine import Engine, EngineOptions
 from refinevad.apps.live.settings.config import watch_config
@@ -16,7 +17,7 @@ from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
 from refinevad.scoring.windows import WindowRule
-from servers import RtspServer, wait_until
+from servers import RtspServer
 from videos import flat, write_video
 from watch_cases import RULE, Ear, checkpoint, write_film
 

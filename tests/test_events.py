@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reference_events import plain_ranges
 from refinevad.errors import InputError
 from refinevad.scoring.events import Calibration, EventRule, calibrate, find_events, find_runs
 from refinevad.timeline import SegmentRule, Timeline
@@ -38,6 +40,7 @@ def runs(scores: list[float], high: float = 0.8, low: float = 0.5, min_s: float 
         ([0.9, 0.1, 0.1, 0.9], [(0, 1), (3, 4)]),  # one of 2 s is not
         ([0.9, 0.1, 0.6, 0.1, 0.9], [(0, 1), (4, 5)]),  # a stretch that never opened bridges nothing
         ([0.9, 0.1, 0.9, 0.1, 0.9], [(0, 5)]),  # merging goes on
+        ([0.9, 0, 0, 0, 0.9, 0, 0, 0, 0.9, 0, 0.9], [(0, 1), (4, 5), (8, 11)]),  # with the last of several alone
     ],
 )
 def test_hysteresis_and_merging(scores: list[float], wanted: list[tuple[int, int]]) -> None:
@@ -79,6 +82,33 @@ def test_events_hold_their_peak_and_their_floor(scores: list[float], high: float
     assert found == sorted(found)
 
 
+@given(
+    st.lists(st.integers(0, 10).map(lambda tenths: tenths / 10), max_size=40),
+    st.integers(0, 10),
+    st.integers(0, 10),
+    st.sampled_from([0.0, 0.4, 0.8, 2.0]),
+    st.sampled_from([0.0, 0.4, 1.0, 3.0]),
+    st.sets(st.integers(1, 39), max_size=3),
+)
+def test_runs_are_those_of_the_plain_reading(
+    scores: list[float], high: int, low: int, min_s: float, gap_s: float, holes: set[int]
+) -> None:
+    """Segments of 0.4 s; behind a hole the curve is another one."""
+    rule = EventRule(high / 10, low / 10, min_s, gap_s)
+    borders = [0, *sorted(place for place in holes if place < len(scores)), len(scores)]
+    starts = np.array(
+        [0.4 * place + 100 * sum(hole <= place for hole in borders[1:-1]) for place in range(len(scores))]
+    )
+    early = {border - 1: float(starts[border - 1]) + 0.4 for border in borders[1:-1]}
+    wanted = []
+    for first, last in pairwise(borders):
+        bounds = [*starts[first:last].tolist(), *([float(starts[last - 1]) + 0.4] if last > first else [])]
+        wanted += [(first + a, first + b) for a, b in plain_ranges(scores[first:last], bounds, rule)]
+    end_s = float(starts[-1]) + 0.4 if len(scores) else 0.0
+    timeline = Timeline.of(range(len(scores)), starts.tolist(), len(scores), end_s, early)
+    assert find_runs(np.array(scores), timeline, rule) == wanted
+
+
 def test_an_events_fields() -> None:
     """1 s segments 1 to 3: peak 0.95 in segment 2, its middle at 2.5 s; fight has 1.5 of 2.0 in all."""
     scores = np.array([0.1, 0.85, 0.95, 0.6, 0.2])
@@ -87,6 +117,36 @@ def test_an_events_fields() -> None:
     assert (event.start_s, event.end_s, event.peak, event.peak_s) == (1.0, 4.0, 0.95, 2.5)
     assert event.category == "fight"
     assert event.probabilities == pytest.approx({"fall": 0.25, "fight": 0.75})
+
+
+def test_what_an_event_is_without_being_asked() -> None:
+    """0.1 s segments: 0.4 s are too short, 0.5 s are an event; gaps of 1.9 s are merged, of 2.0 s not."""
+    timeline = Timeline.uniform(100, 10.0, SegmentRule(frames=1))
+    rule = EventRule.of(Calibration(0.8, 0.5, 6.0, True, 1.0))
+
+    def found(*spans: tuple[int, int]) -> list[tuple[int, int]]:
+        scores = np.full(100, 0.1)
+        for start, end in spans:
+            scores[start:end] = 0.9
+        return find_runs(scores, timeline, rule)
+
+    assert found((10, 14)) == []
+    assert found((10, 15)) == [(10, 15)]
+    assert found((10, 15), (34, 39)) == [(10, 39)]
+    assert found((10, 15), (35, 40)) == [(10, 15), (35, 40)]
+
+
+def test_categories_that_do_not_add_up_to_one_are_shares() -> None:
+    (event,) = find_events(np.array([0.9]), np.array([[0.1, 0.3]]), ("a", "b"), seconds(1), EventRule(0.5, 0.5))
+    assert event.probabilities == pytest.approx({"a": 0.25, "b": 0.75})
+
+
+def test_runs_behind_a_hole_keep_their_places() -> None:
+    """Ten segments of a second, an hour's hole before the sixth: an alarm on both sides is two events."""
+    timeline = Timeline.of(range(10), [*np.arange(5.0), *np.arange(3605.0, 3610.0)], 10, 3610.0, {4: 5.0})
+    scores = np.array([0.1, 0.1, 0.1, 0.9, 0.9, 0.9, 0.9, 0.1, 0.9, 0.1])
+    assert find_runs(scores, timeline, EventRule(0.8, 0.5, 0.5, 0.5)) == [(3, 5), (5, 7), (8, 9)]
+    assert find_runs(scores, timeline, EventRule(0.8, 0.5, 0.5, 1.5)) == [(3, 5), (5, 9)]
 
 
 def test_an_event_without_any_category_score_has_finite_probabilities() -> None:
@@ -118,6 +178,43 @@ def test_threshold_by_hand() -> None:
     assert calibration.low_threshold == pytest.approx(0.45)
 
 
+@pytest.mark.parametrize(("alarm_s", "threshold"), [(29.5, 0.1), (30.0, 0.1), (30.5, 0.6)])
+def test_an_alarm_that_stays_on_counts_again_after_half_a_minute(alarm_s: float, threshold: float) -> None:
+    """An hour in half seconds, quiet at 0.1, an alarm of 0.6. At most 2 an hour: (n + 1) / 1 <= 2, so n <= 1.
+
+    Lowered to 0.1 the threshold lets the alarm in, which is 1 up to 30 s and 2 beyond.
+    """
+    scores = np.full(7200, 0.1)
+    scores[100 : 100 + round(2 * alarm_s)] = 0.6
+    calibration = calibrate([(scores, Timeline.uniform(7200, 2.0, SegmentRule(frames=1)))], 2.0)
+    assert (calibration.threshold, calibration.certified) == (threshold, True)
+
+
+def test_the_first_threshold_that_alerts_too_often_ends_the_search() -> None:
+    """An hour, quiet at 0.1, with 0.9, then nine seconds of 0.2, then 0.9 and 0.5; n <= 1.
+
+    At 0.5 the lower threshold is 0.38 and there are two events. At 0.2 it is 0.17 and they are one, which is too late.
+    """
+    scores = np.full(3600, 0.1)
+    scores[100:112] = [0.9, *[0.2] * 9, 0.9, 0.5]
+    assert calibrate([(scores, seconds(3600))], 2.0).threshold == 0.9
+
+
+def test_an_alarm_on_both_sides_of_a_hole_counts_twice() -> None:
+    """20 and 40 minutes with a hole between them, 0.9 in the seconds beside it; n <= 1.1, and at 0.1 there are two."""
+    starts = [*np.arange(1200.0), *np.arange(5000.0, 7400.0)]
+    timeline = Timeline.of(range(3600), starts, 3600, 7400.0, {1199: 1200.0})
+    scores = np.full(3600, 0.1)
+    scores[1199:1201] = 0.9
+    assert calibrate([(scores, timeline)], 2.1).threshold == 0.9
+    assert calibrate([(scores, timeline)], 3.0).threshold == 0.1
+
+
+def test_an_hour_vouches_for_one_an_hour() -> None:
+    assert calibrate([hours_of(1, [0.9])], 1.0).certified
+    assert not calibrate([hours_of(1, [0.9])], 0.99).certified
+
+
 def test_hours_add_up_over_videos() -> None:
     parts = [hours_of(1, [0.9, 0.7, 0.5, 0.3]), hours_of(1, [0.8, 0.6, 0.4])]
     assert calibrate(parts, 2.0).threshold == 0.6
@@ -132,6 +229,7 @@ def test_too_little_normal_video_certifies_nothing() -> None:
 
 def test_without_normal_videos() -> None:
     calibration = calibrate([], 6.0)
+    assert calibration.low_threshold == pytest.approx(0.35)  # 0.7 of the way from 0
     assert (calibration.threshold, calibration.certified, calibration.normal_hours) == (0.5, False, 0.0)
 
 

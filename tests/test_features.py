@@ -13,6 +13,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from patience import patience
 from refinevad.errors import InputError
 from refinevad.features.store import (
     Features,
@@ -114,7 +115,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_write(tmp_path: Path)
         "with atomic_write(pathlib.Path(sys.argv[1])) as partial:\n"
         "    partial.write_text('half'); os.kill(os.getpid(), 9)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.b.json")], timeout=60)
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.b.json")], timeout=patience(60))
     assert done.returncode == -9
     assert len(list(tmp_path.iterdir())) == 1
     others = {f".mine.{os.getppid()}.partial.json", ".notes.partial.json", "v.123.partial.json"}

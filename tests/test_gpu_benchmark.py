@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from patience import patience
+
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "gpu.py"
 BARE = ("jaxtyping", "safetensors", "safetensors.numpy", "safetensors.torch", "tqdm", "transformers")
 
@@ -19,7 +21,7 @@ sys.path.insert(0, {str(SCRIPT.parent)!r})
 sys.argv = ["gpu.py", *{arguments!r}]
 runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
 """
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=200)
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=patience(200))
 
 
 def cells(line: str) -> list[str]:

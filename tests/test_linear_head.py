@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from fakes import MeanEncoder
+from patience import patience
 from refinevad.apps.cli import main
 from refinevad.apps.live.settings.secret import Secret
 from refinevad.apps.live.storage.store import Store
@@ -212,7 +213,7 @@ def test_detect_and_watch_say_the_same_by_a_linear_run(linear: Path, tmp_path: P
     sink = f"sqlite:///{tmp_path}/own.db"
     words = ("watch", video, "--model", linear, "--fast", *lengths, "--sink", sink)
     command = [sys.executable, str(FAKES), *map(str, words)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=patience(200))
     assert done.returncode == 0, done.stderr
     store = Store.open(Secret(sink), tmp_path / "media")
     curve = store.scores.between("v", 0.0, 1e12)

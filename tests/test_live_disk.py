@@ -17,6 +17,7 @@ import pytest
 
 from fakes import replaced
 from live_cases import START, ListSink, envelope, open_store
+from patience import patience, wait_until
 from refinevad.apps.live import disk as disk_module
 from refinevad.apps.live.capture.recorder import ClipRecorder, KeptPacket
 from refinevad.apps.live.delivery import delivery as delivery_module
@@ -37,7 +38,6 @@ from refinevad.apps.live.storage.database import StorageError
 from refinevad.apps.live.storage.records import ScoreRow
 from refinevad.apps.live.storage.score_log import ScoreBuffer
 from refinevad.apps.live.storage.store import Store
-from servers import wait_until
 from small_disk import fill
 from watch_cases import RULE, checkpoint, write_film
 
@@ -121,7 +121,7 @@ def test_a_service_that_starts_on_a_full_disk_says_so_and_ends(before: bool, dis
     if before:
         Store.open(Secret(f"sqlite:///{data}/refinevad.db"), data / "media").close()
     fill(disk)
-    done = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(program, capture_output=True, text=True, timeout=patience(120), check=False)
     (sentence,) = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (1, "")
     assert sentence.startswith(f"refinevad: error: storage sqlite:///{data}/refinevad.db: ")

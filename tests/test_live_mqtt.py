@@ -13,6 +13,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from live_cases import envelope
+from patience import wait_until
 from refinevad.apps.live.clock import ManualClock, SystemClock
 from refinevad.apps.live.delivery.courier import Courier
 from refinevad.apps.live.delivery.outbox import Outbox
@@ -21,7 +22,7 @@ from refinevad.apps.live.delivery.sinks.discovery import topic_name
 from refinevad.apps.live.delivery.sinks.mqtt import MqttSink
 from refinevad.apps.live.settings.sink_options import MqttOptions
 from refinevad.errors import InputError
-from servers import Certificate, Program, free_port, wait_until
+from servers import Certificate, Program, free_port
 
 
 class Listener:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from live_cases import ListSink, envelope
+from patience import wait_until
 from refinevad.apps.live.backoff import backoff_s
 from refinevad.apps.live.clock import ManualClock, SystemClock
 from refinevad.apps.live.delivery.courier import Backlog, Courier, Dispatch
@@ -20,7 +21,6 @@ from refinevad.apps.live.delivery.outbox import Outbox
 from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError
 from refinevad.apps.live.envelope import Envelope
 from refinevad.errors import InputError
-from servers import wait_until
 
 KINDS = ("new", "update", "end")
 # put (sink, event), or acknowledge the n-th head of a sink
@@ -288,3 +288,26 @@ def test_a_killed_process_loses_nothing(delivered: bool, tmp_path: Path) -> None
     if delivered:
         assert taken.read_text() == sent[0]
     assert box.waiting() == {}
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b"\xff\xfe", b"[]", b"null", b'{"id": 1}', b"[" * 100_000])
+def test_a_damaged_envelope_is_given_up_and_counted_and_holds_up_no_other(tmp_path: Path, body: bytes) -> None:
+    """Else its sink's thread would die of it, or wait for it for ever."""
+    box = Outbox(tmp_path / "outbox.db")
+    for event in ("e1", "e2"):
+        box.put(envelope("new", event), ["a"])
+    box.close()
+    with sqlite3.connect(tmp_path / "outbox.db") as connection:
+        connection.execute("UPDATE entry SET body = CAST(? AS TEXT) WHERE event = 'e1'", (body,))
+    connection.close()
+    box = Outbox(tmp_path / "outbox.db", capacity=2)
+    sink = ListSink("a")
+    courier = Courier(sink, box, ManualClock())
+    while box.waiting():
+        courier.step()
+    assert [given["event_id"] for given in sink.taken] == ["e2"]
+    assert box.dropped() == {"a": 1}
+    for event in ("e3", "e4", "e5"):  # more than it holds: kinds are looked at
+        box.put(envelope("new", event), ["a"])
+    assert sum(box.waiting().values()) == 2
+    box.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from live_cases import START, envelope, open_store
+from patience import wait_until
 from refinevad.apps.live.clock import ManualClock
 from refinevad.apps.live.delivery.courier import Courier
 from refinevad.apps.live.delivery.outbox import Outbox
@@ -15,7 +16,7 @@ from refinevad.apps.live.delivery.sinks.database import DatabaseSink
 from refinevad.apps.live.delivery.sinks.folder import FolderSink
 from refinevad.apps.live.delivery.sinks.stdout import StdoutSink
 from refinevad.apps.live.envelope import RESTART
-from servers import Program, wait_until
+from servers import Program
 
 
 def test_times_are_utc() -> None:

@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from live_cases import START, open_store
+from patience import wait_until
 from refinevad.apps.live.clock import ManualClock
 from refinevad.apps.live.settings.secret import Secret
 from refinevad.apps.live.storage.database import StorageError
@@ -21,7 +22,7 @@ from refinevad.apps.live.storage.score_log import ScoreBuffer
 from refinevad.apps.live.storage.store import Store
 from refinevad.apps.live.storage.tables import metadata
 from refinevad.errors import InputError
-from servers import Program, wait_until
+from servers import Program
 
 EVENT = EventRecord(
     "e1", "door", START, START + 5.0, 0.9, START + 2.0, "fall", {"fall": 0.8, "fight": 0.2}, "new", "runs/a"

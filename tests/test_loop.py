@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 import refinevad.training.loop as loop
 from cases import config, random_bags, random_labels
+from patience import patience
 from refinevad.datasets.bag import Bag
 from refinevad.errors import InputError
 from refinevad.judging.metrics import Runs, roc_auc
@@ -148,7 +149,7 @@ t.trainer(Path({folder!r})).run()
 def test_killed_in_mid_epoch_it_ends_the_same(whole: tuple[Trained, Path], tmp_path: Path) -> None:
     """A real process and a real SIGKILL, in the third epoch; the state then holds the second."""
     script = KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=patience(120))
     assert done.returncode == -signal.SIGKILL, done.stderr
     epochs: list[int] = []
     same(trainer(tmp_path).run(lambda epoch, _: epochs.append(epoch)), whole[0], tmp_path, whole[1])

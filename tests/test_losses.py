@@ -266,7 +266,23 @@ def test_the_pseudo_label_loss_is_the_mean_over_videos_of_what_the_teacher_is_su
 
     first = (cost(2.0, 1) + cost(-1.0, 1) + cost(0.5, 0) + cost(0.0, 0)) / 4
     second = (cost(1.0, 0) + 4 * cost(0.0, 0)) / 5
-    assert pseudo_label_loss(output, labels, mask, 0).item() == pytest.approx((first + second) / 2)
+    assert pseudo_label_loss(output, labels, mask).item() == pytest.approx((first + second) / 2)
+
+
+def test_the_teacher_is_averaged_over_time_as_in_the_score() -> None:
+    """One lone peak of 9 over +-1 segments is 3 in three places; of five segments two count as anomalous."""
+    evidence = torch.tensor([[[0.0], [9.0], [0.0], [-1.0], [4.0]]])
+    options = {"smoothing": 1}, {"direct_smoothing": 1}, {"smoothing": 0}
+    mask, labels = torch.ones(1, 5, dtype=torch.bool), torch.ones(1, 1)
+    refined = torch.zeros(1, 5, requires_grad=True)
+    touched = []
+    for option in options:
+        output = replace(blank(1, 5, 1), evidence=evidence, refined=refined)
+        output = replace(output, config=replace(output.config, **option))
+        gradient = torch.autograd.grad(pseudo_label_loss(output, labels, mask), refined)[0][0]
+        touched.append([n for n, value in enumerate(gradient.tolist()) if value < 0])
+    # over +-1: 4.5, 3, 2.7, 1, 1.5; as it is: 0, 9, 0, -1, 4
+    assert touched == [[0, 1], [0, 1], [1, 4]]
 
 
 def test_the_direct_path_takes_no_gradient_from_what_it_teaches() -> None:
@@ -274,7 +290,7 @@ def test_the_direct_path_takes_no_gradient_from_what_it_teaches() -> None:
     refined = torch.zeros(1, 6, requires_grad=True)
     output = replace(blank(1, 6, 1), evidence=evidence, refined=refined)
     mask, labels = torch.ones(1, 6, dtype=torch.bool), torch.ones(1, 1)
-    pseudo_label_loss(output, labels, mask, 2).backward()
+    pseudo_label_loss(output, labels, mask).backward()
     assert evidence.grad is None
     assert refined.grad is not None
     assert refined.grad.abs().sum() > 0
@@ -285,6 +301,6 @@ def test_naming_counts_the_segments_that_the_teacher_calls_anomalous() -> None:
     shares = torch.tensor([[[2.0, 0.0], [0.0, 7.0], [0.0, 7.0]]])
     output = replace(blank(1, 3, 2), evidence=evidence, segment_logits=shares)
     mask = torch.ones(1, 3, dtype=torch.bool)
-    found = naming_loss(output, torch.tensor([[1.0, 0.0]]), mask, 0)
+    found = naming_loss(output, torch.tensor([[1.0, 0.0]]), mask)
     assert found.item() == pytest.approx(math.log1p(math.exp(-2.0)))  # one of three: round(0.4 * 3)
-    assert naming_loss(output, torch.zeros(1, 2), mask, 0).item() == 0
+    assert naming_loss(output, torch.zeros(1, 2), mask).item() == 0

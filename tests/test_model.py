@@ -27,6 +27,7 @@ from cases import (
     seeds,
 )
 from refinevad.errors import InputError
+from refinevad.evidence import DirectEvidence, PromptPrior, Prompts, labels_as_targets
 from refinevad.model import MoTAR, Output, RefineVAD, RefineVADConfig, RelativePosition, smooth
 from refinevad.training.losses import category_loss, gmm_loss, inheritance_loss, mil_loss, posterior_loss
 
@@ -423,3 +424,46 @@ def test_wrong_options_are_refused_with_a_sentence(changes: dict[str, Any], sent
 def test_options_survive_a_round_trip() -> None:
     options = config(gate="hard", topology="film", smoothing=2)
     assert RefineVADConfig.from_dict(options.as_dict()) == options
+
+
+def test_runs_are_not_averaged_with_their_neighbours() -> None:
+    """They may lie minutes apart: of both paths' averages nothing is left with `merge_runs`."""
+    wide = {"direct": True, "direct_smoothing": 2, "refined_smoothing": 1}
+    bags = padded(random_bags([6], 6, 0))
+    runs, none, moved = (
+        random_model(config(**options), 0)(*bags).logits
+        for options in (wide | {"merge_runs": True}, {"direct": True}, wide)
+    )
+    close(runs, none.detach().numpy())
+    assert not torch.allclose(moved, none)
+
+
+def test_an_untrained_direct_path_says_that_nothing_is_here() -> None:
+    """The odds of a category against none are exp(-2.5), one in twelve, whatever is seen."""
+    evidence = DirectEvidence(3, 2, 0.2).eval()(torch.randn(1, 4, 3))
+    assert torch.equal(evidence, torch.full((1, 4, 2), -2.5))
+
+
+def test_empty_segments_have_no_say_in_how_like_prompts_are() -> None:
+    """Two more segments that are empty, between the others, leave mean and spread as they were."""
+    torch.manual_seed(3)
+    prompts = Prompts(torch.randn(2, 3), (0, 1), torch.randn(3))
+    spoken = torch.randn(1, 5, 3)
+    spaced = torch.cat([spoken[:, :2], torch.zeros(1, 2, 3), spoken[:, 2:]], dim=1)
+    alone, among = PromptPrior(3, 1, (0, 1)), PromptPrior(3, 1, (0, 1))
+    alone.fit(prompts, spoken, torch.ones(1, 5, dtype=torch.bool))
+    among.fit(prompts, spaced, torch.ones(1, 7, dtype=torch.bool))
+    assert torch.allclose(alone.mean, among.mean)
+    assert torch.allclose(alone.scale, among.scale)
+    likeness, prior = among(spaced)
+    both = torch.cat([likeness, prior[..., None]], dim=-1)[0]
+    assert not both[2:4].any()  # an empty segment is like nothing
+    heard = torch.cat([both[:2], both[4:]])
+    assert torch.allclose(heard.mean(0), torch.zeros(2), atol=1e-5)
+    assert torch.allclose(heard.std(0), torch.ones(2), atol=1e-5)
+
+
+def test_labels_as_targets_by_hand() -> None:
+    """None of them; one; two, which share."""
+    labels = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    assert labels_as_targets(labels).tolist() == [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.5, 0.5]]

@@ -105,6 +105,7 @@ def test_one_step_of_a_brightening_picture_is_its_frame_difference() -> None:
     gray = np.stack([np.full((40, 60), level, np.uint8) for level in (10, 14, 20)])
     assert motion.frame_difference(gray, times(3, 25.0)) == pytest.approx(5.0)
     assert motion.frame_difference(gray, times(3, 12.5)) == pytest.approx(2.5)
+    assert motion.frame_difference(gray[:2], times(2, 25.0)) == pytest.approx(4.0)
 
 
 def test_a_cut_is_found_and_carries_no_motion() -> None:
@@ -117,10 +118,78 @@ def test_a_cut_is_found_and_carries_no_motion() -> None:
     np.testing.assert_allclose(segment_motion(gray, times(8)), segment_motion(before, times(4)), atol=0.2)
 
 
+@pytest.mark.parametrize(
+    ("cuts", "usable"),
+    [
+        ([False] * 4, [False, True, True, True]),  # nothing precedes the first: it has no acceleration
+        ([False], [True]),  # alone it must do
+        ([False, True, False, False], [False, False, False, True]),  # a cut, and the acceleration across it
+        ([True, False, False], [False, False, True]),
+        ([False, True, False], [True, False, False]),  # no other is left
+        ([True, True, False], [False, False, False]),
+    ],
+)
+def test_pairs_that_say_something_of_motion(cuts: list[bool], usable: list[bool]) -> None:
+    gray = np.zeros((len(cuts) + 1, 16, 20), np.uint8)
+    assert motion.GraySegment(gray, times(len(gray)), np.array(cuts)).usable.tolist() == usable
+    small = motion.GraySegment(gray[:, :15], times(len(gray)), np.array(cuts))
+    assert small.usable.tolist() == [False] * len(cuts)
+
+
+def test_a_segment_is_described_without_its_first_pair() -> None:
+    """The patch stands still in the first pair and runs in the others."""
+    gray, seconds = patch_scene([(0, 0), (0, 0), (4, 0), (8, 0), (12, 0)]), times(5)
+    pairs = describe_pairs(gray, seconds)
+    np.testing.assert_array_equal(segment_motion(gray, seconds), motion.summarise(pairs[1:]))
+    assert np.abs(motion.summarise(pairs[1:]) - motion.summarise(pairs)).max() > 0.1
+
+
+def test_a_pairs_flow_does_not_depend_on_how_many_follow() -> None:
+    """30 frames of 24 x 20: more frames than a side has pixels."""
+    gray = np.stack([shifted(texture(5, 24, 20), 0.5 * step, 0.0) for step in range(30)]).round().astype(np.uint8)
+    few, many = motion.flow_fields(gray[:3], times(3)), motion.flow_fields(gray, times(30))
+    np.testing.assert_array_equal(many.speed[:2], few.speed)
+
+
+def test_frames_of_one_stamp_are_a_millisecond_apart() -> None:
+    gray = patch_scene([(0, 0), (2, 0)])
+    together, apart = (motion.flow_fields(gray, np.array([1.0, 1.0 + step])) for step in (0.0, 1e-3))
+    assert np.isfinite(together.speed).all()
+    np.testing.assert_allclose(together.speed, apart.speed, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("steps", "cut"),
+    [
+        ([1, 1, 8, 1], 2),  # above 4 + 3 times the others' median
+        ([1, 1, 7, 1], None),
+        ([0, 5, 0], 1),
+        ([0, 4, 0], None),
+        ([0, 0, 6, 13, 0], 3),  # above twice the runner-up
+        ([0, 0, 6, 12, 0], None),
+        ([0, 100], None),  # two pairs: no others to tower above
+    ],
+)
+def test_where_the_shot_changes_by_hand(steps: list[int], cut: int | None) -> None:
+    """Flat pictures, so that a pair's difference is the step in their level."""
+    levels = np.cumsum([0, *steps])
+    gray = np.stack([np.full((20, 30), level, np.uint8) for level in levels])
+    assert np.flatnonzero(motion.find_cuts(gray)).tolist() == ([] if cut is None else [cut])
+
+
+def test_a_cut_is_no_difference() -> None:
+    """Levels 0, 2, 100, 104 at 25 a second: the cut is left out, of 2 and 4 the mean is 3."""
+    gray = np.stack([np.full((20, 30), level, np.uint8) for level in (0, 2, 100, 104)])
+    cuts = np.array([False, True, False])
+    assert motion.frame_difference(gray, times(4, 25.0), cuts) == pytest.approx(3.0)
+    assert motion.frame_difference(gray, times(4, 25.0), np.ones(3, bool)) == 0.0
+
+
 @pytest.mark.parametrize("frames", [0, 1])
 def test_too_few_frames_give_zeros(frames: int) -> None:
     gray = np.zeros((frames, 90, 160), np.uint8)
     assert not segment_motion(gray, times(frames)).any()
+    assert motion.GraySegment(gray, times(frames), motion.find_cuts(gray)).usable.shape == (0,)
     assert motion.frame_difference(gray, times(frames)) == 0.0
 
 
@@ -128,6 +197,12 @@ def test_statistics_by_hand() -> None:
     """1, 2, 3, 4, 10: mean 4, deviation sqrt(10), largest fifth 10."""
     series = np.array([1.0, 2.0, 3.0, 4.0, 10.0])[:, None]
     np.testing.assert_allclose(motion.summarise(series), [4.0, np.sqrt(10.0), 10.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("pairs", "largest"), [(1, 1.0), (4, 4.0), (9, 9.0), (10, 9.5), (12, 11.5), (15, 14.0)])
+def test_a_fifth_of_the_pairs_is_rounded_down_and_one_at_least(pairs: int, largest: float) -> None:
+    """Of 1, 2, 3 and on: the mean of the last, of the last two from ten, of the last three from fifteen."""
+    assert motion.summarise(np.arange(1.0, pairs + 1)[:, None])[2] == pytest.approx(largest)
 
 
 @given(

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from fakes import MeanEncoder
+from patience import patience, wait_until
 from refinevad.apps.live.clock import iso
 from refinevad.apps.live.storage.records import EventRecord
 from refinevad.apps.live.storage.stored import open_stored
@@ -24,7 +25,7 @@ from refinevad.apps.service.access_token import make_token_file
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.features.store import Provenance
 from refinevad.model import RefineVADConfig
-from refinevad.peers.contender import open_model
+from refinevad.model_choice import open_model
 from refinevad.timeline import SegmentRule
 from videos import write_video
 
@@ -35,7 +36,6 @@ QUIET = ("background-networking", "component-update", "sync", "quic", "gpu")
 FLAGS = ["--no-sandbox", "--no-first-run", *(f"--disable-{service}" for service in QUIET)]
 FAKES = Path(__file__).with_name("fakes.py")
 SECOND_MS = 1000
-PATIENCE_MS = 60 * SECOND_MS  # of a machine that does much else
 NOTHING = re.compile(r"\b(null|undefined|NaN|\[object)\b")  # what scripts show by mistake
 UNNAMED = """[...document.querySelectorAll('button, a, input, select, video, canvas[role]')]
   .filter(e => e.checkVisibility() && !(e.textContent.trim() || e.ariaLabel || e.closest('label') || e.title))
@@ -93,7 +93,7 @@ class Service:
     def stop(self, how: signal.Signals) -> int:
         assert self.process is not None
         self.process.send_signal(how)
-        code = self.process.wait(60)
+        code = self.process.wait(patience(60))
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.process = None
@@ -113,6 +113,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def browser() -> Iterator["sync_api.Browser"]:
     with sync_api.sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        sync_api.expect.set_options(timeout=patience(60 * SECOND_MS))
         yield opened
         opened.close()
 
@@ -125,10 +126,10 @@ def login(browser: "sync_api.Browser", service: Service) -> dict[str, Any]:
     page.goto("/")
     page.get_by_label("Token").fill("a guess")
     page.get_by_role("button", name="Log in").click()
-    sync_api.expect(page.get_by_role("alert")).to_contain_text("not the service's", timeout=PATIENCE_MS)
+    sync_api.expect(page.get_by_role("alert")).to_contain_text("not the service's")
     page.get_by_label("Token").fill(service.token)
     page.keyboard.press("Enter")
-    sync_api.expect(page.get_by_role("heading", name="Cameras")).to_be_visible(timeout=PATIENCE_MS)
+    sync_api.expect(page.get_by_role("heading", name="Cameras")).to_be_visible(timeout=patience(60 * SECOND_MS))
     assert page.evaluate("document.cookie") == ""  # no script can read it
     state: dict[str, Any] = context.storage_state()
     context.close()
@@ -140,7 +141,7 @@ class Visit:
 
     def __init__(self, browser: "sync_api.Browser", service: Service, login: dict[str, Any], **options: Any) -> None:
         self.context = browser.new_context(base_url=service.address, storage_state=login, **options)
-        self.context.set_default_timeout(PATIENCE_MS)
+        self.context.set_default_timeout(patience(60 * SECOND_MS))
         self.page = self.context.new_page()
         self.complaints: list[str] = []
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -162,13 +163,6 @@ def visit(browser: "sync_api.Browser", service: Service, login: dict[str, Any]) 
     visit.context.close()
 
 
-def until(true: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + PATIENCE_MS / SECOND_MS
-    while not true():
-        assert time.monotonic() < end, what
-        time.sleep(0.1)
-
-
 def add_events(service: Service, count: int) -> list[str]:
     """Events of yesterday with a clip each, newest first."""
     store, day = open_stored(str(service.data)), time.time() - 86_400
@@ -187,13 +181,13 @@ def test_the_wall_shows_pictures_scores_and_the_event(visit: Visit) -> None:
     page = visit.open("cameras")
     tile = page.locator(".tile[data-camera=street]")
     for state in ("has-picture", "alarmed"):  # in the order in which they come true
-        sync_api.expect(tile).to_have_class(re.compile(rf"\b{state}\b"), timeout=PATIENCE_MS)
+        sync_api.expect(tile).to_have_class(re.compile(rf"\b{state}\b"))
     sync_api.expect(tile.locator(".state")).to_have_text("live")
     assert tile.locator("img").evaluate("picture => picture.naturalWidth") == 160
     painted = "c => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size"
-    until(lambda: tile.locator("canvas").evaluate(painted) > 2, "the strip stays empty")
+    wait_until(lambda: tile.locator("canvas").evaluate(painted) > 2, "the strip stays empty")
     before = tile.locator("canvas").evaluate("c => c.toDataURL()")
-    until(lambda: tile.locator("canvas").evaluate("c => c.toDataURL()") != before, "the strip stands still")
+    wait_until(lambda: tile.locator("canvas").evaluate("c => c.toDataURL()") != before, "the strip stands still")
     assert [complaint for complaint in visit.complaints if "404" not in complaint] == []
 
 
@@ -223,7 +217,7 @@ def test_a_camera_is_added_and_a_bad_address_keeps_what_was_typed(visit: Visit) 
     page.get_by_label("Address").fill("rtsp://127.0.0.1:9/none")
     page.keyboard.press("Enter")
     tile = page.locator(".tile[data-camera=yard]")
-    tile.get_by_role("button", name="Remove yard").click(timeout=PATIENCE_MS)
+    tile.get_by_role("button", name="Remove yard").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     sync_api.expect(tile).to_have_count(0)
     assert [complaint for complaint in visit.complaints if "40" not in complaint] == []
@@ -233,9 +227,9 @@ def test_a_day_with_its_event_and_what_a_threshold_would_have_meant(visit: Visit
     page = visit.open("timeline")
     slider = page.get_by_role("slider", name="Threshold to try")
     slider.wait_for()
-    until(lambda: visit.api("/events?limit=1")["events"] != [], "no event is stored")
+    wait_until(lambda: visit.api("/events?limit=1")["events"] != [], "no event is stored")
     day = f"start={iso(time.time() - 3600)}&end={iso(time.time() + 3600)}&buckets=1"
-    until(lambda: visit.api(f"/cameras/street/scores?{day}")["segments"] > 0, "no scores are stored")
+    wait_until(lambda: visit.api(f"/cameras/street/scores?{day}")["segments"] > 0, "no scores are stored")
     page.reload()
     mark = page.locator(".lane a.mark").first
     mark.wait_for()
@@ -247,7 +241,7 @@ def test_a_day_with_its_event_and_what_a_threshold_would_have_meant(visit: Visit
     sync_api.expect(page.get_by_text("street now alerts above 0.99.")).to_be_visible()
     assert visit.api("/cameras/street")["threshold"] == pytest.approx(0.99)
     page.get_by_role("button", name="Use the model's own").click()
-    until(lambda: visit.api("/cameras/street")["threshold"] < 0.01, "the threshold does not come back")
+    wait_until(lambda: visit.api("/cameras/street")["threshold"] < 0.01, "the threshold does not come back")
     mark.click()
     page.get_by_role("heading", name="Review").wait_for()
     assert visit.complaints == []
@@ -258,7 +252,7 @@ def test_events_are_reviewed_by_keyboard(visit: Visit, service: Service) -> None
     page = visit.open(f"review/{names[0]}")
     current = page.locator(".queue .current")
     sync_api.expect(page.locator("video")).to_have_attribute("src", f"/api/v1/events/{names[0]}/clip")
-    until(
+    wait_until(
         lambda: page.locator("video").evaluate("v => v.readyState >= 1 && v.videoWidth") == 160,
         "the clip does not load",
     )
@@ -315,15 +309,38 @@ def test_a_file_is_dropped_in_and_its_result_opens(visit: Visit, tmp_path: Path)
     sync_api.expect(page.locator(".drop")).to_have_class(re.compile(r"\bover\b"))
     page.dispatch_event("main", "drop", {"dataTransfer": dropped})
     row = page.locator(".job[data-name='my clip.mp4']")
-    sync_api.expect(row.locator(".tag")).to_have_text("done", timeout=PATIENCE_MS)
+    sync_api.expect(row.locator(".tag")).to_have_text("done")
     row.get_by_role("link", name="Open my clip.mp4").click()
     sync_api.expect(page.locator(".verdict")).to_contain_text("1 event")
     page.locator(".plot canvas").wait_for()
     assert not NOTHING.search(page.locator("main").inner_text())
-    until(lambda: page.locator("video").evaluate("v => v.videoWidth") == 160, "the video does not load")
+    wait_until(lambda: page.locator("video").evaluate("v => v.videoWidth") == 160, "the video does not load")
     page.reload()
     sync_api.expect(page.get_by_role("heading", name="my clip.mp4")).to_be_visible()
     assert [complaint for complaint in visit.complaints if "415" not in complaint] == []
+
+
+# The answer to an upload arrives, and is told to the page when `answer()` is called.
+LATE_ANSWER = """
+window.XMLHttpRequest = class extends XMLHttpRequest {
+  set onload(told) { super.onload = (event) => { window.answer = () => told.call(this, event); }; }
+};
+"""
+
+
+def test_a_file_is_shown_once_while_the_answer_to_its_upload_is_on_its_way(visit: Visit, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "late answer.mp4", frames=40, rate=10, size=(160, 90))
+    visit.context.add_init_script(LATE_ANSWER)
+    page = visit.open("analyse")
+    page.set_input_files("#file", str(video))
+    row = page.locator(".job[data-name='late answer.mp4']")
+    sync_api.expect(row.locator(".tag")).to_have_text("done", timeout=PATIENCE_MS)
+    page.wait_for_function("() => Boolean(window.answer)")
+    page.evaluate("window.answer()")
+    page.wait_for_timeout(300)
+    assert row.count() == 1
+    sync_api.expect(row.locator(".tag")).to_have_text("done")
+    assert visit.complaints == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -346,9 +363,9 @@ def test_a_phone_shows_every_view_whole(
 def test_a_killed_service_closes_its_event_and_the_page_comes_back(visit: Visit, service: Service) -> None:
     """kill -9 in mid-event: after the restart the event is closed, another begins, and the page goes on."""
     page = visit.open("cameras")
-    until(lambda: bool(visit.api("/cameras")[0]["open_event"]), "no event is on")
+    wait_until(lambda: bool(visit.api("/cameras")[0]["open_event"]), "no event is on")
     event = visit.api("/cameras")[0]["open_event"]
-    until(lambda: visit.api(f"/events/{event}").get("state") in ("new", "open"), "the event is not stored")
+    wait_until(lambda: visit.api(f"/events/{event}").get("state") in ("new", "open"), "the event is not stored")
     service.stop(signal.SIGKILL)
     sync_api.expect(page.locator("#link-state")).to_contain_text("Connection lost")
     service.start()
@@ -357,8 +374,8 @@ def test_a_killed_service_closes_its_event_and_the_page_comes_back(visit: Visit,
     page.keyboard.press("Enter")
     page.locator(".tile").wait_for()
     sync_api.expect(page.locator("#link-state")).to_be_hidden()
-    until(lambda: visit.api(f"/events/{event}")["state"] in ("closed-by-restart", "ended"), "the event stays open")
-    until(lambda: visit.api("/cameras")[0]["open_event"] not in (None, event), "nothing is watched any more")
+    wait_until(lambda: visit.api(f"/events/{event}")["state"] in ("closed-by-restart", "ended"), "the event stays open")
+    wait_until(lambda: visit.api("/cameras")[0]["open_event"] not in (None, event), "nothing is watched any more")
 
 
 def test_a_stopped_service_ends_its_event_and_exits_0(service: Service) -> None:

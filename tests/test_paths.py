@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cases import close, config, length_lists, option_sets, padded, random_bags, random_model, seeds
 from refinevad.model import RefineVAD, RefineVADConfig
 from refinevad.peers.contender import Contender, ContenderConfig
-from refinevad.scoring.paths import PATHS, PathCurves, names_of_paths, path_logits, shares_of_variance
+from refinevad.scoring.paths import PATHS, PathCurves, names_of_paths, shares_of_variance
 from refinevad.scoring.scores import Scores, score, score_window
 from refinevad.scoring.windows import WHOLE, WindowRule
 
@@ -37,7 +37,7 @@ def test_what_the_paths_add_is_the_logit(options: dict[str, Any], lengths: list[
     x, mask = padded(random_bags(lengths, options["channels"], seed), beyond=2, filling=3.0)
     with torch.no_grad():
         output = model(x, mask)
-        found = path_logits(model, x, mask, output)
+        found = model.path_logits(x, mask, output)
     assert found.shape == (*mask.shape, len(PATHS))
     close(output.logits, found.sum(-1).numpy())
     assert not found[~mask].any()
@@ -76,9 +76,9 @@ def test_with_ridge_the_base_is_an_average_training_segment() -> None:
         output = model(x, mask)
         model.path_mean.zero_()
         model.path_scale.copy_(torch.tensor([2.0, 1.0]))
-        by_path = path_logits(model, x, mask, output)[0]  # (1 - s) direct / 2, s refined
+        by_path = model.path_logits(x, mask, output)[0]  # (1 - s) direct / 2, s refined
         model.match_paths(by_path[:, 1] / 0.7 * 2, by_path[:, 2] / 0.3)
-        found = path_logits(model, x, mask, model(x, mask))[0].numpy()
+        found = model.path_logits(x, mask, model(x, mask))[0].numpy()
     assert np.allclose(found[:, 0], float(model.path_mean[1]))
     assert np.abs(found[:, 1:3].mean(0)).max() < 1e-6
     scale = float(model.path_scale[1])
@@ -92,7 +92,7 @@ def test_a_ridge_that_is_not_matched_yet_adds_nothing() -> None:
     x, mask = padded(random_bags([5], 6, 1))
     with torch.no_grad():
         output = model(x, mask)
-        found = path_logits(model, x, mask, output)
+        found = model.path_logits(x, mask, output)
     assert not found[..., PATHS.index("direct")].any()
     close(output.refined, found[..., PATHS.index("refined")].numpy())
 

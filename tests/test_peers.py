@@ -14,7 +14,7 @@ from peer_cases import CATEGORIES, CHANNELS, SMALL, auc, planted, random_batch, 
 from refinevad.errors import InputError
 from refinevad.peers import HEAD_NAMES
 from refinevad.peers.base import HeadOutput
-from refinevad.peers.choice import HEADS, open_head
+from refinevad.peers.choice import HEADS, head_classes, open_head
 from refinevad.peers.parameters import parameter_counts, trainable
 
 each_head = pytest.mark.parametrize("name", HEAD_NAMES)
@@ -157,7 +157,7 @@ def test_the_names_need_no_torch() -> None:
 
 @each_head
 def test_a_config_survives_its_dictionary(name: str) -> None:
-    config = HEADS[name][0](channels=9, categories=("x", "y"))
+    config = head_classes(name)[0](channels=9, categories=("x", "y"))
     assert type(config).from_dict(config.as_dict()) == config
 
 

@@ -28,7 +28,7 @@ def test_the_examples_run_as_written(
 ) -> None:
     pytest.importorskip("onnxruntime", reason="the default encoder needs the extra `video`")
     from refinevad.encoders import choice
-    from refinevad.peers.choice import KNOWN
+    from refinevad.peers.choice import REGISTERED
     from refinevad.training.recipe import DEFAULT_TRAINING
 
     rendered = render_demo_set(tmp_path / "videos", seed=2, progress=False, size=SMALL, workers=1)
@@ -36,13 +36,13 @@ def test_the_examples_run_as_written(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(DEFAULT_TRAINING, "steps", 40)  # of 800: how good the model gets is not what is looked at
     monkeypatch.setattr(choice, "_registered", dict(choice._registered))
-    known, names = dict(KNOWN), {"__name__": "page"}
+    known, names = dict(REGISTERED), {"__name__": "page"}
     try:
         for place, example in enumerate(EXAMPLES):
             exec(compile(example, f"docs/python.md, example {place + 1}", "exec"), names)
     finally:
-        KNOWN.clear()
-        KNOWN.update(known)
+        REGISTERED.clear()
+        REGISTERED.update(known)
     said = capsys.readouterr().out
     assert "<Detection in camera 1, 1.6 s:" in said
     assert "no finished run" in said.splitlines()[-1]

@@ -12,13 +12,13 @@ import torch
 from safetensors.torch import load_file
 
 import refinevad
+from cli_cases import make_set
 from refinevad.apps.cli import main
 from refinevad.datasets import feature_folder
 from refinevad.datasets.dataset import FeatureIndex
 from refinevad.encoders import choice
 from refinevad.errors import InputError
-from refinevad.peers.choice import KNOWN
-from test_cli import make_set
+from refinevad.peers.choice import REGISTERED
 
 pytestmark = pytest.mark.usefixtures("small_encoder")
 torch.set_num_threads(1)
@@ -26,10 +26,10 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True)
 def nothing_stays_registered() -> Iterator[None]:
-    known, encoders = dict(KNOWN), dict(choice._registered)
+    known, encoders = dict(REGISTERED), dict(choice._registered)
     yield
-    KNOWN.clear()
-    KNOWN.update(known)
+    REGISTERED.clear()
+    REGISTERED.update(known)
     choice._registered.clear()
     choice._registered.update(encoders)
 
@@ -440,7 +440,7 @@ def test_an_own_head_is_trained_saved_opened_and_judged(tmp_path: Path) -> None:
     assert refinevad.evaluate(run, folder)["auc"].value > 0.9  # the fall is four times as loud as the rest
     found = refinevad.Detector.open(run).detect_features(sensor(24)[1].values)
     assert found.scores[4:8].min() > found.scores[:3].max()
-    del KNOWN["small"]
+    del REGISTERED["small"]
     with pytest.raises(InputError, match="unknown head 'small'"):
         refinevad.Detector.open(run)
 
@@ -456,4 +456,4 @@ def test_an_own_head_is_trained_saved_opened_and_judged(tmp_path: Path) -> None:
 def test_a_head_that_cannot_be_registered(name: str, config: type, head: type, words: str) -> None:
     with pytest.raises(InputError, match=words):
         refinevad.register_head(name, config, head)
-    assert name not in KNOWN or KNOWN[name] != (config, head)
+    assert name not in REGISTERED or REGISTERED[name] != (config, head)

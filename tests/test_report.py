@@ -18,19 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinevad.apps.report import (
-    BatchEntry,
-    Evaluation,
-    VideoCurve,
-    report_stems,
-    write_demo_report,
-    write_detection,
-    write_evaluation_report,
-    write_overview,
-)
+from refinevad.apps.report.evaluation_report import write_demo_report, write_evaluation_report
+from refinevad.apps.report.evaluation_section import Evaluation, VideoCurve
 from refinevad.apps.report.keyframes import extract_keyframes
 from refinevad.apps.report.operating import operating_curves
+from refinevad.apps.report.overview import BatchEntry
 from refinevad.apps.report.path_section import lift_sentence
+from refinevad.apps.report.writer import report_stems, write_detection, write_overview
 from refinevad.detection.curve import MAX_POINTS, drawn_curve
 from refinevad.detection.found import Detection
 from refinevad.detection.wording import clock, length, verdict

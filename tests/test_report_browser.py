@@ -10,7 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from refinevad.apps.report import Evaluation, VideoCurve, write_demo_report, write_detection
+from patience import patience
+from refinevad.apps.report.evaluation_report import write_demo_report
+from refinevad.apps.report.evaluation_section import Evaluation, VideoCurve
+from refinevad.apps.report.writer import write_detection
 from refinevad.detection.found import Detection
 from refinevad.scoring.events import Event
 from refinevad.scoring.paths import PathCurves
@@ -94,6 +97,7 @@ def open_page(
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", offline=True
     )
+    context.set_default_timeout(patience(30_000))
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
@@ -120,7 +124,7 @@ def painted(page: "sync_api.Page", selector: str, colour: tuple[int, int, int]) 
 
 def wait_for_time(page: "sync_api.Page", second: float) -> None:
     page.wait_for_function(
-        "second => Math.abs(document.querySelector('video').currentTime - second) < 0.06", arg=second, timeout=8000
+        "second => Math.abs(document.querySelector('video').currentTime - second) < 0.06", arg=second
     )
 
 
@@ -132,6 +136,7 @@ def test_curve_events_and_keys_move_the_video(browser: "sync_api.Browser", folde
     assert painted(page, ".strip canvas", HOT) > 0.3 * 16 * 1000
     assert page.locator(".events img").count() == 2
     assert page.evaluate("[...document.images].every(image => image.naturalWidth === 160)")
+    page.wait_for_function("() => document.querySelector('video').readyState >= 1")  # it knows its length
     page.locator(".events .frame").nth(1).click()
     wait_for_time(page, 7.0)
     assert page.locator(".events > li.current h3").inner_text() == "fall"

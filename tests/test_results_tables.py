@@ -103,7 +103,7 @@ def test_a_page_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         (SPECIFICATION.replace("share = ", "shar = "), PAGE, "table heads lacks or misuses 'share'"),
         (SPECIFICATION.replace('columns = "one"', ""), PAGE, "table heads lacks or misuses 'columns'"),
         (SPECIFICATION.replace("street.csv", "road.csv"), PAGE, "road.csv cannot be read"),
-        ("[style", PAGE, "tables.toml cannot be read"),
+        ("[style", PAGE, "tables.toml is not valid TOML"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path: Path, specification: str, page: str, words: str) -> None:

@@ -16,12 +16,14 @@ from safetensors.torch import load_file, save_file
 
 from cases import config, random_model
 from fakes import replaced
+from patience import patience
 from peer_cases import CATEGORIES, CHANNELS, SMALL
 from refinevad.apps.cli import main
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.encoders import choice
 from refinevad.errors import InputError
-from refinevad.peers.contender import ContenderConfig, open_model
+from refinevad.model_choice import open_model
+from refinevad.peers.contender import ContenderConfig
 from refinevad.run_folder import MOST_CALIBRATION_BYTES, MOST_CONFIG_BYTES
 from test_streaming import checkpoint_of, small_model
 from videos import write_video
@@ -262,7 +264,9 @@ def test_sizes_that_are_not_the_weights_take_no_memory(run: Path, tmp_path: Path
         runs.append(shutil.copytree(run, tmp_path / f"other{number}"))
         change(runs[-1], "config.json", lambda c, options=options: c["model"].update(options))
     command = [sys.executable, "-c", LOADING, *map(str, runs)]
-    lines = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout.splitlines()
+    lines = subprocess.run(
+        command, capture_output=True, text=True, timeout=patience(100), check=True
+    ).stdout.splitlines()
     for other, sentence, kilobytes in zip(runs, lines[::2], lines[1::2], strict=True):
         assert sentence.startswith(str(other))
         assert int(kilobytes) < 200_000  # 2,000,000 wide it was 12.8 GB

@@ -1,6 +1,7 @@
 """Who changed what: every change is on record, from where and when, without secrets, and for a while."""
 
 import pkgutil
+import sqlite3
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
-from refinevad.apps.live.clock import iso
+from refinevad.apps.live.clock import ManualClock, iso
+from refinevad.apps.live.storage.database import StorageError
 from refinevad.apps.service import routes
+from refinevad.apps.service.audit import AuditLog, By
 from service_house import BEARER, NOON, OURS, TOKEN, House
 from videos import write_video
 
@@ -115,3 +118,19 @@ def test_no_changing_route_is_without_a_record() -> None:
     assert len(changing) >= 11
     for endpoint in changing:
         assert "who" in signature(endpoint).parameters, endpoint
+
+
+def test_a_damaged_record_is_no_error_of_the_service_and_a_damaged_entry_is_its_own(tmp_path: Path) -> None:
+    told: list[str] = []
+    log = AuditLog(tmp_path / "audit.db", ManualClock(wall_s=NOON), told.append, days=9.0, most=9)
+    for subject in ("door", "yard"):
+        log.add(By("10.0.0.2", "a token", "curl"), "removed", subject, paused=True)
+    with sqlite3.connect(tmp_path / "audit.db") as connection:
+        connection.execute("UPDATE entry SET detail = CAST(x'7bff' AS TEXT) WHERE subject = 'door'")
+    connection.close()
+    assert [(entry.subject, entry.detail) for entry in log.find(9)] == [("yard", {"paused": True}), ("door", {})]
+    (tmp_path / "audit.db").write_bytes(b"no database " * 1000)
+    with pytest.raises(StorageError, match=r"audit\.db cannot be read \(file is not a database\); move it away"):
+        log.find(9)
+    log.add(By("10.0.0.2", "a token", "curl"), "removed", "door")
+    assert len(told) == 1

@@ -13,11 +13,12 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
+from patience import wait_until
 from refinevad.apps.service.access_token import make_token_file
 from refinevad.apps.service.bodies import MOST_BODY_BYTES
 from refinevad.apps.service.connections import Connection, ConnectionLimits, Connections, network_of
 from servers import Certificate
-from service_process import Serving, answer_of, until
+from service_process import Serving, answer_of
 
 Start = Callable[..., Serving]
 MEGABYTE = 1_000_000
@@ -127,7 +128,7 @@ def test_what_is_not_finished_in_time_is_closed(serving: Start) -> None:
 
 def test_descriptors_that_run_out_all_the_same_are_one_line_and_a_pause(serving: Start) -> None:
     service = serving("--connections", 10_000, "--connections-each", 10_000)
-    until(lambda: service.ask("GET /readyz")[0] == 503, "no answer")  # no model; it looks at the database
+    wait_until(lambda: service.ask("GET /readyz")[0] == 503, "no answer")  # no model; it looks at the database
     time.sleep(1)  # what starts with the service has opened its files
     process = service.process.pid
     soft = service.descriptors() + 3  # as if cameras had taken all the others
@@ -136,8 +137,8 @@ def test_descriptors_that_run_out_all_the_same_are_one_line_and_a_pause(serving:
         for _ in range(60):
             client = held.enter_context(service.connect())
             client.sendall(b"GET / HTTP/1.1\r\nHo")
-        until(lambda: "no descriptors are left" in service.said(), "the shortage was not told of")
-    until(lambda: service.ask("GET /healthz")[0] == 200, "it does not answer again")
+        wait_until(lambda: "no descriptors are left" in service.said(), "the shortage was not told of")
+    wait_until(lambda: service.ask("GET /healthz")[0] == 200, "it does not answer again")
     assert len(service.said().splitlines()) < 5
     assert "Traceback" not in service.said()
 

@@ -1,10 +1,10 @@
 """Uploads: what is taken, what is refused, and analyses that hang or crash."""
 
 import asyncio
+import multiprocessing
 import select
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,23 +18,24 @@ pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 from fastapi import HTTPException
 
 from analyses import analyse_and_crash, analyse_for_ever
+from patience import patience, wait_until
+from refinevad.apps.service.analysis import analyse
 from refinevad.apps.service.uploads import _in_time
-from servers import PATIENCE_S
 from service_house import House
-from service_process import until
 from test_service_network import Start
 from videos import nobodys_codec, write_sound, write_video
 
 
 def wait_for(house: House, job: str, states: tuple[str, ...]) -> dict[str, Any]:
     """The job once it is in one of the states."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        found: dict[str, Any] = house.client.get(f"/api/v1/jobs/{job}").json()
-        if found["state"] in states:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"the job stays {found['state']}")
+    found: dict[str, Any] = {}
+
+    def reached() -> bool:
+        found.update(house.client.get(f"/api/v1/jobs/{job}").json())
+        return found["state"] in states
+
+    wait_until(reached, f"one of {states} of the job", 60)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -214,9 +215,9 @@ def test_so_many_are_uploaded_at_a_time(serving: Start) -> None:
         clients = [held.enter_context(service.connect()) for _ in range(5)]
         for client in clients:
             client.sendall(head.encode())
-        (answered,), _, _ = select.select(clients, [], [], PATIENCE_S)  # one of the five, at once
+        (answered,), _, _ = select.select(clients, [], [], patience(30))  # one of the five, at once
         assert answered.recv(100).startswith(b"HTTP/1.1 429")
-    until(lambda: list((service.data / "media" / "uploads").iterdir()) == [], "parts are left behind")
+    wait_until(lambda: list((service.data / "media" / "uploads").iterdir()) == [], "parts are left behind")
 
 
 def test_an_upload_that_stalls_is_given_up() -> None:
@@ -233,3 +234,15 @@ def test_an_upload_that_stalls_is_given_up() -> None:
         assert refused.value.status_code == 408
 
     asyncio.run(story())
+
+
+def test_an_analysis_ends_quietly_where_the_service_is_gone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    video = write_video(tmp_path / "a.mp4")
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("spawn").Process(target=analyse, args=(str(video), str(tmp_path), theirs))
+    process.start()
+    theirs.close()
+    ours.close()
+    process.join(120)
+    assert process.exitcode == 0
+    assert "Traceback" not in capfd.readouterr().err

@@ -10,23 +10,23 @@ pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from patience import patience
 from refinevad.apps.service.protocols import _MOST_FRAGMENTS
 from refinevad.apps.service.routes.live import MOST_MESSAGES
-from servers import PATIENCE_S
 from service_process import Serving
 from test_service_network import Start
 
 
 def websocket(service: Serving, **options: Any) -> ClientConnection:
     address = f"ws://127.0.0.1:{service.port}/ws"
-    return connect(address, open_timeout=PATIENCE_S, close_timeout=5, **options)
+    return connect(address, open_timeout=patience(30), close_timeout=5, **options)
 
 
 def closing_code(socket_: ClientConnection) -> int:
     """Reads what comes until the service closes, and with which code it does."""
     with suppress(ConnectionClosed):
         while True:
-            socket_.recv(PATIENCE_S)
+            socket_.recv(patience(30))
     assert socket_.close_code is not None
     return socket_.close_code
 
@@ -49,7 +49,7 @@ def test_websocket_messages_are_bounded_in_size_pieces_and_number(serving: Start
         wrong.socket.sendall(b"\x81\x82\x00\x00\x00\x00\xff\xfe")  # text that is no UTF-8
         assert closing_code(wrong) == 1007
     with websocket(service) as fine:
-        assert '"hello"' in str(fine.recv(PATIENCE_S))
+        assert '"hello"' in str(fine.recv(patience(30)))
     assert service.said() == ""
 
 

@@ -3,15 +3,16 @@
 import signal
 import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fakes import MeanEncoder
+from patience import wait_until
 from refinevad.apps.live.capture.messages import Gap, Message, Picture, Segment
 from refinevad.apps.live.capture.preview import PreviewMaker
 from refinevad.apps.live.capture.segment_maker import SegmentMaker
@@ -20,7 +21,7 @@ from refinevad.apps.live.settings.addresses import Address, parse_address
 from refinevad.errors import InputError
 from refinevad.timeline import SegmentRule
 from refinevad.video.reading import ClipReader
-from servers import PATIENCE_S, RtspServer
+from servers import RtspServer
 from videos import flat, nobodys_codec, spoil_packets, write_headers_only, write_video
 from watch_cases import write_film
 
@@ -151,13 +152,15 @@ def test_files_that_are_no_videos_are_refused_in_a_sentence(tmp_path: Path) -> N
 
 def stream(server: RtspServer, stall_s: float = 10.0) -> Source:
     """The server needs a moment before it serves."""
-    until = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return Source(parse_address(server.url), stall_s=stall_s)
-        except SourceLostError:
-            assert time.monotonic() < until
-            time.sleep(0.1)
+    opened: list[Source] = []
+
+    def serves() -> bool:
+        with suppress(SourceLostError):
+            opened.append(Source(parse_address(server.url), stall_s=stall_s))
+        return bool(opened)
+
+    wait_until(serves, "the server")
+    return opened[0]
 
 
 def test_a_server_that_is_not_there_or_refuses_is_told_without_the_password(rtsp: Rtsp) -> None:

@@ -4,8 +4,8 @@ import base64
 import itertools
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -17,12 +17,13 @@ import av
 import pytest
 
 from fakes import MeanEncoder
+from patience import wait_until
 from refinevad.apps.live.capture.source import Source, SourceLostError
 from refinevad.apps.live.capture.worker import Worker, WorkerJob
 from refinevad.apps.live.clock import ManualClock
 from refinevad.apps.live.settings.addresses import Address, parse_address
 from refinevad.timeline import SegmentRule
-from servers import PATIENCE_S, Certificate, RtspServer
+from servers import Certificate, RtspServer
 from videos import flat, write_video
 
 LEVELS = range(40, 240, 2)  # 100 pictures: a grey each
@@ -362,13 +363,15 @@ def test_of_cameras_added_by_the_api_neither_redirects_nor_playlists_are_followe
 
 def patient(address: Address) -> Source:
     """The server needs a moment before it serves."""
-    until = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return Source(address, stall_s=10.0)
-        except SourceLostError:
-            assert time.monotonic() < until
-            time.sleep(0.1)
+    opened: list[Source] = []
+
+    def serves() -> bool:
+        with suppress(SourceLostError):
+            opened.append(Source(address, stall_s=10.0))
+        return bool(opened)
+
+    wait_until(serves, "the server")
+    return opened[0]
 
 
 def test_https_is_read_and_its_certificate_held_against_the_operators(

@@ -14,12 +14,20 @@ from av.video.stream import VideoStream
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinevad.apps.live.capture.stream_time import StreamTime, TimeBrokenError
+from refinevad.apps.live.capture.stream_time import StreamTime
 from refinevad.timeline import SegmentRule
 from refinevad.video.clips import FramePicker
 from refinevad.video.frames import FrameNeeds
 from refinevad.video.presentation import PlanError, Presentation
-from refinevad.video.stamps import CONFIRM, MOST_HELD, FilmTimes, StampCounts, StampSieve, longest_step_s
+from refinevad.video.stamps import (
+    CONFIRM,
+    MOST_HELD,
+    FilmTimes,
+    StampCounts,
+    StampSieve,
+    TimeBrokenError,
+    longest_step_s,
+)
 
 WRAP_TICKS = 2**33
 RATE = 25.0

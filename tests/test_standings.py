@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from refinevad.datasets.dataset import FeatureIndex, Item
 from refinevad.features.store import Features, Provenance, save_features
@@ -46,3 +47,9 @@ def test_held_features_are_read_once(tmp_path: Path) -> None:
     index.path(item).unlink()
     (again,) = held.load([item])
     assert again is first
+
+
+@pytest.mark.parametrize(("auc", "words"), [(0.91234, "0.9123"), (None, "-")])
+def test_progress_tells_a_frame_auc_where_there_is_one(auc: float | None, words: str) -> None:
+    """A test set without normal frames defines none, in memory and read back."""
+    assert SeedRow(0, 0.8, {"auc": auc}, {}).auc_words == words

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from refinevad.apps.live.capture.stream_time import StreamTime, TimeBrokenError
+from refinevad.apps.live.capture.stream_time import StreamTime
+from refinevad.video.stamps import TimeBrokenError
 
 
 def live(**options: object) -> StreamTime:

@@ -75,6 +75,27 @@ def test_gap_in_a_stream_lengthens_the_segment_before_it() -> None:
     assert opened == [True, False, True, False, True]
 
 
+def test_where_a_frame_lies_in_its_segment() -> None:
+    """4 frames a second: of half a second each frame is a half; a stall of 0.65 s leaves the next at 0.3 of a cell."""
+    segmenter = Segmenter(SegmentRule(seconds=0.5))
+    told = [segmenter.push(10.0 + t) for t in (0.0, 0.25, 0.5, 1.15)]
+    assert [(opens, start) for opens, start, _ in told] == [(True, 10.0), (False, 10.0), (True, 10.5), (True, 11.15)]
+    assert [phase for *_, phase in told] == pytest.approx([0.0, 0.5, 0.0, 0.3])
+    counting = Segmenter(SegmentRule(frames=4))
+    assert [counting.push(t)[2] for t in (0.0, 9.0, 9.1, 9.2, 9.3)] == [0.0, 0.25, 0.5, 0.75, 0.0]
+
+
+@pytest.mark.parametrize("rule", [SegmentRule(seconds=1.0), SegmentRule(frames=4)], ids=str)
+def test_behind_a_hole_segments_are_counted_anew(rule: SegmentRule) -> None:
+    """At 4 frames a second; the one at 7.3 s opens a segment, and the four from there on are one."""
+    segmenter = Segmenter(rule)
+    assert [segmenter.push(t)[0] for t in (0.0, 0.25, 0.5)] == [True, False, False]
+    times = (7.3, 7.55, 7.8, 8.05, 8.3)
+    told = [segmenter.push(t, after_hole=place == 0) for place, t in enumerate(times)]
+    assert [(opens, start) for opens, start, _ in told] == [(True, 7.3), *[(False, 7.3)] * 3, (True, 8.3)]
+    assert [phase for *_, phase in told] == pytest.approx([0.0, 0.25, 0.5, 0.75, 0.0], abs=1e-6)
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60), RATES, st.integers(1, 40))
 def test_per_second_integrates_exactly(values: list[float], rate: Fraction, per_segment: int) -> None:
     timeline = Timeline.uniform(
@@ -130,6 +151,45 @@ def test_expand_repeats_over_the_segments_frames(frames: int, rate: Fraction, ru
     assert np.bincount(expanded.astype(int)).tolist() == np.diff(timeline.frame_bounds).tolist()
 
 
+def with_a_hole() -> Timeline:
+    """[0, 0.5), [0.5, 1.5), nothing until 4.25, [4.25, 4.5), [4.5, 6): 2, 4, 1 and 3 frames."""
+    return Timeline.of([0, 2, 6, 7], [0.0, 0.5, 4.25, 4.5], 10, 6.0, {1: 1.5})
+
+
+def test_a_hole_is_no_time() -> None:
+    timeline = with_a_hole()
+    assert timeline.ends_s.tolist() == [0.5, 1.5, 4.5, 6.0]
+    assert (timeline.segments, timeline.frames, timeline.duration_s) == (4, 10, 6.0)
+    assert timeline.shown_s == 0.5 + 1.0 + 0.25 + 1.5
+    assert timeline.breaks.tolist() == [2]
+    assert timeline.stretches() == [(0, 2), (2, 4)]
+    assert timeline.frame_times().tolist() == [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 4.25, 4.5, 5.0, 5.5]
+    assert timeline.truth([(1.25, 4.5)]).tolist() == [False] * 5 + [True] * 2 + [False] * 3
+    assert timeline.shown_seconds().tolist() == [0, 1, 4, 5]
+
+
+def test_seconds_beside_a_hole_by_hand() -> None:
+    """Scores 1, 3, 5, 9. Second 0: half of 1 and half of 3. Second 4: 1/4 s of 5 and 1/2 s of 9."""
+    wanted = [2.0, 3.0, (0.25 * 5 + 0.5 * 9) / 0.75, 9.0]
+    assert with_a_hole().per_second(np.array([1.0, 3.0, 5.0, 9.0])).tolist() == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("segments", "ends", "shown_s"), [(1, [0.5], 0.5), (2, [0.5, 1.5], 1.5), (3, [0.5, 1.5, 4.5], 1.75)]
+)
+def test_the_head_of_a_timeline_with_a_hole(segments: int, ends: list[float], shown_s: float) -> None:
+    head = with_a_hole().head(segments)
+    assert head.ends_s.tolist() == ends
+    assert head.shown_s == shown_s
+
+
+def test_a_timeline_without_holes_is_one_stretch() -> None:
+    timeline = Timeline.uniform(50, 25.0, SegmentRule.default())
+    assert (timeline.breaks.tolist(), timeline.stretches(), timeline.shown_s) == ([], [(0, 4)], 2.0)
+    assert timeline.early_ends is None
+    assert timeline.shown_seconds().tolist() == [0, 1]
+
+
 def test_segment_at() -> None:
     timeline = Timeline.uniform(50, 25.0, SegmentRule.default())
     assert [timeline.segment_at(s) for s in (-1.0, 0.0, 0.639, 0.64, 1.99, 50.0)] == [0, 0, 0, 1, 3, 3]
@@ -143,6 +203,7 @@ def test_head() -> None:
 def test_no_frames_is_no_segments() -> None:
     timeline = Timeline.uniform(0, 25.0, SegmentRule.default())
     assert (timeline.segments, timeline.frames, timeline.duration_s) == (0, 0, 0.0)
+    assert (timeline.segment_at(3.0), timeline.stretches(), timeline.shown_seconds().tolist()) == (0, [], [])
     assert timeline.per_second(np.zeros(0)).shape == timeline.frame_times().shape == (0,)
 
 
@@ -159,6 +220,10 @@ def test_no_frames_is_no_segments() -> None:
         lambda: Timeline.uniform(10, float("nan"), SegmentRule.default()),
         lambda: Timeline(np.array([0, 5, 4]), np.array([0.0, 1.0, 2.0])),
         lambda: Timeline(np.array([0, 4, 5]), np.array([0.0, 2.0, 1.0])),
+        lambda: Timeline(np.zeros(0, int), np.zeros(0)),
+        lambda: Timeline(np.array([0, 1, 2]), np.array([0.0, 1.0, 2.0]), np.array([1.0])),
+        lambda: Timeline(np.array([0, 1, 2]), np.array([0.0, 1.0, 2.0]), np.array([1.0, 0.5])),  # ends before it begins
+        lambda: Timeline(np.array([0, 1, 2]), np.array([0.0, 1.0, 2.0]), np.array([1.5, 2.0])),  # after the next begins
         lambda: Timeline.uniform(10, 25.0, SegmentRule.default()).expand(np.zeros(7)),
     ],
 )
@@ -172,3 +237,7 @@ def test_nonsense_is_refused(make) -> None:
 def test_a_video_of_more_frames_than_nine_days_have_is_refused(frames: int, rule: SegmentRule) -> None:
     with pytest.raises(InputError, match="at most 20,000,000 frames"):
         Timeline.uniform(frames, 25.0, rule)
+
+
+def test_nine_days_of_frames_are_taken() -> None:
+    assert Timeline.uniform(20_000_000, 25.0, SegmentRule(frames=16)).segments == 1_250_000

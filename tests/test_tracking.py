@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reference_events import plain_events
 from refinevad.scoring.events import Event, EventRule, find_events
 from refinevad.scoring.scores import SegmentScores
 from refinevad.scoring.tracking import EventTracker, EventUpdate
@@ -67,8 +68,9 @@ def test_updates_assemble_to_the_events_of_the_whole_curve(data: st.DataObject, 
         assert len(set(kinds)) == len(kinds)
         updates += told
     updates += tracker.flush()
-    timeline = Timeline(np.arange(segments + 1), bounds)
-    assert_same(follow(updates), find_events(scores, shares, NAMES, timeline, rule))
+    wanted = plain_events(scores, shares, NAMES, bounds, rule)
+    assert_same(follow(updates), wanted)
+    assert_same(find_events(scores, shares, NAMES, Timeline(np.arange(segments + 1), bounds), rule), wanted)
 
 
 @given(st.data(), st.integers(0, 60), st.integers(0, 2**32 - 1), st.sampled_from([1.5, 2.0, 3.0, 7.0]))
@@ -89,10 +91,7 @@ def test_no_event_lasts_longer_than_it_may(data: st.DataObject, segments: int, s
     for start, score in zip(bounds[:-1], scores, strict=True):
         if score > rule.threshold:
             assert any(part.start_s <= start < part.end_s for part in parts)
-    whole = [
-        (e.start_s, e.end_s)
-        for e in find_events(scores, shares, NAMES, Timeline(np.arange(segments + 1), bounds), rule)
-    ]
+    whole = [(e.start_s, e.end_s) for e in plain_events(scores, shares, NAMES, bounds, rule)]
     assert all(any(start <= part.start_s and part.end_s <= end for start, end in whole) for part in parts)
     cut = {update.event for update in updates if update.cut}
     for number, part in enumerate(parts, start=1):

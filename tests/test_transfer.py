@@ -7,6 +7,7 @@ import pytest
 
 from refinevad.datasets.dataset import Item
 from refinevad.errors import InputError
+from refinevad.study.over_seeds import spread
 from refinevad.study.transfer import asked_of, transfer_table, unseen, without_prompts_of
 from refinevad.training.recipe import Recipe
 
@@ -39,3 +40,11 @@ def test_table_by_hand() -> None:
     seeds = [{"auc": a, "ano_auc": 0.5, "ap": 0.1, "video_auc": 1.0} for a in (0.7, 0.9)]
     table = transfer_table({"x": seeds}, lambda values: f"{np.mean(values):.2f}")
     assert table.splitlines()[2] == "| x | 2 | 0.80 | 0.50 | 0.10 | 1.00 |"
+
+
+def test_a_figure_that_a_seed_lacks_is_a_dash() -> None:
+    """Categories left out of training may leave no normal test video beside them."""
+    figures = {"auc": None, "ano_auc": 0.5, "ap": 0.25, "video_auc": 1.0}
+    line = transfer_table({"ours": [figures, {**figures, "auc": 0.75}]}, spread).splitlines()[-1]
+    assert [cell.strip() for cell in line.split("|")[1:4]] == ["ours", "2", "-"]
+    assert line.count("0.5000 ± 0.0000") == 1

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from patience import patience
 from refinevad.datasets.dataset import FeatureIndex, Item
 from refinevad.features.store import Features, Provenance, save_features
 from refinevad.timeline import SegmentRule, Timeline
@@ -45,7 +46,7 @@ def opened(*commands: tuple[object, ...]) -> list[set[str]]:
     """Names of the files that each command opens, run one after the other in a process of their own."""
     words = json.dumps([[str(word) for word in command] for command in commands])
     program = [sys.executable, "-c", PROGRAM, str(Path(__file__).parent), words]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(program, capture_output=True, text=True, timeout=patience(120))
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("RESULTS ")]
     results = json.loads(line.removeprefix("RESULTS "))

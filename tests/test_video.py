@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from patience import patience
 from refinevad.apps.report.keyframes import upright_rgb
 from refinevad.errors import InputError
 from refinevad.timeline import SegmentRule
@@ -144,7 +145,7 @@ for path in (closed, barred):
         print(error)
 """
     try:
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=patience(60))
     finally:
         closed.parent.chmod(0o755)
         barred.chmod(0o644)

@@ -14,6 +14,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from fakes import MeanEncoder
+from patience import patience, wait_until
 from refinevad.apps.live.clock import unix
 from refinevad.apps.live.delivery.sinks.webhook import verify
 from refinevad.apps.live.settings.secret import Secret
@@ -23,7 +24,7 @@ from refinevad.apps.live.watching import configured
 from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
-from servers import Program, Receiver, wait_until
+from servers import Program, Receiver
 from watch_cases import RULE, checkpoint, write_film
 
 FAKES = Path(__file__).with_name("fakes.py")
@@ -64,7 +65,7 @@ def watch(place: Path) -> Iterator[object]:
 def test_files_give_the_events_of_detect_on_stdout_in_a_folder_and_in_the_database(place: Path, watch) -> None:
     sinks = ("--sink", "folder:found", "--sink", f"sqlite:///{place}/own.db")
     process = watch("a.mp4", "b.mp4", "--model", "run", "--fast", *LENGTHS, *sinks)
-    out, _ = process.communicate(timeout=200)
+    out, _ = process.communicate(timeout=patience(200))
     said = (place / "stderr").read_text()
     assert process.returncode == 0, said
     envelopes = [json.loads(line) for line in out.splitlines()]
@@ -114,7 +115,7 @@ def test_every_sink_gets_the_same_envelopes(
     wait_until(lambda: bool(subscribed), "the subscription")
     sinks = ("--sink", receiver.url, "--sink", f"mqtt://127.0.0.1:{mosquitto.port}")
     process = watch("a.mp4", "--model", "run", "--fast", *LENGTHS, *sinks)
-    out, _ = process.communicate(timeout=200)
+    out, _ = process.communicate(timeout=patience(200))
     assert process.returncode == 0, (place / "stderr").read_text()
     envelopes = [json.loads(line) for line in out.splitlines()]
     assert [envelope["kind"] for envelope in envelopes[:1] + envelopes[-1:]] == ["new", "end"]
@@ -144,7 +145,7 @@ def test_kill_9_in_mid_event_is_an_end_after_the_restart(place: Path, watch) -> 
     first.kill()
     first.wait()
     second = watch(*words, "--fast")
-    out, _ = second.communicate(timeout=200)
+    out, _ = second.communicate(timeout=patience(200))
     assert second.returncode == 0, (place / "stderr").read_text()
     envelopes = [json.loads(line) for line in out.splitlines()]
     end = next(e for e in envelopes if e["kind"] == "end")
@@ -161,7 +162,7 @@ def test_told_to_stop_it_ends_what_is_open(place: Path, watch, how: signal.Signa
     process = watch("a.mp4", "--model", "run", *LENGTHS)
     new = json.loads(process.stdout.readline())
     os.kill(process.pid, how)
-    out, _ = process.communicate(timeout=100)
+    out, _ = process.communicate(timeout=patience(100))
     assert process.returncode == 0, (place / "stderr").read_text()
     end = json.loads(out.splitlines()[-1])
     assert (new["kind"], end["kind"], end["event_id"], end["reason"]) == ("new", "end", new["event_id"], None)

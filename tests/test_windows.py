@@ -129,6 +129,39 @@ def test_no_bound_is_the_way_of_recordings() -> None:
     assert WindowRule.of(30.0, None) == WindowRule(30.0)
 
 
+def test_what_a_stream_is_given() -> None:
+    """A minute and 5 s for runs trained on whole videos; else what they were trained with; a delay fits its window."""
+    assert WHOLE.live() == WindowRule(60.0, 5.0)
+    assert WHOLE.live(window_s=4.0) == WindowRule(4.0, 4.0)
+    assert WHOLE.live(delay_s=1.0) == WindowRule(60.0, 1.0)
+    trained = WindowRule(30.0, 20.0)
+    assert trained.live() == trained
+    assert trained.live(window_s=10.0) == WindowRule(10.0, 10.0)
+    assert trained.live(10.0, 2.0) == WindowRule(10.0, 2.0)
+
+
+def test_a_stream_without_a_segment_has_no_window() -> None:
+    windowing = Windowing(WindowRule(8.0, 2.0))
+    assert windowing.flush() is None
+    assert (windowing.first, windowing.segments) == (0, 0)
+
+
+def test_a_segment_is_a_token_unless_it_is_said_to_be_none() -> None:
+    """At most 8 tokens a window: the eighth segment closes it, of segments that are merged none does."""
+    with mock.patch.object(module, "MOST_SEGMENTS", 8):
+        counting, merged = Windowing(WHOLE), Windowing(WHOLE)
+        closed = [counting.push(float(place), place + 1.0) for place in range(8)]
+        assert [window is not None for window in closed] == [False] * 7 + [True]
+        assert [merged.push(float(place), place + 1.0, place == 0) for place in range(20)] == [None] * 20
+
+
+def test_two_windows_share_their_border_linearly() -> None:
+    """Zone of 6, 2 shared with the window before and 3 with the one after: thirds up, quarters down."""
+    found = Window(start=0, zone=4, end=10, fade_in=2, fade_out=3)
+    assert found.weights.tolist() == pytest.approx([1 / 3, 2 / 3, 1.0, 0.75, 0.5, 0.25])
+    assert found.final == 7
+
+
 def test_no_window_reaches_across_a_hole() -> None:
     """Two stretches of 30 and 20 segments of a second, a minute between them: each has the windows it has alone."""
     starts = [*np.arange(30.0), *np.arange(90.0, 110.0)]

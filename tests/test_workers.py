@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from fakes import MeanEncoder
+from patience import wait_until
 from refinevad.encoders.base import Encoder
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.encoders.lite import LiteEncoder
@@ -159,7 +160,4 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         assert len(workers) == 2
         time.sleep(2.0)  # they have begun
         parent.kill()
-    until = time.monotonic() + 20
-    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "the end of the workers")

@@ -28,14 +28,15 @@ from refinevad.files.shown import short
 from refinevad.files.strict_json import parse_json
 from refinevad.files.whole import atomic_write
 from refinevad.model import RefineVAD
-from refinevad.peers.choice import LINEAR
-from refinevad.peers.contender import Contender, ContenderConfig
+from refinevad.model_choice import open_config, open_model
+from refinevad.ridge import LINEAR
 from refinevad.run_folder import CALIBRATION as CALIBRATION
 from refinevad.run_folder import CONFIG as CONFIG
 from refinevad.run_folder import WEIGHTS as WEIGHTS
 from refinevad.run_folder import k_divisor_of, load_model, read_run, window_of
 from refinevad.scoring.events import Calibration as Calibration
 from refinevad.scoring.windows import WindowRule
+from refinevad.segment_model import SegmentModel
 from refinevad.timeline import SegmentRule
 
 METRICS = "metrics.json"
@@ -55,12 +56,12 @@ class Checkpoint:
         ridge: the ridge control, as a model; None where it was not asked for (`with_ridge`) or is not there.
     """
 
-    model: RefineVAD | Contender
+    model: SegmentModel
     encoder: str
     signature: Mapping[str, Any]
     calibration: Calibration
     training: Mapping[str, Any] = field(default_factory=dict)
-    ridge: Contender | None = None
+    ridge: SegmentModel | None = None
 
     @property
     def segment_rule(self) -> SegmentRule:
@@ -130,18 +131,18 @@ class Checkpoint:
         path = folder / RIDGE_FILE
         if not path.exists():
             return self
-        check_regular(path, MOST_RIDGE_BYTES)
         try:
+            check_regular(path, MOST_RIDGE_BYTES)
             with safe_open(path, framework="pt") as file:
                 header = file.metadata() or {}
                 if header.get("format") != RIDGE_FORMAT:
                     raise KeyError(f"format {header.get('format')}")
-                config = ContenderConfig.from_dict(parse_json(header["config"]))
+                config = open_config(parse_json(header["config"]))
                 if config.head != LINEAR:
                     raise KeyError(f"head {short(config.head)}")
                 if (config.channels, config.categories) != (self.model.config.channels, self.model.config.categories):
                     raise KeyError("it is another model's")
-                model = Contender(config)
+                model = open_model(config)
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 model.load_state_dict(weights)
                 if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
@@ -156,12 +157,12 @@ class Checkpoint:
     @property
     def refinevad(self) -> RefineVAD:
         """The model, where MoTAR and CORE are asked for. Raises InputError for a run of another head."""
-        if isinstance(self.model, Contender):
+        if not isinstance(self.model, RefineVAD):
             raise InputError(f"this run is of the head {self.model.config.head}; only RefineVAD has MoTAR and CORE")
         return self.model
 
 
-def _weights(model: RefineVAD | Contender) -> dict[str, Tensor]:
+def _weights(model: SegmentModel) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
 
 

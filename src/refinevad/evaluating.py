@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
 
-from refinevad.checkpoint import METRICS, Checkpoint, read_json, write_json
+from refinevad.checkpoint import METRICS, Checkpoint, write_json
 from refinevad.datasets.dataset import FeatureIndex, Item, read_dataset
 from refinevad.encoders.choice import require_at_hand
 from refinevad.errors import InputError
+from refinevad.files.json_files import read_own
 from refinevad.judging.evaluation import Result, evaluate_folds
 from refinevad.judging.figures import Figures
 from refinevad.judging.protocol import Protocol
@@ -76,7 +77,7 @@ class RunOnData:
     @property
     def head(self) -> str:
         """What the model is called in tables."""
-        return str(getattr(self.parts[0][0].model.config, "head", "RefineVAD"))
+        return self.parts[0][0].model.config.head
 
 
 def judge_opened(opened: RunOnData, protocol: str, lenient: bool = False, device: str | None = None) -> Result:
@@ -85,13 +86,13 @@ def judge_opened(opened: RunOnData, protocol: str, lenient: bool = False, device
     Raises:
         InputError: as `evaluate`.
     """
+    stored = opened.folder / METRICS
+    before = read_own(stored, {}, "delete it to evaluate") if stored.exists() else {}  # told before the work
     where = open_device(device)
     for checkpoint, _ in opened.parts:
         checkpoint.model.to(where)
     counted: Protocol = "legacy" if protocol == "legacy" else "strict"
     result = evaluate_folds(opened.parts, opened.index, Path(opened.index.source), counted, lenient)
-    stored = opened.folder / METRICS
-    before = read_json(stored) if stored.exists() else {}
     write_json(stored, {**before, "test": result.metrics, "controls": result.controls})
     return result
 

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from refinevad.ridge import CLIP, Ridge
+from refinevad.standardising import standardised
 
 _QUIET = -2.5  # an untrained path says: nothing here
 _NO_CATEGORY = 0.0  # the logit of "none of the categories", which d_t is measured against
@@ -80,7 +81,7 @@ class RidgeEvidence(nn.Module):
 
     def forward(self, x: Float[Tensor, "video segment channel"]) -> Float[Tensor, "video segment category"]:
         """Evidence of segments as they come, not standardised."""
-        standard = ((x - self.mean) / self.scale).clamp(-CLIP, CLIP)
+        standard = standardised(x, self.mean, self.scale, CLIP)
         shares = (standard @ self.share_weight.T + self.share_bias).log_softmax(-1)
         return (standard @ self.weight + self.bias)[..., None] + shares
 

@@ -1,11 +1,12 @@
 """Which of a segment's channels a model looks at: the same for RefineVAD and for the other heads."""
 
-from typing import Any
+from typing import Any, Literal
 
 from refinevad.errors import InputError
 from refinevad.files.shown import short
 
 Ranges = tuple[tuple[int, int], ...]
+Empty = Literal["zero", "mean"]  # what segments that hold nothing score (RefineVADConfig)
 _MOST_CHANNELS = 1_000_000
 
 

@@ -21,31 +21,33 @@ Which line is the paper's and which is our choice: docs/paper.md. The slow oracl
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from refinevad.errors import InputError
 from refinevad.evidence import DirectEvidence, PromptPrior, Prompts, RidgeEvidence, masked_mean, presence_logit
 from refinevad.files.options import check_options
-from refinevad.input_ranges import InputRanges, as_ranges
+from refinevad.input_ranges import Empty, InputRanges, as_ranges
+from refinevad.segment_model import Objective, SegmentModel
+from refinevad.standardising import channel_statistics, standardised
 
 Gate = Literal["hard", "soft", "fixed", "none"]
 Topology = Literal["segments", "broadcast", "single", "film", "none"]
 Weights = Literal["soft", "hard"]
 Positions = Literal["relative", "none"]
-Empty = Literal["zero", "mean"]
 
 VARIANCE_FLOOR = 1e-6  # log of a motionless video's variance stays finite
 SOFT_TAIL = 18.0  # sigmoid(-18) is 1.5e-8
 FIXED_RATIO = 0.5  # `fixed`: TSM's constant shift, and where an untrained gate starts
 DISTANCE_BUCKETS = 12  # relative positions up to 2**11 segments apart are told apart, by powers of two
 LONG = 512  # segments from which writing the table of relative positions costs more than reversing the queries
-_VIDEOS_AT_ONCE, _CHANNELS_AT_ONCE = 32, 64  # bound what statistics over hundreds of videos copy
+_VIDEOS_AT_ONCE = 32  # bounds what statistics over hundreds of videos copy
 # below folding 2 the two borrowed parts would overlap; colder than 1e-3, a softmax of p in [0, 1] is one-hot
 _AT_LEAST = {
     "channels": 1,
@@ -57,6 +59,8 @@ _AT_LEAST = {
     "dropout": 0,
     "category_temperature": 1e-3,
     "smoothing": 0,
+    "direct_smoothing": 0,
+    "refined_smoothing": 0,
     "shift_layers": 0,
 }
 
@@ -85,6 +89,8 @@ class RefineVADConfig(InputRanges):
             it they are score_t * w_c.
         smoothing: half-width in segments of the average over time of the logits, in training too; 0: none.
         direct: add the evidence a segment carries by itself (ours; evidence.py).
+        direct_smoothing, refined_smoothing: half-width in segments of an average over time of one path's logits alone,
+            before `smoothing`: the refined path has its neighbours from MoTAR. They do not apply with `merge_runs`.
         direct_dropout: on the direct path's input.
         ridge: the direct path is a linear model, fitted before training and kept; after training both paths are
             brought to one scale (`match_paths`), and `head_weight` is the refined path's share of their average.
@@ -123,6 +129,8 @@ class RefineVADConfig(InputRanges):
     segment_posterior: bool = True
     smoothing: int = 0
     direct: bool = False
+    direct_smoothing: int = 0
+    refined_smoothing: int = 0
     direct_dropout: float = 0.2
     ridge: bool = False
     head_weight: float = 1.0
@@ -134,6 +142,10 @@ class RefineVADConfig(InputRanges):
     empty: Empty = "zero"
     relative_smoothing: float = 0.0
     video_weight: float = 0.0
+    head: ClassVar[str] = "RefineVAD"
+    k_divisor: ClassVar[None] = None  # an option of its training
+    fitted: ClassVar[bool] = False
+    compares_videos: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Raises InputError for a choice that does not exist or a size that cannot be built."""
@@ -156,6 +168,11 @@ class RefineVADConfig(InputRanges):
             "prompt_owner": list(self.prompt_owner),
         }
 
+    @property
+    def half_widths(self) -> tuple[int, int]:
+        """(`direct_smoothing`, `refined_smoothing`); 0 with `merge_runs`, where neighbours may lie minutes apart."""
+        return (0, 0) if self.merge_runs else (self.direct_smoothing, self.refined_smoothing)
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RefineVADConfig":
         """Raises InputError for a name this version does not know, or a value of another kind."""
@@ -168,6 +185,25 @@ class RefineVADConfig(InputRanges):
                 "prompt_owner": tuple(values.get("prompt_owner", ())),
             }
         )
+
+    def build(self) -> "RefineVAD":
+        """A fresh model."""
+        return RefineVAD(self)
+
+    @property
+    def layers_each(self) -> tuple[int, ...]:
+        return (self.layers, self.shift_layers)
+
+    @property
+    def own_paths(self) -> dict[str, str]:
+        parts = [name for name, there in (("MoTAR", self.gate != "none"), ("CORE", self.topology != "none")) if there]
+        counts = {
+            "direct": self.direct and not (self.ridge and self.head_weight == 1),
+            "refined": self.head_weight != 0,
+            "prompts": bool(self.prompt_owner) and self.prompt_weight != 0,
+        }
+        names = {"direct": "direct path", "refined": " + ".join(parts) or "refined path", "prompts": "written prompts"}
+        return {name: told for name, told in names.items() if counts[name]}
 
 
 @dataclass(frozen=True)
@@ -496,14 +532,15 @@ class CORE(nn.Module):
         return self.inject(h, mask, injected, self.prototypes), coarse, z, w, video
 
 
-class RefineVAD(nn.Module):
+class RefineVAD(SegmentModel):
     """Segments of videos in, a score for each out. Standardises its input with the training set's statistics."""
 
+    config: RefineVADConfig
     selected: Tensor
-    input_mean: Tensor
     input_scale: Tensor
     path_mean: Tensor
     path_scale: Tensor
+    trained_in_windows = True
 
     def __init__(self, config: RefineVADConfig) -> None:
         super().__init__()
@@ -585,7 +622,36 @@ class RefineVAD(nn.Module):
     @property
     def matched(self) -> bool:
         """Whether `match_paths` was called."""
-        return bool((self.path_scale != 1).any())
+        return self.config.ridge and bool((self.path_scale != 1).any())
+
+    @property
+    def fitted_path(self) -> RidgeEvidence | None:
+        """The direct path, where it is a linear model that is fitted before training."""
+        return self.evidence if isinstance(self.evidence, RidgeEvidence) else None
+
+    @torch.no_grad()
+    def match_outputs(self, passes: Iterable[tuple[Output, Bool[Tensor, "video segment"]]]) -> None:
+        """`match_paths` by outputs of training videos, averaged over time as scores are."""
+        both = []
+        for output, mask in passes:
+            direct = direct_logit(output.evidence, mask, self.config)
+            refined = smooth(output.refined[..., None], mask, self.config.half_widths[1]).squeeze(-1)
+            both.append(smooth(torch.stack([direct, refined], dim=-1), mask, self.config.smoothing)[mask])
+        self.match_paths(torch.cat([one[:, 0] for one in both]), torch.cat([one[:, 1] for one in both]))
+
+    def direct_parameters(self) -> Iterable[nn.Parameter]:
+        """The direct path's."""
+        return self.evidence.parameters() if self.evidence is not None else ()
+
+    def losses(
+        self,
+        output: Output,
+        labels: Float[Tensor, "video category"],
+        mask: Bool[Tensor, "video segment"],
+        objective: Objective,
+    ) -> dict[str, Tensor]:
+        """The recipe's objective (training/loop.py, losses.py)."""
+        return objective(output)
 
     def look(self, x: Float[Tensor, "video segment channel"]) -> Float[Tensor, "video segment selected"]:
         """The channels the model looks at; where these are all, no copy."""
@@ -600,9 +666,7 @@ class RefineVAD(nn.Module):
     def _standard(
         self, seen: Float[Tensor, "video segment selected"], mask: Bool[Tensor, "video segment"]
     ) -> Float[Tensor, "video segment selected"]:
-        standard = (seen - self.input_mean) / self.input_scale
-        if self.config.input_clip:
-            standard = standard.clamp(-self.config.input_clip, self.config.input_clip)
+        standard = standardised(seen, self.input_mean, self.input_scale, self.config.input_clip)
         return standard * mask[..., None]
 
     def forward(
@@ -664,16 +728,17 @@ class RefineVAD(nn.Module):
         evidence: Float[Tensor, "video segment category"],
     ) -> tuple[Float[Tensor, "video segment"], Float[Tensor, "video segment category"]]:
         """The segment's logit and its category logits: refined head, direct evidence, prompts."""
-        if self.config.centre_head:
-            refined = refined - masked_mean(refined, mask)
+        refined = refined_logit(refined, mask, self.config)
         logits = refined if self.training else self.config.head_weight * refined
         if self.evidence is None:
             categories = self.segment_categories(content)
         elif self.config.ridge:
-            logits = self._average(presence_logit(evidence), refined)
-            categories = evidence.log_softmax(-1) + self.segment_categories(content)
+            logits = self._average(direct_logit(evidence, mask, self.config), refined)
+            named = smooth(evidence.log_softmax(-1), mask, self.config.half_widths[0])
+            categories = named + self.segment_categories(content)
         else:
-            logits, categories = logits + presence_logit(evidence), evidence
+            logits = logits + direct_logit(evidence, mask, self.config)
+            categories = smooth(evidence, mask, self.config.half_widths[0])
         if self.prompts is not None:
             likeness, prior = self.prompts(seen)
             logits = logits + self.config.prompt_weight * prior
@@ -694,14 +759,42 @@ class RefineVAD(nn.Module):
         averaged: Tensor = (1 - share) * of_direct + share * of_refined
         return self.path_mean[1] + self.path_scale[1] * averaged
 
+    def path_logits(
+        self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"], output: Output
+    ) -> Float[Tensor, "video segment path"]:
+        """What `_combine` adds up, summand by summand, in the order of `PATHS` (paths.py); float64."""
+        config, nothing = self.config, torch.zeros_like(output.refined, dtype=torch.float64)
+        refined = refined_logit(output.refined.double(), mask, config)
+        direct = direct_logit(output.evidence.double(), mask, config) if self.evidence is not None else nothing
+        base, prior = nothing, nothing
+        if not config.ridge:
+            refined = config.head_weight * refined
+        elif self.matched:
+            mean, scale, share = self.path_mean.double(), self.path_scale.double(), config.head_weight
+            direct = scale[1] * (1 - share) * (direct - mean[0]) / scale[0]
+            refined = share * (refined - mean[1])
+            base = nothing + mean[1]
+        else:  # the refined path counts alone
+            direct = nothing
+        if self.prompts is not None:
+            prior = config.prompt_weight * self.prompts(self.look(x))[1].double()
+        return smooth(torch.stack([base, direct, refined, prior, nothing], dim=-1), mask, config.smoothing)
 
-def channel_statistics(
-    x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"], selected: Int[Tensor, "selected"]
-) -> tuple[Float[Tensor, "selected"], Float[Tensor, "selected"]]:
-    """Mean and spread (at least 1e-4) over real segments of each selected channel; few channels are copied at once."""
-    blocks = (x[..., some][mask] for some in torch.split(selected, _CHANNELS_AT_ONCE))
-    found = [(real.mean(0), real.std(0, unbiased=False)) for real in blocks]
-    return torch.cat([mean for mean, _ in found]), torch.cat([spread for _, spread in found]).clamp_min(1e-4)
+
+def direct_logit(
+    evidence: Float[Tensor, "video segment category"], mask: Bool[Tensor, "video segment"], config: RefineVADConfig
+) -> Float[Tensor, "video segment"]:
+    """The direct path's logit that any category is there, averaged over time as `direct_smoothing` says."""
+    return smooth(presence_logit(evidence)[..., None], mask, config.half_widths[0]).squeeze(-1)
+
+
+def refined_logit(
+    refined: Float[Tensor, "video segment"], mask: Bool[Tensor, "video segment"], config: RefineVADConfig
+) -> Float[Tensor, "video segment"]:
+    """The refined path's logit as it enters the score: less its mean (`centre_head`), averaged over time."""
+    if config.centre_head:
+        refined = refined - masked_mean(refined, mask)
+    return smooth(refined[..., None], mask, config.half_widths[1]).squeeze(-1)
 
 
 def smooth(

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from refinevad.standardising import standardised
+
 RIDGE = "ridge control"  # its name beside a model
+LINEAR = "linear"  # its name among the heads
 CLIP = 4.0  # standardised channels are held to +-CLIP
 SMOOTHING = 2  # logits are averaged over [t - SMOOTHING, t + SMOOTHING], of what there is
 
@@ -36,7 +39,7 @@ class Ridge:
 
     def standardised(self, values: Float[np.ndarray, "segment channel"]) -> Float[np.ndarray, "segment channel"]:
         """Channels to mean 0 and spread 1 over the training segments, clipped to +-CLIP; float64."""
-        return np.asarray(np.clip((values - self.mean) / self.scale, -CLIP, CLIP))
+        return np.asarray(standardised(values, self.mean, self.scale, CLIP))
 
     def logits(self, values: Float[np.ndarray, "segment channel"]) -> Float[np.ndarray, "segment"]:
         """Anomaly logit of each segment by itself, not averaged over time."""

@@ -21,10 +21,10 @@ from refinevad.errors import InputError
 from refinevad.files.finite import is_finite
 from refinevad.files.json_files import check_regular, read_json
 from refinevad.files.shown import short
-from refinevad.model import RefineVAD, RefineVADConfig
-from refinevad.peers.contender import Contender, ContenderConfig, open_config, open_model
+from refinevad.model_choice import open_config, open_model
 from refinevad.scoring.events import Calibration
 from refinevad.scoring.windows import WHOLE, WindowRule
+from refinevad.segment_model import ModelConfig, SegmentModel
 from refinevad.timeline import SegmentRule
 from refinevad.top_k import K_DIVISOR
 
@@ -45,7 +45,6 @@ _CALIBRATION = {
     "normal_hours": float,
 }
 
-Config = RefineVADConfig | ContenderConfig
 Arrays = dict[str, tuple[str, tuple[int, ...]]]  # kind and shape of each by its name
 
 
@@ -57,7 +56,7 @@ class RunFacts:
         encoder, signature, calibration, training: as in Checkpoint.
     """
 
-    model: Config
+    model: ModelConfig
     encoder: str
     signature: Mapping[str, Any]
     training: Mapping[str, Any]
@@ -129,15 +128,14 @@ def read_calibration(folder: Path) -> Calibration:
     return Calibration(**values)
 
 
-def k_divisor_of(config: Config, training: Mapping[str, Any]) -> int:
+def k_divisor_of(config: ModelConfig, training: Mapping[str, Any]) -> int:
     """What a run's top-k divided by: its head's option, else that of its training; the field's where none is recorded.
 
     Raises:
         InputError: the record holds no whole number above 0.
     """
-    own = config.options.get("k_divisor") if isinstance(config, ContenderConfig) else None
     options = training.get("options", {})
-    divisor = own or (options.get("k_divisor", K_DIVISOR) if isinstance(options, Mapping) else K_DIVISOR)
+    divisor = config.k_divisor or (options.get("k_divisor", K_DIVISOR) if isinstance(options, Mapping) else K_DIVISOR)
     if type(divisor) is not int or divisor < 1:
         raise InputError(f"this run: training option k_divisor must be a whole number above 0; got {short(divisor)}")
     return divisor
@@ -159,7 +157,7 @@ def window_of(training: Mapping[str, Any], path: Path | str = "this run") -> Win
         raise InputError(f"{path}: {error}") from error
 
 
-def load_model(config: Config, path: Path) -> RefineVAD | Contender:
+def load_model(config: ModelConfig, path: Path) -> SegmentModel:
     """The model of a configuration with the weights of a file, ready to score.
 
     Raises:
@@ -188,7 +186,7 @@ def load_model(config: Config, path: Path) -> RefineVAD | Contender:
     return model
 
 
-def _model_config(values: Mapping[str, Any], path: Path) -> Config:
+def _model_config(values: Mapping[str, Any], path: Path) -> ModelConfig:
     """A configuration whose every value is of its kind; lists as such, numbers of a size that can be."""
     for name in ("categories", "inputs", "prompt_owner"):
         if not isinstance(values.get(name, []), list):
@@ -233,7 +231,7 @@ def _stored_arrays(path: Path) -> Arrays:
         raise InputError(f"{path} holds no weights ({error}); train the run again") from error
 
 
-def _expected_arrays(config: Config, path: Path) -> Arrays:
+def _expected_arrays(config: ModelConfig, path: Path) -> Arrays:
     try:
         with torch.device("meta"):  # shapes without memory
             asked = open_model(config).state_dict()
@@ -242,10 +240,9 @@ def _expected_arrays(config: Config, path: Path) -> Arrays:
     return {name: (_KINDS.get(value.dtype, "?"), tuple(value.shape)) for name, value in asked.items()}
 
 
-def _check_sizes(config: Config, stored: Arrays, path: Path) -> None:
+def _check_sizes(config: ModelConfig, stored: Arrays, path: Path) -> None:
     """What would take long to lay out even without memory: layers, and the channels looked at."""
-    options = vars(config) | (dict(config.options) if isinstance(config, ContenderConfig) else {})
-    for layers in (options.get("layers", 0), options.get("shift_layers", 0)):
+    for layers in config.layers_each:
         if not isinstance(layers, int) or layers > len(stored):
             raise InputError(
                 f"{path} holds {len(stored)} arrays, which cannot be {short(layers)} layers, as {CONFIG} says"
@@ -256,7 +253,7 @@ def _check_sizes(config: Config, stored: Arrays, path: Path) -> None:
         raise InputError(f"{path}: input_mean is {_shape(found)} there; the model looks at {channels} channels")
 
 
-def _probe(model: RefineVAD | Contender, config: Config, path: Path) -> None:
+def _probe(model: SegmentModel, config: ModelConfig, path: Path) -> None:
     """Finite weights may still give none: scales of 0, variances below it, numbers that overflow."""
     values: Tensor = torch.zeros(1, _PROBE_SEGMENTS, config.channels)
     values[..., list(config.selected)] = model.input_mean

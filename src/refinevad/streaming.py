@@ -15,7 +15,6 @@ Memory is bounded by the window: one segment's pixels, a window's vectors, and t
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
@@ -28,13 +27,13 @@ from refinevad.checkpoint import Checkpoint
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
 from refinevad.opened_run import OpenedRun
-from refinevad.scoring.events import EventRule
-from refinevad.scoring.scores import SegmentScores, StreamScorer
-from refinevad.scoring.tracking import EventTracker, EventUpdate
+from refinevad.scoring.segment_scores import SegmentScores
+from refinevad.scoring.tracking import EventUpdate
 from refinevad.scoring.windows import WindowRule
-from refinevad.video.clips import ClipCutter
-from refinevad.video.frames import Clip, as_video_frame
-from refinevad.video.stamps import HOLE_S, RESTART_S, longest_step_s
+from refinevad.segment_stream import Scored, SegmentStream
+from refinevad.stream_cutter import Break, CutSegment, StreamCutter
+from refinevad.video.frames import as_video_frame
+from refinevad.video.stamps import StreamClock, longest_step_s
 
 
 @dataclass(frozen=True)
@@ -54,22 +53,6 @@ class StreamOutput:
     at: float
 
 
-@dataclass
-class StreamCounts:
-    """What came, and what became of it.
-
-    Attributes:
-        frames: used; segments: made or pushed; late: frames or segments dropped because they do not advance;
-        gaps: told by the caller, or holes; restarts: found by a time stamp that jumped back.
-    """
-
-    frames: int = 0
-    segments: int = 0
-    late: int = 0
-    gaps: int = 0
-    restarts: int = 0
-
-
 class StreamingDetector:
     """One stream's detector. Push frames, or segments of features, not both.
 
@@ -86,9 +69,6 @@ class StreamingDetector:
         InputError: an unbounded window, or an encoder that is not the model's.
     """
 
-    _last_s: float  # of the newest frame, or the end of the newest segment
-    _last_arrival: float
-
     def __init__(
         self,
         checkpoint: Checkpoint,
@@ -98,17 +78,15 @@ class StreamingDetector:
         clock: Callable[[], float] = time.monotonic,
         longest_s: float = math.inf,
     ) -> None:
-        if not math.isfinite(rule.window_s):
-            raise InputError("a stream needs a window in seconds: give its length")
+        self._stream = SegmentStream(checkpoint, rule, longest_s)
         if not rate_hz > 0:
             raise InputError(f"a stream needs a nominal rate above 0 frames a second: got {rate_hz}")
         opened = OpenedRun.of(checkpoint, encoder)
-        self.segment_rule = checkpoint.segment_rule
-        self.checkpoint, self.rule, self.encoder, self.rate_hz = checkpoint, rule, opened.encoder, rate_hz
-        self.counts = StreamCounts()
-        self._clock = clock
-        self._tracker = EventTracker(self.categories, EventRule.of(checkpoint.calibration), longest_s)
-        self._begin()
+        self.segment_rule, self.rate_hz = checkpoint.segment_rule, rate_hz
+        self.checkpoint, self.rule, self.encoder = checkpoint, rule, opened.encoder
+        self.counts = self._stream.counts
+        self._clock, self._last_arrival = clock, math.nan
+        self._cutter: StreamCutter | None = None
 
     @classmethod
     def open(
@@ -149,7 +127,7 @@ class StreamingDetector:
     @property
     def held_segments(self) -> int:
         """Segments in memory."""
-        return self._scorer.held
+        return self._stream.held_segments
 
     def push_frame(self, image: Any, time_s: float) -> StreamOutput:
         """Take a frame, as RGB (UInt8[np.ndarray, "height width 3"]) or as PyAV decoded it.
@@ -162,21 +140,18 @@ class StreamingDetector:
         """
         if not math.isfinite(time_s):
             raise InputError(f"a frame's time is a number of seconds: got {time_s}")
-        time_s = float(time_s)
-        output = self._nothing()
-        if time_s <= self._last_s:
-            if self._last_s - time_s <= RESTART_S:
-                self.counts.late += 1
-                return output
-            self.counts.restarts += 1
-            output = self.flush()
-        elif time_s - self._last_s > longest_step_s(self.rate_hz) and self._cutter is not None:
-            output = self.gap()
-        clip = self._open_cutter().push(as_video_frame(image), time_s)
-        if clip is not None:
-            output = _joined(output, self._clip(clip))
-        self.counts.frames += 1
-        self._last_s, self._last_arrival = time_s, self._clock()
+        taken = self._open_cutter().push(as_video_frame(image), float(time_s))
+        scored = self._stream.nothing()
+        if taken.broken is not None:
+            scored = self._over(taken.broken)
+        if taken.segment is not None:
+            scored = scored.then(self._encoded(taken.segment))
+        output = self._told(scored)
+        if taken.time_s is None:
+            self.counts.late += 1
+        else:
+            self.counts.frames += 1
+            self._last_arrival = self._clock()
         return output
 
     def push_segment(self, features: Float[np.ndarray, "channel"], start_s: float, end_s: float) -> StreamOutput:
@@ -185,20 +160,7 @@ class StreamingDetector:
         Raises:
             InputError: a segment that does not last, or a vector that the model cannot take.
         """
-        if not (math.isfinite(start_s) and math.isfinite(end_s) and start_s < end_s):
-            raise InputError(f"a segment must last: got {start_s} to {end_s} seconds")
-        start_s, end_s = float(start_s), float(end_s)  # of numpy's numbers
-        output = self._nothing()
-        if start_s < self._last_s - RESTART_S:
-            self.counts.restarts += 1
-            output = self.flush()
-        elif end_s <= self._last_s:
-            self.counts.late += 1
-            return output
-        elif math.isfinite(self._last_s) and start_s - self._last_s > HOLE_S:
-            output = self.gap()
-        self._last_arrival = self._clock()
-        return _joined(output, self._segment(features, max(start_s, self._last_s), end_s))
+        return self._told(self._stream.push(features, start_s, end_s, self._clock()))
 
     def gap(self) -> StreamOutput:
         """Pictures are missing from here on; the next push begins a new window."""
@@ -207,61 +169,36 @@ class StreamingDetector:
 
     def flush(self) -> StreamOutput:
         """The stream ended: the last segment, the scores that wait, and the end of open events."""
-        last = self._cutter.close() if self._cutter is not None else None
-        output = self._nothing() if last is None else self._clip(last)
-        rest = self._output(self._scorer.flush())
-        updates = tuple(self._tracker.flush())
-        self._begin()
-        output = _joined(output, rest)
-        return StreamOutput(output.segments, output.updates + updates, output.arrived, self._clock())
+        return self._told(self._ended(self._cutter.close() if self._cutter is not None else None))
 
-    def _begin(self) -> None:
-        self._scorer = StreamScorer(self.checkpoint.model, self.rule)
-        self._cutter: ClipCutter | None = None
-        self._arrivals: deque[float] = deque()  # of segments without a final score
-        self._last_s, self._last_arrival = -math.inf, math.nan
-
-    def _open_cutter(self) -> ClipCutter:
+    def _open_cutter(self) -> StreamCutter:
         if self._cutter is None:
             if self.encoder is None:
                 raise InputError("this stream was opened without an encoder: push segments of features")
             if self.encoder.text is not None:
                 raise InputError(f"encoder '{self.encoder.spec}' needs captions, which frames do not have")
-            self._cutter = ClipCutter(self.encoder.needs, self.segment_rule, self.rate_hz)
+            self._cutter = StreamCutter(self.encoder.needs, self.segment_rule, self.rate_hz, self._new_clock)
         return self._cutter
 
-    def _clip(self, clip: Clip) -> StreamOutput:
+    def _new_clock(self) -> StreamClock:
+        return StreamClock(1.0 / self.rate_hz, longest_step_s(self.rate_hz), origin=0.0)
+
+    def _over(self, broken: Break) -> Scored:
+        """What came before a jump."""
+        if broken.error.step_s < 0:
+            self.counts.restarts += 1
+        else:
+            self.counts.gaps += 1
+        return self._ended(broken.last)
+
+    def _ended(self, last: CutSegment | None) -> Scored:
+        scored = self._stream.nothing() if last is None else self._encoded(last)
+        return scored.then(self._stream.flush())
+
+    def _encoded(self, segment: CutSegment) -> Scored:
         assert self.encoder is not None
-        return self._segment(self.encoder.encode_clips([clip])[0], clip.start_s, clip.end_s)
+        clip = segment.clip
+        return self._stream.push(self.encoder.encode_clips([clip])[0], clip.start_s, clip.end_s, self._last_arrival)
 
-    def _segment(self, features: Float[np.ndarray, "channel"], start_s: float, end_s: float) -> StreamOutput:
-        channels = self.checkpoint.model.config.channels
-        if features.shape != (channels,):
-            raise InputError(f"the model takes {channels} numbers a segment: got {features.shape}")
-        if not np.isfinite(features).all():
-            raise InputError(f"NaN or infinite values in the segment from {start_s:.2f} s; check the encoder's weights")
-        self.counts.segments += 1
-        self._arrivals.append(self._last_arrival)
-        self._last_s = end_s
-        return self._output(self._scorer.push(features, start_s, end_s))
-
-    def _output(self, segments: SegmentScores) -> StreamOutput:
-        if not np.isfinite(segments.scores).all():  # which is above no threshold: nothing would ever be told
-            raise InputError(f"the model gives no number after {segments.start_s[0]:.2f} s; check the run's weights")
-        arrived = np.array([self._arrivals.popleft() for _ in range(len(segments))], dtype=np.float64)
-        return StreamOutput(segments, tuple(self._tracker.push(segments)), arrived, self._clock())
-
-    def _nothing(self) -> StreamOutput:
-        return StreamOutput(SegmentScores.none(len(self.categories)), (), np.zeros(0), self._clock())
-
-
-def _joined(first: StreamOutput, second: StreamOutput) -> StreamOutput:
-    a, b = first.segments, second.segments
-    segments = SegmentScores(
-        np.concatenate([a.start_s, b.start_s]),
-        np.concatenate([a.end_s, b.end_s]),
-        np.concatenate([a.scores, b.scores]),
-        np.concatenate([a.categories, b.categories]),
-    )
-    arrived = np.concatenate([first.arrived, second.arrived])
-    return StreamOutput(segments, first.updates + second.updates, arrived, second.at)
+    def _told(self, scored: Scored) -> StreamOutput:
+        return StreamOutput(scored.segments, scored.updates, scored.arrived, self._clock())

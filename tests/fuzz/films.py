@@ -54,8 +54,8 @@ def bitstreams(folder: Path) -> list[Example]:
 
 def watch_and_detect(folder: Path) -> Read:
     """Everything that opens a video: `detect` with its page and its annotated copy, a camera, and an upload."""
-    from refinevad.apps.report import write_detection
     from refinevad.apps.report.annotate import write_annotated
+    from refinevad.apps.report.writer import write_detection
     from refinevad.apps.service.probing import _look
     from refinevad.detector import Detector
     from refinevad.errors import InputError

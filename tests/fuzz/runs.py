@@ -17,7 +17,8 @@ from refinevad.apps.service.changes import ChangeLog
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.features.store import Features, Provenance, load_features, map_values, save_features
 from refinevad.model import RefineVADConfig
-from refinevad.peers.contender import Contender, open_model, ridge_config
+from refinevad.model_choice import open_model
+from refinevad.peers.contender import Contender, ridge_config
 from refinevad.study.ablation import read_variant
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training.recipe import Recipe, read_recipe

@@ -20,12 +20,13 @@ beside the pages says of each NAME which files of figures it is of, and how a ce
 """
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from refinevad.errors import InputError
+from refinevad.files.json_files import MOST_BYTES, check_regular
+from refinevad.files.toml_files import read_toml
 from refinevad.study.figure_rows import read_figures
 
 SPECIFICATION = Path("data") / "tables.toml"
@@ -44,7 +45,7 @@ def rendered_pages(folder: Path) -> dict[Path, str]:
     specification = _read(folder / SPECIFICATION)
     pages = {}
     for page in sorted(folder.glob("*.md")):
-        text = page.read_text(encoding="utf-8")
+        text = _text_of(page)
         whole = _BETWEEN.findall(text)
         if len(whole) != text.count(_OPENED):
             raise InputError(
@@ -55,11 +56,21 @@ def rendered_pages(folder: Path) -> dict[Path, str]:
     return pages
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _text_of(page: Path) -> str:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        check_regular(page, MOST_BYTES)
+        return page.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8
+        raise InputError(f"{page} cannot be read: {error}") from error
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    check_regular(path, MOST_BYTES)
+    tables = read_toml(path, "the specification")
+    for name in ("table", "names", "columns", "style"):
+        if not isinstance(tables.get(name, {}), dict):
+            raise InputError(f"{path}: {name} must be a table of its own")
+    return tables
 
 
 def _named(folder: Path, specification: Mapping[str, Any], name: str, page: Path) -> str:
@@ -73,7 +84,7 @@ def _named(folder: Path, specification: Mapping[str, Any], name: str, page: Path
             for row in read_figures(folder / "data" / file)
         }
         return render(specification, table, numbers)
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise InputError(f"{folder / SPECIFICATION}: table {name} lacks or misuses {error}") from error
 
 

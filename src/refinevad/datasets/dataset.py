@@ -7,6 +7,7 @@ this module does not know.
 
 import json
 import random
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -201,6 +202,14 @@ def thin_categories(items: Sequence[Item]) -> list[str]:
     """Categories with a single training video: learnable in name only, worth a warning."""
     counts = Counter(label for item in items if item.split == "train" for label in item.labels)
     return sorted(label for label, count in counts.items() if count == 1)
+
+
+def twins(items: Sequence[Item]) -> list[list[str]]:
+    """Categories that a person takes for one: they differ in case, blanks or the way an accent is written alone."""
+    alike: dict[str, set[str]] = {}
+    for label in {label for item in items for label in item.labels}:
+        alike.setdefault("".join(unicodedata.normalize("NFKC", label).casefold().split()), set()).add(label)
+    return sorted(sorted(names) for names in alike.values() if len(names) > 1)
 
 
 @dataclass(frozen=True)

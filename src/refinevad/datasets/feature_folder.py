@@ -1,15 +1,10 @@
 """A data set's videos -> its feature folder: resumable, skipped when up to date; a bad video stops no other."""
 
-import os
-import signal
-import threading
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import torch
@@ -19,12 +14,12 @@ from refinevad.datasets.dataset import INDEX, FeatureIndex, Item
 from refinevad.datasets.ucf_crime import UcfCrimeVideo, caption_features
 from refinevad.encoders.captions import CaptionEncoder
 from refinevad.encoders.choice import EncoderChoice, open_encoder, registered
-from refinevad.errors import InputError, RefineVADError
+from refinevad.errors import InputError
 from refinevad.features.extraction import extract, up_to_date
 from refinevad.features.store import Features, Provenance, read_provenance, save_features
-from refinevad.machine.interrupts import interrupts_wait
 from refinevad.timeline import SegmentRule
 from refinevad.video.reading import DamagedVideoWarning
+from refinevad.worker_pool import WorkerPool, deaths_told
 
 
 @dataclass(frozen=True)
@@ -60,33 +55,8 @@ def _one(root: Path, item: Item, spec: str, rule: SegmentRule, target: Path) -> 
     return True
 
 
-_stopped = threading.Event()  # in a worker: Ctrl-C came; what is still queued for it is not begun
-
-
-def _start_worker() -> None:
-    """One thread a worker; an idle one leaves Ctrl-C to its parent; SIGINT comes blocked, see `interrupts_wait`."""
-    # as many workers as cores, each with as many threads, wait for each other: several times slower
-    os.environ["OMP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, lambda *_: _stopped.set())
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def _one_in_worker(root: Path, item: Item, spec: str, rule: SegmentRule, target: Path) -> bool:
-    """`_one` in a worker, where Ctrl-C ends the video at hand, its half-written file removed."""
-
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _stopped.set()
-        raise KeyboardInterrupt
-
-    idle = signal.signal(signal.SIGINT, stop)
-    try:
-        if _stopped.is_set():
-            raise KeyboardInterrupt
-        return _one(root, item, spec, rule, target)
-    finally:
-        signal.signal(signal.SIGINT, idle)
+def _one_thread() -> None:
+    torch.set_num_threads(1)  # it may have been loaded before its variable was set
 
 
 def extract_all(
@@ -121,26 +91,11 @@ def extract_all(
             progress()
 
     if workers > 1 and registered(spec) is None:  # which no other process knows of
-        # spawned, not forked: the parent already runs ONNX Runtime and torch threads
-        with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker) as pool:
-            try:
-                with interrupts_wait():
-                    jobs = {
-                        pool.submit(_one_in_worker, root, item, spec, rule, index.path(item)): item for item in items
-                    }
-                for job in as_completed(jobs):
-                    note(jobs[job], job.result)
-            except BrokenProcessPool as error:
-                raise RefineVADError(
-                    "a process that extracts features was killed, perhaps for want of memory; "
-                    "run again with fewer --workers: what is done is kept"
-                ) from error
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                for child in active_children():
-                    if child.pid is not None and child.is_alive():
-                        os.kill(child.pid, signal.SIGINT)
-                raise
+        death = deaths_told("extracts features", "run again with fewer --workers: what is done is kept")
+        with death, WorkerPool(min(workers, len(items)), _one_thread) as pool:
+            jobs = {pool.submit(_one, root, item, spec, rule, index.path(item)): item for item in items}
+            for job in as_completed(jobs):
+                note(jobs[job], job.result)
     else:
         for item in items:
             note(item, lambda item=item: _one(root, item, spec, rule, index.path(item)))

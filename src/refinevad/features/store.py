@@ -12,12 +12,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from refinevad.errors import InputError
+from refinevad.files.json_files import check_regular
 from refinevad.files.shown import short
 from refinevad.files.strict_json import parse_json
 from refinevad.files.whole import atomic_write
 from refinevad.timeline import SegmentRule, Timeline
 
 FORMAT = "refinevad-features-1"
+MOST_BYTES = 64 << 30  # of one video's: a day in ten crops
 _MOST_FRAMES_EACH = 1_000_000  # a segment's; no rule makes longer ones
 _LONGEST_S = 1e9
 _MOST_HEADER_BYTES = 100_000_000  # safetensors' own bound
@@ -155,6 +157,8 @@ def map_values(path: Path) -> Float[np.ndarray, "segment channel"]:
         InputError: missing, or no refinevad features.
     """
     try:
+        if path.exists():
+            check_regular(path, MOST_BYTES)
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if length > _MOST_HEADER_BYTES:
@@ -166,7 +170,7 @@ def map_values(path: Path) -> Float[np.ndarray, "segment channel"]:
         array = np.memmap(path, _STORED[described["dtype"]], "c", 8 + length + begin, tuple(described["shape"]))
     except FileNotFoundError as error:
         raise InputError(f"features not found: {path}; run refinevad extract first") from error
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError, InputError) as error:
         raise InputError(f"features {path} cannot be read ({error}); extract them again") from error
     if array.nbytes != end - begin or array.ndim != 2:
         raise InputError(f"features {path} are not whole; extract them again")
@@ -206,10 +210,12 @@ def load_features(path: Path) -> Features:
 
 def _open(path: Path) -> Any:
     try:
+        if path.exists():
+            check_regular(path, MOST_BYTES)
         return safe_open(path, framework="numpy")
     except FileNotFoundError as error:
         raise InputError(f"features not found: {path}; run refinevad extract first") from error
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, InputError) as error:
         raise InputError(f"features {path} cannot be read ({error}); extract them again") from error
 
 

@@ -4,33 +4,25 @@ In one process the decoder and the encoder are threads that both call Python for
 for each other: a fifth of two cores lay idle (docs/results/pixels.md).
 """
 
-import os
 import pickle
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
 from itertools import chain, islice
-from multiprocessing import get_context, parent_process
-from multiprocessing.synchronize import Event
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
 from refinevad.encoders.base import Encoder
-from refinevad.errors import RefineVADError
-from refinevad.machine.interrupts import interrupts_wait
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.video.presentation import PlanError
 from refinevad.video.shares import Share, SharePlan, clips_of
+from refinevad.worker_pool import WorkerPool, deaths_told
 
 CLIPS_AT_ONCE = 16  # bounds memory, and gives the encoder batches that pay
 _SHARE_S = (6.0, 120.0)  # shorter ones decode too much twice, longer ones come too late to be shared out evenly
@@ -47,28 +39,11 @@ class Encoded(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class Workers:
-    """So many processes, started at once and ready a second later; to be closed, by `with`.
-
-    A program that opens them must guard its own start by `if __name__ == "__main__"`: they import its main module.
-    """
+class Workers(WorkerPool):
+    """Processes that take shares of long recordings (worker_pool.py)."""
 
     def __init__(self, count: int) -> None:
-        context = get_context("spawn")  # not forked: this process may run threads of torch and ONNX Runtime
-        self.count, self._left = count, context.Event()
-        self._pool = ProcessPoolExecutor(count, context, _begin, (self._left,))
-        with interrupts_wait():
-            for _ in range(count):
-                self._pool.submit(os.getpid)  # each call starts one
-
-    def __enter__(self) -> "Workers":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._left.set()
-        self._pool.shutdown(cancel_futures=True)
+        super().__init__(count, _prepare)
 
     def encode(
         self, path: Path, encoder: Encoder, rule: SegmentRule, progress: Callable[[int], None] | None = None
@@ -87,19 +62,16 @@ class Workers:
         running: deque[tuple[Share, Future[np.ndarray]]] = deque()
         chunks, seen = [], 0
         try:
-            for share, future in self._submitted(plan, pickle.dumps(encoder), running):
-                chunks.append(future.result())
-                seen += share.frames
-                if progress is not None:
-                    progress(share.frames)
+            with deaths_told(f"reads {path}", "run again with --workers 1"):
+                for share, future in self._submitted(plan, pickle.dumps(encoder), running):
+                    chunks.append(future.result())
+                    seen += share.frames
+                    if progress is not None:
+                        progress(share.frames)
         except PlanError:
             if progress is not None:
                 progress(-seen)
             return None
-        except BrokenProcessPool as error:
-            raise RefineVADError(
-                f"a process that reads {path} was killed, perhaps for want of memory; run again with --workers 1"
-            ) from error
         finally:
             for _, future in running:
                 future.cancel()
@@ -116,7 +88,7 @@ class Workers:
         if len(begun) < 2:
             return
         for share in chain(begun, shares):
-            running.append((share, self._pool.submit(_encode, plan.path, share, encoder)))
+            running.append((share, self.submit(_encode, plan.path, share, encoder)))
             if len(running) > _AHEAD * self.count:
                 yield running.popleft()
         while running:
@@ -138,25 +110,11 @@ def in_chunks(items: Iterable[_Item]) -> Iterator[Sequence[_Item]]:
 
 # --- in a worker ------------------------------------------------------------------------------------------------
 
-_left: Event | None = None  # set: nobody waits for what is being made
 
-
-def _begin(left: Event) -> None:
-    """One thread; Ctrl-C is the parent's to handle, and without a parent there is nothing to do."""
-    global _left
-    _left = left
-    os.environ["OMP_NUM_THREADS"] = "1"
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _prepare() -> None:
+    """While there is nothing else to do."""
     with suppress(ImportError):
-        import_module("refinevad.encoders.lite")  # while there is nothing else to do
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+        import_module("refinevad.encoders.lite")
 
 
 @lru_cache(maxsize=1)
@@ -168,9 +126,4 @@ def _opened(encoder: bytes) -> Encoder:
 
 def _encode(path: Path, share: Share, encoder: bytes) -> Float[np.ndarray, "segment channel"]:
     """Vectors of a share's segments."""
-    chunks = []
-    for clips in in_chunks(clips_of(path, share)):
-        if _left is not None and _left.is_set():
-            raise InterruptedError
-        chunks.append(_opened(encoder).encode(clips))
-    return np.concatenate(chunks)
+    return np.concatenate([_opened(encoder).encode(clips) for clips in in_chunks(clips_of(path, share))])

@@ -2,11 +2,15 @@
 
 import os
 import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from refinevad.errors import InputError
+from refinevad.files.shown import short
 from refinevad.files.strict_json import parse_json
+
+Check = Callable[[Any], bool]
 
 MOST_BYTES = 64 << 20  # figures of a thousand videos take a few megabytes
 
@@ -48,6 +52,25 @@ def read_json(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{path} holds a JSON {type(value).__name__} where an object is expected")
     return value
+
+
+def read_own(path: Path, checks: Mapping[str, Check], remedy: str) -> dict[str, Any]:
+    """The object in a file that refinevad wrote to go on from; the values that `checks` names are there, of their kind.
+
+    Keys that it does not name are left alone: another version may have written them.
+
+    Raises:
+        InputError: as `read_json`, or a value that is missing or of another kind; the sentence ends with the remedy.
+    """
+    try:
+        content = read_json(path)
+    except InputError as error:
+        raise InputError(f"{error}; {remedy}") from error
+    for name, check in checks.items():
+        if name not in content or not check(content[name]):
+            said = f"{name} is {short(content[name])}" if name in content else f"{name} is missing"
+            raise InputError(f"{path} is damaged or of another version ({said}); {remedy}")
+    return content
 
 
 def _kind(mode: int) -> str:

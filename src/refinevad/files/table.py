@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from refinevad.errors import InputError
+from refinevad.files.json_files import check_regular
 
+MOST_BYTES = 1 << 30
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -33,9 +35,12 @@ def read_table(path: Path) -> Table:
     """Read comma-separated values in UTF-8, with or without a byte order mark. Names of columns may be in any case.
 
     Raises:
-        InputError: not UTF-8, other separators than commas, a column twice, or a row with more values than columns.
+        InputError: a folder or a pipe, too large, not UTF-8, other separators than commas, a column twice, or a row
+            with more values than columns.
         OSError: the file cannot be read.
     """
+    if path.exists():
+        check_regular(path, MOST_BYTES)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)

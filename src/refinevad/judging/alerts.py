@@ -169,6 +169,26 @@ def join_close(truth: Sequence[Interval], gap_s: float = GAP_S, early_s: float =
     return joined
 
 
+@dataclass(frozen=True, eq=False)
+class AlertCounts:
+    """What each threshold, falling, finds in each video: sums over videos make a sweep, of resamples of them too.
+
+    Attributes:
+        videos: names, in the order of the columns.
+        found: true events found.
+        false: alerts that open at no true event.
+        alerts: all alerts.
+        true: true events, as alerts can tell them apart.
+    """
+
+    videos: tuple[str, ...]
+    thresholds: Float[np.ndarray, "threshold"]
+    found: Int[np.ndarray, "threshold video"]
+    false: Int[np.ndarray, "threshold video"]
+    alerts: Int[np.ndarray, "threshold video"]
+    true: Int[np.ndarray, "video"]
+
+
 @dataclass(frozen=True)
 class AlertSweep:
     """One entry a threshold, falling: share of true events found, false and all alerts per hour of footage."""
@@ -191,7 +211,25 @@ def sweep_alerts(
     Raises:
         InputError: no footage, no true event, or truth of a video without a curve.
     """
-    if not hours > 0 or not any(len(curve.scores) for curve in curves.values()):
+    if not hours > 0:
+        raise InputError("alerts per hour need footage; give at least one video and hours above 0")
+    counts = count_alerts(curves, truths, gap_s, early_s)
+    found, false, alerts = (each.sum(axis=1).astype(np.float64) for each in (counts.found, counts.false, counts.alerts))
+    return AlertSweep(counts.thresholds, found / counts.true.sum(), false / hours, alerts / hours)
+
+
+def count_alerts(
+    curves: Mapping[str, Curve],
+    truths: Mapping[str, Sequence[Interval]],
+    gap_s: float = GAP_S,
+    early_s: float = EARLY_S,
+) -> AlertCounts:
+    """Events found and alerts by threshold and video, at the thresholds of `sweep_alerts`.
+
+    Raises:
+        InputError: as `sweep_alerts`.
+    """
+    if not any(len(curve.scores) for curve in curves.values()):
         raise InputError("alerts per hour need footage; give at least one video and hours above 0")
     absent = [video for video, events in truths.items() if events and video not in curves]
     if absent:
@@ -205,8 +243,11 @@ def sweep_alerts(
         distinct = np.unique(np.quantile(distinct, np.linspace(0, 1, SWEEP_THRESHOLDS)))
     thresholds = distinct[::-1]
     breaks = np.flatnonzero(_apart(line.starts[1:] - line.ends[:-1], gap_s))
-    counts = np.array([_alert_counts(line, float(t), gap_s, early_s, breaks) for t in thresholds], dtype=np.float64)
-    return AlertSweep(thresholds, counts[:, 0] / len(line.true_starts), counts[:, 1] / hours, counts[:, 2] / hours)
+    rows = [_alert_counts(line, float(t), gap_s, early_s, breaks, len(curves)) for t in thresholds]
+    found, false, alerts = (np.stack(each) for each in zip(*rows, strict=True))
+    return AlertCounts(
+        tuple(curves), thresholds, found, false, alerts, np.bincount(line.true_videos, minlength=len(curves))
+    )
 
 
 def alerts_per_hour_at_recall(
@@ -233,29 +274,40 @@ class _Line:
     scores: Float[np.ndarray, "segment"]
     starts: Float[np.ndarray, "segment"]
     ends: Float[np.ndarray, "segment"]
+    videos: Int[np.ndarray, "segment"]
     true_starts: Float[np.ndarray, "event"]
     true_ends: Float[np.ndarray, "event"]
+    true_videos: Int[np.ndarray, "event"]
 
 
 def _one_line(curves: Mapping[str, Curve], truths: Mapping[str, Sequence[Interval]], margin_s: float) -> _Line:
-    scores, starts, ends, true = [], [], [], []
+    scores, starts, ends, true, true_videos = [], [], [], [], []
     offset = 0.0
-    for video, curve in curves.items():
+    for place, (video, curve) in enumerate(curves.items()):
         own = list(truths.get(video, ()))
         shift = offset - float(curve.time_bounds[0])
         scores.append(curve.scores.astype(np.float64))
         starts.append(curve.time_bounds[:-1] + shift)
         ends.append(curve.ends + shift)
         true += [(start + shift, end + shift) for start, end in own]
+        true_videos += [place] * len(own)
         offset += max([float(curve.time_bounds[-1])] + [end for _, end in own]) - float(curve.time_bounds[0]) + margin_s
     events = np.array(true, dtype=np.float64).reshape(-1, 2)
-    return _Line(np.concatenate(scores), np.concatenate(starts), np.concatenate(ends), events[:, 0], events[:, 1])
+    return _Line(
+        np.concatenate(scores),
+        np.concatenate(starts),
+        np.concatenate(ends),
+        np.repeat(np.arange(len(curves)), [len(curve.scores) for curve in curves.values()]),
+        events[:, 0],
+        events[:, 1],
+        np.array(true_videos, dtype=np.int64),
+    )
 
 
 def _alert_counts(
-    line: _Line, threshold: float, gap_s: float, early_s: float, breaks: Int[np.ndarray, "break"]
-) -> tuple[int, int, int]:
-    """True events found, false alerts, alerts."""
+    line: _Line, threshold: float, gap_s: float, early_s: float, breaks: Int[np.ndarray, "break"], videos: int
+) -> tuple[Int[np.ndarray, "video"], Int[np.ndarray, "video"], Int[np.ndarray, "video"]]:
+    """True events found, false alerts, alerts, of each video."""
     opens, _ = _joined_runs(line.scores >= threshold, line.starts, line.ends, gap_s, breaks)
     alerts = line.starts[opens]
     first = np.searchsorted(alerts, line.true_starts - early_s, side="left")
@@ -263,5 +315,9 @@ def _alert_counts(
     covered = np.zeros(len(alerts) + 1, dtype=np.int64)
     np.add.at(covered, first, 1)
     np.add.at(covered, last, -1)
-    true_alerts = int(np.count_nonzero(np.cumsum(covered[:-1]) > 0))
-    return int(np.count_nonzero(last > first)), len(alerts) - true_alerts, len(alerts)
+    false = np.cumsum(covered[:-1]) == 0
+    return (
+        np.bincount(line.true_videos[last > first], minlength=videos),
+        np.bincount(line.videos[opens[false]], minlength=videos),
+        np.bincount(line.videos[opens], minlength=videos),
+    )

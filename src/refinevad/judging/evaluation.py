@@ -21,13 +21,12 @@ from refinevad.judging.protocol import Protocol, frame_figures, map_figures
 from refinevad.judging.set_truth import read_truth, require_known_categories
 from refinevad.judging.truth import Truth, VideoTruth
 from refinevad.judging.yardstick import Yardstick
-from refinevad.model import RefineVAD
-from refinevad.peers.contender import Contender
 from refinevad.ridge import RIDGE
 from refinevad.scoring.events import Event, EventRule, find_events
 from refinevad.scoring.paths import PathCurves
 from refinevad.scoring.scores import Scores, score_timeline
 from refinevad.scoring.windows import WindowRule
+from refinevad.segment_model import SegmentModel
 from refinevad.timeline import Timeline
 
 
@@ -66,7 +65,7 @@ class Result:
     notes: tuple[str, ...] = ()
 
 
-def _scored(model: RefineVAD | Contender, video: Features, rule: WindowRule) -> Scores:
+def _scored(model: SegmentModel, video: Features, rule: WindowRule) -> Scores:
     return mean_over_crops(video, lambda values: score_timeline(model, values, video.timeline, rule))
 
 

@@ -1,8 +1,10 @@
 """Event F1 at the overlaps that tables are compared at: at a given threshold, and at the best one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int
 
 from refinevad.judging.alerts import Curve, Interval, ScoredEvent, extract_events, match_events
 
@@ -36,20 +38,46 @@ def event_f1_at(
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class EventCounts:
+    """Events at each threshold: F1 is the sum over videos of `matched` over that of `events`.
+
+    Attributes:
+        videos: names, in the order of the columns.
+        matched: 2 x matched events, by each of EVENT_IOUS.
+        events: predicted + true events.
+    """
+
+    videos: tuple[str, ...]
+    matched: Int[np.ndarray, "iou threshold video"]
+    events: Int[np.ndarray, "threshold video"]
+
+
+def count_events(curves: Mapping[str, Curve], truths: Mapping[str, Sequence[Interval]]) -> EventCounts:
+    """Counts at the distinct scores, or 32 even quantiles of them where there are more."""
+    distinct = np.unique(np.concatenate([curve.scores for curve in curves.values()]))
+    if len(distinct) > MOST_THRESHOLDS:
+        distinct = np.unique(np.quantile(distinct, np.linspace(0, 1, MOST_THRESHOLDS)))
+    names = tuple(dict.fromkeys([*curves, *truths]))
+    matched = np.zeros((len(EVENT_IOUS), len(distinct), len(names)), dtype=np.int64)
+    events = np.zeros((len(distinct), len(names)), dtype=np.int64)
+    for row, threshold in enumerate(distinct):
+        found = {name: extract_events(curve, float(threshold)) for name, curve in curves.items()}
+        for place, iou in enumerate(EVENT_IOUS):
+            twice, whole = event_counts(found, truths, iou)
+            matched[place, row] = [twice.get(name, 0) for name in names]
+            events[row] = [whole.get(name, 0) for name in names]
+    return EventCounts(names, matched, events)
+
+
 def best_event_f1_at(curves: Mapping[str, Curve], truths: Mapping[str, Sequence[Interval]]) -> dict[str, float] | None:
     """The highest `event_f1_at` that any threshold reaches, each IoU with its own; None without a true event.
 
     The threshold is chosen on the test set: a bound for scores that come without one, not a result. Thresholds are
-    the distinct scores, or 32 even quantiles of them where there are more.
+    those of `count_events`.
     """
     if not any(truths.values()):
         return None
-    distinct = np.unique(np.concatenate([curve.scores for curve in curves.values()]))
-    if len(distinct) > MOST_THRESHOLDS:
-        distinct = np.unique(np.quantile(distinct, np.linspace(0, 1, MOST_THRESHOLDS)))
-    best = dict.fromkeys(map(str, EVENT_IOUS), 0.0)
-    for threshold in distinct:
-        found = {name: extract_events(curve, float(threshold)) for name, curve in curves.items()}
-        for iou, value in (event_f1_at(found, truths) or {}).items():
-            best[iou] = max(best[iou], value)
-    return best
+    counts = count_events(curves, truths)
+    best = (counts.matched.sum(axis=-1) / counts.events.sum(axis=-1)).max(axis=-1)
+    return {str(iou): float(value) for iou, value in zip(EVENT_IOUS, best, strict=True)}

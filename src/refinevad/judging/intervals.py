@@ -7,9 +7,48 @@
 from collections.abc import Mapping
 from typing import Any
 
+from refinevad.files.finite import is_finite
 from refinevad.judging.resampling import Sampled, interval, paired
 
 SUFFIX = "_ci95"
+# of what an evaluation gives, that which tables are made of: a number each, and numbers by level
+_PLAIN = (
+    *("auc", "ap", "ano_auc", "within_auc", "video_auc", "map_average", "map_legacy_average", "event_f1"),
+    "alerts_per_hour_at_80_recall",
+)
+_BY_LEVEL = ("map", "map_legacy", "map_strict", "recall_at_fpr", "event_f1_at")
+
+
+def are_figures(stored: object) -> bool:
+    """Whether a value out of a file is a row's figures: what tables take from it is numbers, intervals, differences.
+
+    What a row holds beside them is not looked into; `auc` is in each, and null where it is not defined.
+    """
+    if not isinstance(stored, Mapping) or "auc" not in stored:
+        return False
+    plain = [stored.get(name) for name in _PLAIN]
+    by_level = [stored.get(name) or {} for name in _BY_LEVEL]
+    gaps = stored.get("model_minus_control") or {}
+    if not all(isinstance(values, Mapping) for values in (*by_level, gaps)):
+        return False
+    numbers = [*plain, *(value for values in by_level for value in values.values())]
+    return all(number is None or is_finite(number) for number in numbers) and all(map(_is_difference, gaps.values()))
+
+
+def auc_words(figures: Mapping[str, Any]) -> str:
+    """The frame AUC as lines of progress have it; a set without normal frames defines none."""
+    return "-" if figures.get("auc") is None else f"{figures['auc']:.4f}"
+
+
+def _is_difference(stored: object) -> bool:
+    """Whether a value out of a file is one that `difference` gave."""
+    return stored is None or (
+        isinstance(stored, Mapping) and is_finite(stored.get("difference")) and _are_bounds(stored.get("ci95"))
+    )
+
+
+def _are_bounds(stored: object) -> bool:
+    return isinstance(stored, list) and len(stored) == 2 and all(map(is_finite, stored))
 
 
 def figure_of(figures: Mapping[str, Any], name: str) -> Any:

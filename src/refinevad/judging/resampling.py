@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from refinevad.errors import InputError
+from refinevad.judging.alerts import Curve, Interval
 from refinevad.judging.metrics import FALSE_POSITIVE_RATES, Runs
 from refinevad.judging.predictions import AlignedVideo, Expansion, Predictions, align
 from refinevad.judging.protocol import localisation_videos
@@ -25,6 +26,7 @@ from refinevad.judging.resampled_map import map_samples
 from refinevad.judging.truth import Truth
 from refinevad.judging.within import Pairs, video_means
 from refinevad.top_k import top_mean
+from refinevad.training.resampled_events import event_samples
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -143,6 +145,17 @@ class Bootstrap:
         if (inputs := localisation_videos(videos, self.truth)) is not None:
             found |= map_samples(inputs, self.truth.columns, drawn)
         return {name: self._sampled(values) for name, values in found.items()}
+
+    def of_events(
+        self,
+        curves: Mapping[str, Curve],
+        truths: Mapping[str, Sequence[Interval]],
+        hours: Mapping[str, float],
+    ) -> dict[str, Sampled]:
+        """Event figures over all thresholds (resampled_events.py); none where no true event is."""
+        if not any(truths.values()):
+            return {}
+        return {n: self._sampled(values) for n, values in event_samples(curves, truths, hours, self._drawn).items()}
 
     def area(self, runs: Mapping[str, Runs]) -> Sampled:
         """AUC over any runs by video, such as one a video; a video that is not named takes no part."""

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from refinevad.datasets.sources import Groups, read_groups
-from refinevad.judging.alerts import EVENT_IOU, Curve, ScoredEvent, alerts_per_hour_at_recall, extract_events
+from refinevad.judging.alerts import EVENT_IOU, Curve, ScoredEvent, extract_events
 from refinevad.judging.brightness import brightness_of
-from refinevad.judging.event_points import EVENT_IOUS, best_event_f1_at, event_counts, event_f1_at
+from refinevad.judging.event_points import EVENT_IOUS, event_counts, event_f1_at
 from refinevad.judging.intervals import difference, intervals
 from refinevad.judging.predictions import Expansion, Predictions, align
 from refinevad.judging.protocol import Protocol, evaluate_predictions
 from refinevad.judging.resampling import RESAMPLES, Bootstrap, Sampled
 from refinevad.judging.scene_bias import Factors, scene_bias, source_factors, table_factors
 from refinevad.judging.truth import Truth
+from refinevad.training.resampled_events import ALERTS, BEST_F1
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,23 +80,17 @@ class Yardstick:
         aligned = align(predictions, self.truth, expansion, allow_missing).videos
         drawn = curves or {v.truth.name: Curve(v.prediction.scores, v.time_bounds) for v in aligned}
         sampled = _by_protocol(self.bootstrap.of_videos(aligned), protocol)
-        figures |= self.event_figures(drawn) | _strict_map(sampled) | intervals(sampled)
+        of_events = self._event_figures(drawn)
+        sampled |= of_events
+        figures |= _as_told(of_events) | _strict_map(sampled) | intervals(sampled)
         figures["auc_minus_video_mean"] = difference(sampled["auc"], sampled["video_mean_auc"])
         figures["resampled"] = self.bootstrap.as_dict() | {"unit": self.groups.unit, "note": self.groups.note}
         figures["scene_bias"] = scene_bias(aligned, self.factors, self.bootstrap)
         return Row(figures, sampled, drawn)
 
-    def event_figures(self, curves: Mapping[str, Curve]) -> dict[str, Any]:
-        """Figures over all thresholds: false alerts an hour at 80 % event recall, event F1 at the best one."""
-        true_events = self._true_events(curves)
-        if not any(true_events.values()):
-            return {"alerts_per_hour_at_80_recall": None, "event_f1_best_at": None}
-        hours = sum(video.timeline.shown_s for video in self.truth.videos if video.name in curves) / 3600
-        rate = alerts_per_hour_at_recall(curves, true_events, hours, recall=0.8)
-        return {
-            "alerts_per_hour_at_80_recall": rate if math.isfinite(rate) else None,
-            "event_f1_best_at": best_event_f1_at(curves, true_events),
-        }
+    def _event_figures(self, curves: Mapping[str, Curve]) -> dict[str, Sampled]:
+        hours = {v.name: v.timeline.shown_s / 3600 for v in self.truth.videos if v.name in curves}
+        return self.bootstrap.of_events(curves, self._true_events(curves), hours)
 
     def events_at(self, found: Mapping[str, Sequence[ScoredEvent]]) -> dict[str, Any]:
         """`event_f1_at` of events found at a given threshold, with its intervals, and that of `event_f1` among them."""
@@ -113,6 +108,17 @@ class Yardstick:
 
     def _true_events(self, judged: Mapping[str, object]) -> dict[str, tuple[tuple[float, float], ...]]:
         return {video.name: video.events_s for video in self.truth.videos if video.name in judged}
+
+
+def _as_told(sampled: Mapping[str, Sampled]) -> dict[str, Any]:
+    """False alerts an hour at 80 % event recall, and event F1 at the best threshold; None without a true event."""
+    if not sampled:
+        return {ALERTS: None, BEST_F1: None}
+    rate = sampled[ALERTS].value
+    return {
+        ALERTS: rate if math.isfinite(rate) else None,
+        BEST_F1: {str(iou): sampled[f"{BEST_F1}/{iou}"].value for iou in EVENT_IOUS},
+    }
 
 
 def _by_protocol(sampled: Mapping[str, Sampled], protocol: Protocol) -> dict[str, Sampled]:

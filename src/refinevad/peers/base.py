@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from refinevad.errors import InputError
 from refinevad.files.options import check_options
+from refinevad.ridge import Ridge
+from refinevad.standardising import channel_statistics, standardised
 
 ConfigT = TypeVar("ConfigT", bound="HeadConfig")
 _AT_LEAST = {
@@ -102,15 +104,22 @@ class Head(nn.Module, ABC, Generic[OutputT]):
     @torch.no_grad()
     def fit_statistics(self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]) -> None:
         """Standardise the input from now on with the mean and spread of these videos' real segments."""
-        real = x[mask]
-        self.input_mean.copy_(real.mean(0))
-        self.input_scale.copy_(real.std(0, unbiased=False).clamp_min(1e-4))
+        mean, scale = channel_statistics(x, mask, torch.arange(x.shape[-1], device=x.device))
+        self.input_mean.copy_(mean)
+        self.input_scale.copy_(scale)
+
+    def fit_text(self, embeddings: Float[Tensor, "class channel"]) -> None:
+        """Take embeddings of the classes, normal first; of no concern to a head that reads no text."""
+
+    def take(self, ridge: Ridge) -> None:
+        """Become this fitted linear model; no head that is trained can."""
+        raise TypeError(f"{type(self).__name__} is trained, not fitted")
 
     def forward(self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]) -> OutputT:
         """Score padded videos; `mask` is true on real segments, of which each video needs at least one."""
         real = mask[..., None]
         # where, not a product: what lies in the padding may be infinite
-        standard = torch.where(real, (x - self.input_mean) / self.input_scale, torch.zeros_like(x))
+        standard = torch.where(real, standardised(x, self.input_mean, self.input_scale), torch.zeros_like(x))
         return self.score(standard, mask)
 
     @abstractmethod

@@ -1,30 +1,24 @@
-"""Heads by the names people type."""
+"""Heads by the names people type; each is loaded when it is asked for."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 from refinevad.errors import InputError
 from refinevad.peers.base import Head, HeadConfig
-from refinevad.peers.bn_wvad import BNWVAD, BNWVADConfig
-from refinevad.peers.linear import Linear, LinearConfig
-from refinevad.peers.rtfm import RTFM, RTFMConfig
-from refinevad.peers.sultani import Sultani, SultaniConfig
-from refinevad.peers.transformer_mil import TransformerMIL, TransformerMILConfig
-from refinevad.peers.ur_dmu import URDMU, URDMUConfig
-from refinevad.peers.vadclip import VadCLIP, VadCLIPConfig
+from refinevad.ridge import LINEAR
 
-HEADS: Mapping[str, tuple[type[HeadConfig], type[Head[Any]]]] = {
-    "sultani": (SultaniConfig, Sultani),
-    "rtfm": (RTFMConfig, RTFM),
-    "ur_dmu": (URDMUConfig, URDMU),
-    "bn_wvad": (BNWVADConfig, BNWVAD),
-    "vadclip": (VadCLIPConfig, VadCLIP),
-    "transformer_mil": (TransformerMILConfig, TransformerMIL),
+Classes = tuple[type[HeadConfig], type[Head[Any]]]
+HEADS: Mapping[str, tuple[str, str, str]] = {  # module, configuration and head of each published one
+    "sultani": ("sultani", "SultaniConfig", "Sultani"),
+    "rtfm": ("rtfm", "RTFMConfig", "RTFM"),
+    "ur_dmu": ("ur_dmu", "URDMUConfig", "URDMU"),
+    "bn_wvad": ("bn_wvad", "BNWVADConfig", "BNWVAD"),
+    "vadclip": ("vadclip", "VadCLIPConfig", "VadCLIP"),
+    "transformer_mil": ("transformer_mil", "TransformerMILConfig", "TransformerMIL"),
 }
-
-LINEAR = "linear"  # no published head: the ridge control, which is fitted and not trained
-KNOWN: dict[str, tuple[type[HeadConfig], type[Head[Any]]]] = {**HEADS, LINEAR: (LinearConfig, Linear)}
-_OURS = frozenset(KNOWN)
+_OURS = {**HEADS, LINEAR: ("linear", "LinearConfig", "Linear")}
+REGISTERED: dict[str, Classes] = {}
 
 
 def register_head(name: str, config: type[HeadConfig], head: type[Head[Any]]) -> None:
@@ -46,7 +40,18 @@ def register_head(name: str, config: type[HeadConfig], head: type[Head[Any]]) ->
     for given, base in ((config, HeadConfig), (head, Head)):
         if not (isinstance(given, type) and issubclass(given, base)):
             raise InputError(f"head '{name}' needs a subclass of refinevad.{base.__name__}: got {given!r}")
-    KNOWN[name] = (config, head)
+    REGISTERED[name] = (config, head)
+
+
+def head_classes(name: str) -> Classes:
+    """Configuration and module of a head. Raises InputError for a name that is none."""
+    if name in REGISTERED:
+        return REGISTERED[name]
+    if name not in _OURS:
+        raise InputError(f"unknown head '{name}'; known: {', '.join([*_OURS, *REGISTERED])}")
+    module, config, head = _OURS[name]
+    home = import_module(f"{__package__}.{module}")
+    return getattr(home, config), getattr(home, head)
 
 
 def open_head(name: str, channels: int, categories: tuple[str, ...], **options: object) -> Head[Any]:
@@ -55,7 +60,5 @@ def open_head(name: str, channels: int, categories: tuple[str, ...], **options: 
     Raises:
         InputError: a name that is no head, or an option that the head does not have.
     """
-    if name not in KNOWN:
-        raise InputError(f"unknown head '{name}'; known: {', '.join(KNOWN)}")
-    config, head = KNOWN[name]
+    config, head = head_classes(name)
     return head(config.from_dict({"channels": channels, "categories": categories, **options}))

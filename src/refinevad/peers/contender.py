@@ -6,28 +6,23 @@ saved and scored as RefineVAD is.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from refinevad.errors import InputError
 from refinevad.evidence import Prompts
 from refinevad.files.options import check_options
-from refinevad.files.shown import short
-from refinevad.input_ranges import InputRanges, as_ranges
-from refinevad.model import Empty, RefineVAD, RefineVADConfig, channel_statistics, smooth
+from refinevad.input_ranges import Empty, InputRanges, as_ranges
+from refinevad.model import smooth
 from refinevad.peers.base import HeadOutput
-from refinevad.peers.choice import KNOWN, LINEAR, open_head
-from refinevad.peers.linear import Linear
-from refinevad.peers.vadclip import VadCLIP
-from refinevad.ridge import CLIP, SMOOTHING, Ridge
+from refinevad.peers.choice import head_classes, open_head
+from refinevad.ridge import CLIP, LINEAR, SMOOTHING, Ridge
+from refinevad.segment_model import ModelConfig, Objective, SegmentModel
+from refinevad.standardising import channel_statistics, standardised
 
-# options about the features: of the same name and meaning in RefineVADConfig
-SHARED_OPTIONS = ("input_clip", "merge_runs", "empty", "smoothing", "relative_smoothing", "video_weight")
-HEADS_WITH_TEXT = ("vadclip",)
 _AT_LEAST = {"channels": 1, "input_clip": 0, "smoothing": 0, "relative_smoothing": 0}
 
 
@@ -53,7 +48,8 @@ class ContenderConfig(InputRanges):
     smoothing: int = 0
     relative_smoothing: float = 0.0
     video_weight: float = 0.0
-    direct = False  # no path beside the head
+    direct: ClassVar[bool] = False  # no path beside the head
+    compares_videos: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Raises InputError for a choice that does not exist; the head's own are checked when it is built."""
@@ -75,6 +71,26 @@ class ContenderConfig(InputRanges):
         inputs = as_ranges(values.get("inputs", ()))
         return cls(**{**values, "categories": tuple(values["categories"]), "inputs": inputs})
 
+    def build(self) -> "Contender":
+        """A fresh model. Raises InputError for an option that the head does not have."""
+        return Contender(self)
+
+    @property
+    def fitted(self) -> bool:
+        return self.head == LINEAR
+
+    @property
+    def k_divisor(self) -> object:
+        return self.options.get("k_divisor")
+
+    @property
+    def layers_each(self) -> tuple[object, ...]:
+        return (self.options.get("layers", 0), self.options.get("shift_layers", 0))
+
+    @property
+    def own_paths(self) -> dict[str, str]:
+        return {"refined": f"{self.head} head"}
+
 
 @dataclass(frozen=True)
 class ContenderOutput:
@@ -84,7 +100,7 @@ class ContenderOutput:
         logits: anomaly logit of each segment, averaged over time as `smoothing` says.
         share_logits: logits of a segment's share among categories; equal where the head names none.
         presence: the largest score of each category in the video.
-        shift_ratio: 0 everywhere: what RefineVAD alone has.
+        shift_ratio, video_evidence: 0 everywhere: what RefineVAD alone has.
         head: the head's output, with the averaged logits.
     """
 
@@ -92,14 +108,15 @@ class ContenderOutput:
     share_logits: Float[Tensor, "video segment category"]
     presence: Float[Tensor, "video category"]
     shift_ratio: Float[Tensor, "video segment"]
+    video_evidence: Float[Tensor, "video"]
     head: HeadOutput
 
 
-class Contender(nn.Module):
+class Contender(SegmentModel):
     """Segments of videos in, a score for each out, by a published head."""
 
+    config: ContenderConfig
     selected: Tensor
-    input_mean: Tensor
     input_scale: Tensor
 
     def __init__(self, config: ContenderConfig) -> None:
@@ -118,7 +135,7 @@ class Contender(nn.Module):
         prompts: Prompts | None = None,
     ) -> None:
         """Set the input's mean and spread from training videos, and the class embeddings of a head that takes text."""
-        if prompts is not None and isinstance(self.head, VadCLIP):
+        if prompts is not None:
             owner = torch.tensor(prompts.owner)
             normal = len(self.config.categories)
             of_class = [prompts.vectors[owner == place].mean(0) for place in (normal, *range(normal))]
@@ -134,9 +151,7 @@ class Contender(nn.Module):
         labels: Float[Tensor, "video category"] | None = None,
     ) -> ContenderOutput:
         """Score padded videos; `labels` are for models that use them in training, which no published head does."""
-        standard = (x[..., self.selected] - self.input_mean) / self.input_scale
-        if self.config.input_clip:
-            standard = standard.clamp(-self.config.input_clip, self.config.input_clip)
+        standard = standardised(x[..., self.selected], self.input_mean, self.input_scale, self.config.input_clip)
         output = self.head(torch.where(mask[..., None], standard, torch.zeros_like(standard)), mask)
         half = self.config.smoothing
         logits = smooth(output.logits[..., None], mask, half).squeeze(-1)
@@ -145,33 +160,45 @@ class Contender(nn.Module):
         shares = logits.new_zeros(*mask.shape, len(self.config.categories)) if named is None else named
         scores = torch.sigmoid(logits)[..., None] * shares.softmax(-1) * mask[..., None]
         output = replace(output, logits=logits, category_logits=named)
-        return ContenderOutput(logits, shares, scores.amax(1), torch.zeros_like(logits), output)
+        nothing = torch.zeros_like(logits)
+        return ContenderOutput(logits, shares, scores.amax(1), nothing, nothing[:, 0], output)
+
+    @property
+    def inverse_penalty(self) -> float:
+        """As its head's option says."""
+        return float(self.config.options.get("inverse_penalty", 0.0))
+
+    @torch.no_grad()
+    def take(self, ridge: Ridge) -> None:
+        """Become the fitted ridge, which is of the channels the model selects."""
+        self.head.take(ridge)
+        self.input_mean.copy_(torch.from_numpy(ridge.mean))
+        self.input_scale.copy_(torch.from_numpy(ridge.scale))
 
     def losses(
         self,
         output: ContenderOutput,
         labels: Float[Tensor, "video category"],
         mask: Bool[Tensor, "video segment"],
+        objective: Objective | None = None,
     ) -> dict[str, Tensor]:
-        """The head's own weighted terms by name."""
+        """The head's own weighted terms by name, as its paper weighs them."""
         return self.head.loss(output.head, labels, mask)
 
 
 def head_options(name: str) -> set[str]:
     """Names of a head's own options. Raises InputError for a name that is no head."""
-    if name not in KNOWN:
-        raise InputError(f"unknown head '{name}'; known: {', '.join(KNOWN)}")
-    return {field.name for field in fields(KNOWN[name][0])}
+    return {field.name for field in fields(head_classes(name)[0])}
 
 
-def ridge_config(config: RefineVADConfig | ContenderConfig) -> ContenderConfig:
+def ridge_config(config: ModelConfig) -> ContenderConfig:
     """The ridge control on another model's channels, categories and tokens.
 
     How far it clips and averages is part of what it is, whatever the other model does. A token of merged runs is not
     averaged with the next, which may lie a minute away; what the other model does to a whole video's curve
     (`relative_smoothing`, `video_weight`), the control does too.
     """
-    own = config.options if isinstance(config, ContenderConfig) and config.head == LINEAR else {}
+    own = config.options if isinstance(config, ContenderConfig) and config.fitted else {}
     return ContenderConfig(
         channels=config.channels,
         categories=config.categories,
@@ -185,24 +212,3 @@ def ridge_config(config: RefineVADConfig | ContenderConfig) -> ContenderConfig:
         relative_smoothing=config.relative_smoothing,
         video_weight=config.video_weight,
     )
-
-
-def take_ridge(model: Contender, ridge: Ridge) -> Contender:
-    """Make a fresh model of a `ridge_config` the fitted ridge; it is of the channels the model selects."""
-    assert isinstance(model.head, Linear)
-    model.head.take(ridge)
-    model.input_mean.copy_(torch.from_numpy(ridge.mean))
-    model.input_scale.copy_(torch.from_numpy(ridge.scale))
-    return model.eval()
-
-
-def open_config(values: Any) -> RefineVADConfig | ContenderConfig:
-    """The configuration that a RUN holds. Raises InputError for what is none, or an option that does not exist."""
-    if not isinstance(values, Mapping):
-        raise InputError(f"a run's model is a table of options, not {short(values)}")
-    return ContenderConfig.from_dict(values) if "head" in values else RefineVADConfig.from_dict(dict(values))
-
-
-def open_model(config: RefineVADConfig | ContenderConfig) -> RefineVAD | Contender:
-    """A fresh model of a configuration."""
-    return Contender(config) if isinstance(config, ContenderConfig) else RefineVAD(config)

@@ -1,8 +1,9 @@
 """scores -> events: hysteresis, minimum length and gap merging; and the threshold that keeps a target alert rate."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -26,6 +27,19 @@ class Event:
     peak_s: float
     category: str
     probabilities: dict[str, float]
+
+    @classmethod
+    def of(
+        cls,
+        span_s: tuple[float, float],
+        peak: tuple[float, float],
+        category_scores: Float[np.ndarray, "category"],
+        categories: Sequence[str],
+    ) -> "Event":
+        """Of where it begins and ends, its highest score and where, and each category's scores added up over it."""
+        share = category_scores / max(float(category_scores.sum()), 1e-12)
+        probabilities = {name: float(p) for name, p in zip(categories, share, strict=True)}
+        return cls(*span_s, *peak, categories[int(np.argmax(share))], probabilities)
 
 
 @dataclass(frozen=True)
@@ -83,41 +97,154 @@ class EventRule:
     def of(cls, calibration: Calibration) -> "EventRule":
         return cls(calibration.threshold, calibration.low_threshold)
 
+    def lasts(self, start_s: float, end_s: float) -> bool:
+        """Whether an event lasts long enough to count."""
+        return end_s - start_s >= self.min_s - 1e-9
+
+
+RunT = TypeVar("RunT", bound="Run")
+
+
+@runtime_checkable
+class Run(Protocol):
+    """A stretch of segments, summed up as far as whoever follows it needs."""
+
+    @property
+    def start_s(self) -> float: ...
+    @property
+    def end_s(self) -> float: ...
+    @property
+    def peak(self) -> float: ...
+
+    def joined(self: RunT, later: RunT) -> RunT:
+        """Both and what lies between them; `later` comes behind it."""
+        ...
+
+
+class Hysteresis(Generic[RunT]):
+    """When an event opens, lasts and ends: the one state machine of recordings and streams. Constant memory.
+
+    It takes a curve without a hole in pieces that follow each other, each on one side of the lower threshold: a
+    stream's single segments (tracking.py), or a recording's whole runs (`find_runs`). An event opens where the score
+    exceeds `threshold`, and reaches both ways while it stays above `low_threshold`; what is closer to it than
+    `merge_gap_s` and passes the upper threshold, too, becomes part of it. How long an event must last is its reader's.
+
+    Args:
+        longest_s: what would last longer ends, and goes on as the next event.
+
+    Attributes:
+        event: the one that is open, up to the last piece that is surely part of it.
+    """
+
+    def __init__(self, rule: EventRule, longest_s: float = math.inf) -> None:
+        self.event: RunT | None = None
+        self._rule, self._longest_s = rule, longest_s
+        self._low = min(rule.low_threshold, rule.threshold)
+        self._between: RunT | None = None  # what came after the event and may yet be part of it
+        self._rising: RunT | None = None  # a run above the lower threshold that has not passed the upper one
+        self._running = False  # whether `event` holds the newest piece
+
+    def push(self, one: RunT) -> list[tuple[RunT, bool]]:
+        """Take the next piece; the events that ended, and whether each was cut because it would last too long."""
+        return self._above(one) if one.peak > self._low else self._below(one)
+
+    def flush(self) -> list[tuple[RunT, bool]]:
+        """Nothing follows: end what is open, and begin anew."""
+        self._rising = None
+        return self._end()
+
+    def _above(self, one: RunT) -> list[tuple[RunT, bool]]:
+        if self._running and self.event is not None:
+            if self._too_long(self.event, one):
+                ended = self._end(cut=True)
+                self.event, self._running = one, True
+                return ended
+            self.event = self.event.joined(one)
+            return []
+        ended = []
+        if self._rising is None and self._too_late(one.start_s):
+            ended = self._end()
+        apart = self._rising is None or self._too_long(self._rising, one)
+        self._rising = one if self._rising is None or apart else self._rising.joined(one)
+        if one.peak > self._rule.threshold:
+            if self.event is not None and self._too_long(self.event, self._rising):
+                ended = [*ended, *self._end(cut=True)]
+            if self.event is None:
+                self.event = self._rising
+            else:
+                gap = self.event if self._between is None else self.event.joined(self._between)
+                self.event = gap.joined(self._rising)
+            self._rising = self._between = None
+            self._running = True
+        return ended
+
+    def _below(self, one: RunT) -> list[tuple[RunT, bool]]:
+        self._running = False
+        if self._rising is not None:  # it never passed the upper threshold: no part of an event by itself
+            self._between = self._rising if self._between is None else self._between.joined(self._rising)
+            self._rising = None
+        if self.event is None:
+            self._between = None
+            return []
+        self._between = one if self._between is None else self._between.joined(one)
+        return self._end() if self._too_late(one.end_s) else []
+
+    def _too_late(self, start_s: float) -> bool:
+        """Whether a run that starts then lies too far behind the event to be merged."""
+        return self.event is not None and start_s - self.event.end_s >= self._rule.merge_gap_s
+
+    def _too_long(self, run: RunT, later: RunT) -> bool:
+        """Whether both together would last longer than an event may."""
+        return later.end_s - run.start_s > self._longest_s + 1e-9
+
+    def _end(self, cut: bool = False) -> list[tuple[RunT, bool]]:
+        ended = [] if self.event is None else [(self.event, cut)]
+        self.event = self._between = None
+        self._running = False
+        return ended
+
+
+@dataclass(frozen=True)
+class _Range:
+    """A run by its place in the curve: segments [first, last)."""
+
+    start_s: float
+    end_s: float
+    peak: float
+    first: int
+    last: int
+
+    def joined(self, later: "_Range") -> "_Range":
+        return _Range(self.start_s, later.end_s, max(self.peak, later.peak), self.first, later.last)
+
 
 def find_runs(scores: Float[np.ndarray, "segment"], timeline: Timeline, rule: EventRule) -> list[tuple[int, int]]:
-    """Half-open segment ranges of events.
+    """Half-open segment ranges of events, by the rule of `Hysteresis`; those shorter than `min_s` are dropped.
 
-    A run opens where the score exceeds `threshold` and reaches both ways while it stays above `low_threshold`; runs
-    closer than `merge_gap_s` become one; what is then shorter than `min_s` is dropped. None reaches across a hole.
+    None reaches across a hole.
     """
-    return [
-        (first + start, first + end)
-        for first, last in timeline.stretches()
-        for start, end in _runs(scores[first:last], timeline.time_bounds[first:last], timeline.ends_s[first:last], rule)
-    ]
+    machine: Hysteresis[_Range] = Hysteresis(rule)
+    ended, curve = [], np.asarray(scores, dtype=np.float64)
+    for first, last in timeline.stretches():
+        for piece in _pieces(curve, timeline, first, last, min(rule.low_threshold, rule.threshold)):
+            ended += machine.push(piece)
+        ended += machine.flush()
+    return [(run.first, run.last) for run, _ in ended if rule.lasts(run.start_s, run.end_s)]
 
 
-def _runs(
-    scores: Float[np.ndarray, "segment"],
-    starts: Float[np.ndarray, "segment"],
-    ends: Float[np.ndarray, "segment"],
-    rule: EventRule,
-) -> list[tuple[int, int]]:
-    """`find_runs` of a stretch without a hole."""
-    above = scores > min(rule.low_threshold, rule.threshold)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], above, [False]]).astype(np.int8)))
-    runs = [
-        (int(start), int(end))
-        for start, end in zip(edges[::2], edges[1::2], strict=True)
-        if (scores[start:end] > rule.threshold).any()
-    ]
-    merged: list[tuple[int, int]] = []
-    for start, end in runs:
-        if merged and starts[start] - ends[merged[-1][1] - 1] < rule.merge_gap_s:
-            merged[-1] = (merged[-1][0], end)
-        else:
-            merged.append((start, end))
-    return [(s, e) for s, e in merged if ends[e - 1] - starts[s] >= rule.min_s - 1e-9]
+def _pieces(
+    scores: Float[np.ndarray, "segment"], timeline: Timeline, first: int, last: int, low: float
+) -> Iterator[_Range]:
+    """The curve of a stretch, cut wherever it crosses the lower threshold."""
+    if first == last:
+        return
+    above = scores[first:last] > low
+    starts = first + np.concatenate([[0], np.flatnonzero(above[1:] != above[:-1]) + 1])
+    peaks = np.maximum.reduceat(scores[:last], starts)
+    ends = np.append(starts[1:], last)
+    begin_s, end_s = timeline.time_bounds[starts], timeline.ends_s[ends - 1]
+    columns = (begin_s.tolist(), end_s.tolist(), peaks.tolist(), starts.tolist(), ends.tolist())
+    yield from map(_Range, *columns)
 
 
 def find_events(
@@ -131,16 +258,12 @@ def find_events(
     events, ends = [], timeline.ends_s
     for start, end in find_runs(scores, timeline, rule):
         peak = start + int(np.argmax(scores[start:end]))
-        share = category_scores[start:end].sum(0)
-        share = share / max(float(share.sum()), 1e-12)
         events.append(
-            Event(
-                start_s=float(timeline.time_bounds[start]),
-                end_s=float(ends[end - 1]),
-                peak=float(scores[peak]),
-                peak_s=float((timeline.time_bounds[peak] + ends[peak]) / 2),
-                category=categories[int(np.argmax(share))],
-                probabilities={name: float(p) for name, p in zip(categories, share, strict=True)},
+            Event.of(
+                (float(timeline.time_bounds[start]), float(ends[end - 1])),
+                (float(scores[peak]), float((timeline.time_bounds[peak] + ends[peak]) / 2)),
+                category_scores[start:end].sum(0),
+                categories,
             )
         )
     return events

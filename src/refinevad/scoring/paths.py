@@ -14,57 +14,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
+from jaxtyping import Float
 
-from refinevad.evidence import masked_mean, presence_logit
-from refinevad.model import Output, RefineVAD, RefineVADConfig, smooth
-from refinevad.peers.contender import Contender, ContenderConfig
-
-PATHS = ("base", "direct", "refined", "prompts", "video")
+from refinevad.segment_model import PATHS as PATHS
+from refinevad.segment_model import ModelConfig, SegmentModel
 
 
-def path_logits(
-    model: RefineVAD, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"], output: Output
-) -> Float[Tensor, "video segment path"]:
-    """The summands of `output.logits`, which is this model's of `x` in eval mode; in the order of `PATHS`, float64.
-
-    `video` is 0: scoring adds it to a whole window (scores.py).
-    """
-    config, nothing = model.config, torch.zeros_like(output.refined, dtype=torch.float64)
-    refined = output.refined.double()
-    direct = presence_logit(output.evidence.double()) if model.evidence is not None else nothing
-    base, prior = nothing, nothing
-    if config.centre_head:
-        refined = refined - masked_mean(refined, mask)
-    if not config.ridge:
-        refined = config.head_weight * refined
-    elif model.matched:
-        mean, scale, share = model.path_mean.double(), model.path_scale.double(), config.head_weight
-        direct = scale[1] * (1 - share) * (direct - mean[0]) / scale[0]
-        refined = share * (refined - mean[1])
-        base = nothing + mean[1]
-    else:  # the refined path counts alone
-        direct = nothing
-    if model.prompts is not None:
-        prior = config.prompt_weight * model.prompts(model.look(x))[1].double()
-    return smooth(torch.stack([base, direct, refined, prior, nothing], dim=-1), mask, config.smoothing)
-
-
-def names_of_paths(config: RefineVADConfig | ContenderConfig) -> dict[str, str]:
+def names_of_paths(config: ModelConfig) -> dict[str, str]:
     """The paths that a model's scores come by, of `PATHS`, and what each is called."""
-    whole = {"video": "the video as a whole"} if config.video_weight else {}
-    if isinstance(config, ContenderConfig):
-        return {"refined": f"{config.head} head"} | whole
-    parts = [name for name, there in (("MoTAR", config.gate != "none"), ("CORE", config.topology != "none")) if there]
-    counts = {
-        "direct": config.direct and not (config.ridge and config.head_weight == 1),
-        "refined": config.head_weight != 0,
-        "prompts": bool(config.prompt_owner) and config.prompt_weight != 0,
-    }
-    names = {"direct": "direct path", "refined": " + ".join(parts) or "refined path", "prompts": "written prompts"}
-    return {name: told for name, told in names.items() if counts[name]} | whole
+    return config.own_paths | ({"video": "the video as a whole"} if config.video_weight else {})
 
 
 @dataclass(frozen=True)
@@ -82,13 +40,13 @@ class PathCurves:
     from_training: bool
 
     @classmethod
-    def of(cls, model: RefineVAD | Contender, logits: Float[np.ndarray, "segment path"] | None) -> "PathCurves | None":
+    def of(cls, model: SegmentModel, logits: Float[np.ndarray, "segment path"] | None) -> "PathCurves | None":
         """The curves of a model's scores; None for None."""
         if logits is None:
             return None
         names = names_of_paths(model.config)
         # what a whole video adds has no mean over the training segments
-        standard = isinstance(model, RefineVAD) and model.config.ridge and model.matched and "video" not in names
+        standard = model.matched and "video" not in names
         return cls(names, logits[:, 0], logits[:, [PATHS.index(name) for name in names]], standard)
 
     @property

@@ -9,12 +9,10 @@ import torch
 from jaxtyping import Float
 
 from refinevad.machine.devices import pinned, sent
-from refinevad.model import Output, RefineVAD
-from refinevad.peers.contender import Contender
-from refinevad.scoring.paths import PATHS, path_logits
 from refinevad.scoring.segment_scores import SegmentScores as SegmentScores
 from refinevad.scoring.tokens import merge_runs, opens_run
 from refinevad.scoring.windows import MOST_SEGMENTS, WHOLE, Window, Windowing, WindowRule, windows
+from refinevad.segment_model import PATHS, ModelOutput, SegmentModel
 from refinevad.timeline import Timeline
 from refinevad.top_k import top_mean
 
@@ -61,7 +59,7 @@ class WindowScores:
 
 
 def score(
-    model: RefineVAD | Contender,
+    model: SegmentModel,
     values: Float[np.ndarray, "segment channel"],
     time_bounds: Float[np.ndarray, "bound"] | None = None,
     rule: WindowRule = WHOLE,
@@ -82,7 +80,7 @@ def score(
 
 
 def score_timeline(
-    model: RefineVAD | Contender,
+    model: SegmentModel,
     values: Float[np.ndarray, "segment channel"],
     timeline: Timeline,
     rule: WindowRule = WHOLE,
@@ -118,14 +116,12 @@ def _groups(found: Sequence[Window]) -> Iterator[list[Window]]:
         yield group
 
 
-def score_window(model: RefineVAD | Contender, values: Float[np.ndarray, "segment channel"]) -> WindowScores:
+def score_window(model: SegmentModel, values: Float[np.ndarray, "segment channel"]) -> WindowScores:
     """One pass over the segments of a window, and all that is done to a video's curve, inside the window."""
     return score_windows(model, [values])[0]
 
 
-def score_windows(
-    model: RefineVAD | Contender, many: Sequence[Float[np.ndarray, "_segment channel"]]
-) -> list[WindowScores]:
+def score_windows(model: SegmentModel, many: Sequence[Float[np.ndarray, "_segment channel"]]) -> list[WindowScores]:
     """`score_window` of each, in one pass."""
     if not model.config.merge_runs:
         return [_curve(model, *passed, len(v)) for passed, v in zip(_pass(model, many), many, strict=True)]
@@ -143,23 +139,23 @@ def score_windows(
     return found
 
 
-def _width(model: RefineVAD | Contender) -> int:
+def _width(model: SegmentModel) -> int:
     """Of rows: logit, shift ratio, categories, paths."""
     return 2 + len(model.config.categories) + len(PATHS)
 
 
-def _of_empty(model: RefineVAD | Contender, rows: Float[np.ndarray, "token row"]) -> Float[np.ndarray, "row"]:
+def _of_empty(model: SegmentModel, rows: Float[np.ndarray, "token row"]) -> Float[np.ndarray, "row"]:
     """What segments without a token get."""
     filling = np.asarray(rows.mean(0))
     filling[1] = 0.0
     if model.config.empty == "zero":  # all of the logit is base
         filling[-len(PATHS) :] = 0.0
-        filling[0] = filling[-len(PATHS)] = model.undecided if isinstance(model, RefineVAD) else 0.0
+        filling[0] = filling[-len(PATHS)] = model.undecided
     return filling
 
 
 def _curve(
-    model: RefineVAD | Contender,
+    model: SegmentModel,
     rows: Float[np.ndarray, "segment row"],
     presence: Float[np.ndarray, "category"],
     video: float,
@@ -179,7 +175,7 @@ def _curve(
 
 @torch.inference_mode()
 def _pass(
-    model: RefineVAD | Contender, many: Sequence[Float[np.ndarray, "_token channel"]]
+    model: SegmentModel, many: Sequence[Float[np.ndarray, "_token channel"]]
 ) -> list[tuple[Float[np.ndarray, "_token row"], Float[np.ndarray, "category"], float]]:
     """Rows as in WindowScores, presence, and the video's evidence, of each."""
     device = next(model.parameters()).device
@@ -190,15 +186,12 @@ def _pass(
         x[place, : len(values)] = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
         mask[place, : len(values)] = True
     x, mask = sent(pinned(x, device), device), sent(pinned(mask, device), device)
-    output = model(x, mask)
-    if isinstance(model, RefineVAD):
-        by_path = path_logits(model, x, mask, output)
-    else:  # by its head alone
-        by_path = torch.stack([output.logits * (name == "refined") for name in PATHS], dim=-1).double()
+    output: ModelOutput = model(x, mask)
+    by_path = model.path_logits(x, mask, output)
     parts = [output.logits[..., None], output.shift_ratio[..., None], output.share_logits]
     rows = torch.cat([*(part.double() for part in parts), by_path], dim=-1).cpu().numpy()
     presence = output.presence.double().cpu().numpy()
-    if isinstance(output, Output) and model.config.direct:
+    if model.config.direct:
         evidence = output.video_evidence.double().cpu().numpy()
     else:
         evidence = np.array([rows[place, :length, 0].mean() for place, length in enumerate(lengths)])
@@ -243,7 +236,7 @@ class Blend:
 class StreamScorer:
     """`score`, segment by segment: the same numbers, each when its window closes. Holds one window at most."""
 
-    def __init__(self, model: RefineVAD | Contender, rule: WindowRule) -> None:
+    def __init__(self, model: SegmentModel, rule: WindowRule) -> None:
         self.model = model
         self._windowing, self._blend = Windowing(rule), Blend()
         self._values: deque[Float[np.ndarray, channel]] = deque()

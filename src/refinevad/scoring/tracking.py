@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from refinevad.scoring.events import Event, EventRule
+from refinevad.scoring.events import Event, EventRule, Hysteresis
 from refinevad.scoring.segment_scores import SegmentScores
 
 UpdateKind = Literal["new", "update", "end"]
@@ -47,7 +47,7 @@ class _Run:
 
 
 class EventTracker:
-    """Hysteresis, merging and least length of `events.find_events`, segment by segment, in constant memory.
+    """The events of `events.find_events`, segment by segment, in constant memory (`events.Hysteresis`).
 
     An event is announced once it has lasted `min_s`, and ended when nothing can be merged with it any more, or at
     `flush`. An announced event is never taken back: it can only grow.
@@ -57,13 +57,9 @@ class EventTracker:
     """
 
     def __init__(self, categories: Sequence[str], rule: EventRule, longest_s: float = math.inf) -> None:
-        self.categories, self.rule, self._longest_s = tuple(categories), rule, longest_s
-        self._low = min(rule.low_threshold, rule.threshold)
-        self._event: _Run | None = None  # runs above the upper threshold, merged
-        self._between: _Run | None = None  # what came after them and may yet be part of the event
-        self._rising: _Run | None = None  # a run above the lower threshold that has not passed the upper one
-        self._running = False  # whether `_event` holds the newest segment
-        self._told: Event | None = None
+        self.categories, self.rule = tuple(categories), rule
+        self._machine: Hysteresis[_Run] = Hysteresis(rule, longest_s)
+        self._told: Event | None = None  # of the open event
         self._number = 0
 
     def push(self, segments: SegmentScores) -> list[EventUpdate]:
@@ -77,84 +73,27 @@ class EventTracker:
                 float((segments.start_s[place] + segments.end_s[place]) / 2),
                 segments.categories[place],
             )
-            if one.peak > self._low:
-                updates += self._above(one)
-            else:
-                updates += self._below(one)
-        return updates + self._tell()
+            for run, cut in self._machine.push(one):
+                updates += self._end(run, cut)
+        return updates + self._tell(self._machine.event)
 
     def flush(self) -> list[EventUpdate]:
         """End what is open, when nothing follows."""
-        self._rising = None
-        return self._end()
+        return [update for run, cut in self._machine.flush() for update in self._end(run, cut)]
 
-    def _above(self, one: _Run) -> list[EventUpdate]:
-        if self._running and self._event is not None:
-            if self._too_long(self._event, one):
-                ended = self._end(cut=True)
-                self._event, self._running = one, True
-                return ended
-            self._event = self._event.joined(one)
-            return []
-        ended = []
-        if self._rising is None and self._event is not None and self._too_late(one.start_s):
-            ended = self._end()
-        apart = self._rising is None or self._too_long(self._rising, one)
-        self._rising = one if self._rising is None or apart else self._rising.joined(one)
-        if one.peak > self.rule.threshold:
-            if self._event is not None and self._too_long(self._event, self._rising):
-                ended = [*ended, *self._end(cut=True)]
-            if self._event is None:
-                self._event = self._rising
-            else:
-                gap = self._event if self._between is None else self._event.joined(self._between)
-                self._event = gap.joined(self._rising)
-            self._rising = self._between = None
-            self._running = True
-        return ended
-
-    def _below(self, one: _Run) -> list[EventUpdate]:
-        self._running = False
-        if self._rising is not None:  # it never passed the upper threshold: no part of an event by itself
-            self._between = self._rising if self._between is None else self._between.joined(self._rising)
-            self._rising = None
-        if self._event is None:
-            self._between = None
-            return []
-        self._between = one if self._between is None else self._between.joined(one)
-        return self._end() if self._too_late(one.end_s) else []
-
-    def _too_late(self, start_s: float) -> bool:
-        """Whether a run that starts then lies too far behind the event to be merged."""
-        return self._event is not None and start_s - self._event.end_s >= self.rule.merge_gap_s
-
-    def _too_long(self, run: _Run, later: _Run) -> bool:
-        """Whether both together would last longer than an event may."""
-        return later.end_s - run.start_s > self._longest_s + 1e-9
-
-    def _end(self, cut: bool = False) -> list[EventUpdate]:
+    def _end(self, run: _Run, cut: bool) -> list[EventUpdate]:
         told = self._told
-        changes = self._tell()
+        changes = self._tell(run)
         updates = changes if told is None else []  # the last change of a known event is told by its end
         if self._told is not None:
             updates = [*updates, EventUpdate("end", self._number, told or self._told, self._told, cut)]
-        self._event = self._between = self._told = None
-        self._running = False
+        self._told = None
         return updates
 
-    def _tell(self) -> list[EventUpdate]:
-        run = self._event
-        if run is None or run.end_s - run.start_s < self.rule.min_s - 1e-9:
+    def _tell(self, run: _Run | None) -> list[EventUpdate]:
+        if run is None or not self.rule.lasts(run.start_s, run.end_s):
             return []
-        share = run.share / max(float(run.share.sum()), 1e-12)
-        event = Event(
-            start_s=run.start_s,
-            end_s=run.end_s,
-            peak=run.peak,
-            peak_s=run.peak_s,
-            category=self.categories[int(np.argmax(share))],
-            probabilities={name: float(p) for name, p in zip(self.categories, share, strict=True)},
-        )
+        event = Event.of((run.start_s, run.end_s), (run.peak, run.peak_s), run.share, self.categories)
         before, self._told = self._told, event
         if before == event:
             return []

@@ -11,6 +11,9 @@ from refinevad.checkpoint import Checkpoint
 from refinevad.datasets.dataset import FeatureIndex, Item, categories_of
 from refinevad.errors import InputError
 from refinevad.features.store import Features, require_same_signature
+from refinevad.files.finite import is_finite
+from refinevad.files.json_files import read_own
+from refinevad.files.shown import short
 from refinevad.judging.predictions import VideoPrediction
 from refinevad.judging.protocol import evaluate_predictions
 from refinevad.judging.set_truth import read_truth
@@ -49,6 +52,23 @@ def figures_under(checkpoint: Checkpoint, held: Held, rule: WindowRule) -> dict[
         probabilities = np.concatenate([1 - scored.segments[:, None], scored.categories], axis=1)
         predictions[item.path] = VideoPrediction(scored.segments, probabilities)
     return evaluate_predictions(predictions, held.truth, "strict")
+
+
+def read_delays(path: Path, names: Sequence[str]) -> dict[str, dict[str, float | None]]:
+    """The figures of a run by rule, as they were kept, each with those of these names.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    remedy = "delete it to have them computed again"
+    content = read_own(path, {}, remedy)
+    known: dict[str, dict[str, float | None]] = {}
+    for rule, figures in content.items():
+        numbers = {name: figures.get(name, "missing") for name in names} if isinstance(figures, dict) else {"": figures}
+        if "" in numbers or any(number is not None and not is_finite(number) for number in numbers.values()):
+            raise InputError(f"{path} is damaged or of another version ({rule[:60]} is {short(figures)}); {remedy}")
+        known[rule] = {name: None if number is None else float(number) for name, number in numbers.items()}
+    return known
 
 
 def delay_table(rows: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], figures: Sequence[str]) -> str:

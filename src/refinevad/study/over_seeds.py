@@ -51,7 +51,7 @@ def run_seed(
         row, kept = stored
         # options that came after the row was written are at their defaults, which change nothing
         kept = {"head": {}, "published": None, **kept}
-        kept["train"] = {**vars(TrainOptions()), **kept["train"]}
+        kept["train"] = {**vars(TrainOptions()), **kept.get("train", {})}
         if kept == _identity(recipe):
             return row, None
     parts: list[tuple[Checkpoint, Sequence[Item]]] = []
@@ -111,7 +111,9 @@ def markdown_table(rows: Sequence[SeedRow], figures: Sequence[str] = FIGURES, ov
     lines.append(f"| {ours} | " + " | ".join(cells) + " |")
     for control, metrics in rows[0].controls.items():
         values = [(figure(metrics, name), "" if over is None else over.bounds(control, name)) for name in figures]
-        lines.append(f"| {control} | " + " | ".join("-" if v is None else _digits(v) + b for v, b in values) + " |")
+        lines.append(
+            f"| {control} | " + " | ".join("-" if v is None else _digits(float(v)) + b for v, b in values) + " |"
+        )
     return "\n".join(lines) + with_table(over, ours)
 
 

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from refinevad.checkpoint import Checkpoint, read_json, write_json
+from refinevad.checkpoint import Checkpoint, write_json
 from refinevad.datasets.dataset import FeatureIndex, Item
 from refinevad.features.store import Features
+from refinevad.files.finite import is_finite
+from refinevad.files.json_files import Check, read_own
 from refinevad.files.whole import atomic_write
 from refinevad.judging.metrics import Runs, roc_auc
 from refinevad.scoring.scores import Scores, score
@@ -61,11 +63,14 @@ def search(
     """
     stored = folder / "search.json"
     asked = json.loads(json.dumps({"trainings": TRAININGS, "variant": asdict(variant), "recipe": recipe.model}))
-    if stored.exists() and (kept := read_json(stored))["asked"] == asked:
-        return [Candidate(c["train"], c["model"], Validation(**c["validation"])) for c in kept["candidates"]]
+    if stored.exists():
+        ways = [*readings(recipe)]
+        checks: dict[str, Check] = {"asked": bool, "candidates": lambda value: _are_candidates(value, ways)}
+        kept = read_own(stored, checks, "delete it to search again")
+        if kept["asked"] == asked:
+            return [_candidate(content, ways) for content in kept["candidates"]]
     found: list[Candidate] = []
-    for number, (rate, decay) in enumerate(TRAININGS):
-        train = {"learning_rate": rate, "weight_decay": decay}
+    for number, train in enumerate(_trained()):
         tried = Candidate(train, {}, Validation(0.0, 0.0)).of(variant).of(recipe)
         for model, validation in _validate(tried, index, folder / f"training{number}"):
             found.append(Candidate(train, model, validation))
@@ -73,6 +78,34 @@ def search(
     ranked = best_first(found)
     write_json(stored, {"asked": asked, "candidates": [asdict(candidate) for candidate in ranked]})
     return ranked
+
+
+def _are_candidates(stored: object, ways: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a value out of a file is what a search of these readings writes there, one candidate at least."""
+    return isinstance(stored, list) and bool(stored) and all(_is_candidate(content, ways) for content in stored)
+
+
+def _is_candidate(stored: object, ways: Sequence[Mapping[str, Any]]) -> bool:
+    if not isinstance(stored, dict) or not isinstance(stored.get("validation"), dict):
+        return False
+    figures = stored["validation"]
+    return (
+        stored.get("train") in _trained()
+        and stored.get("model") in ways
+        and figures.keys() == {"video_auc", "loss"}
+        and all(number is None or is_finite(number) for number in figures.values())
+    )
+
+
+def _candidate(stored: Mapping[str, Any], ways: Sequence[Mapping[str, Any]]) -> Candidate:
+    """Back from a file, where a NaN is null and a 1 may stand as true."""
+    figures = {name: float("nan") if value is None else float(value) for name, value in stored["validation"].items()}
+    train = next(options for options in _trained() if options == stored["train"])
+    return Candidate(train, next(way for way in ways if way == stored["model"]), Validation(**figures))
+
+
+def _trained() -> list[dict[str, float]]:
+    return [{"learning_rate": rate, "weight_decay": decay} for rate, decay in TRAININGS]
 
 
 def best_first(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -101,7 +134,8 @@ def _validate(recipe: Recipe, index: FeatureIndex, folder: Path) -> list[tuple[d
 
 def read_as(checkpoint: Checkpoint, model: Mapping[str, Any]) -> Checkpoint:
     """The same weights with other options, which the weights do not depend on."""
-    checkpoint.model.config = replace(checkpoint.model.config, **model)
+    config: Any = checkpoint.model.config
+    checkpoint.model.config = replace(config, **model)
     return checkpoint
 
 

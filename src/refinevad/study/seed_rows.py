@@ -17,11 +17,22 @@ from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from refinevad.checkpoint import read_json, write_json
+from refinevad.checkpoint import write_json
 from refinevad.errors import InputError
+from refinevad.files.finite import is_finite
+from refinevad.files.json_files import Check, check_regular, read_own
 from refinevad.files.whole import atomic_write
+from refinevad.judging.intervals import are_figures, auc_words
 
 ROW, SCORES, CONTROL_SCORES = "row.json", "scores.safetensors", "control_scores.safetensors"
+
+MOST_SCORE_BYTES = 4 << 30
+_ROW: dict[str, Check] = {
+    "validation": lambda value: value is None or is_finite(value),
+    "metrics": are_figures,
+    "controls": lambda value: isinstance(value, dict) and all(map(are_figures, value.values())),
+    "recipe": lambda value: isinstance(value, dict) and isinstance(value.get("train", {}), dict),
+}
 
 VideoScores = Mapping[str, Float[np.ndarray, "_segment"]]
 
@@ -41,6 +52,11 @@ class SeedRow:
     controls: dict[str, dict[str, Any]]
     scores: VideoScores = field(default_factory=dict)
     control_scores: Mapping[str, VideoScores] = field(default_factory=dict)
+
+    @property
+    def auc_words(self) -> str:
+        """The frame AUC as a line of progress has it; a set without normal frames defines none."""
+        return auc_words(self.metrics)
 
     def figures(self) -> dict[str, Any]:
         """All but the scores, as JSON holds it."""
@@ -65,21 +81,28 @@ def read_row(folder: Path, seed: int) -> tuple[SeedRow, dict[str, Any]] | None:
     """
     if not (folder / ROW).exists():
         return None
-    kept = read_json(folder / ROW)
+    kept = read_own(folder / ROW, _ROW, "delete it to run this seed again")
     controls: dict[str, dict[str, Float[np.ndarray, _segment]]] = {}
     for key, values in _read_scores(folder / CONTROL_SCORES).items():
         name, _, video = key.partition("/")
         controls.setdefault(name, {})[video] = values
     scores = _read_scores(folder / SCORES)
     # JSON has no NaN: a set whose validation videos are of one side has no AUC over them
-    validation = float("nan") if kept["validation"] is None else kept["validation"]
+    validation = float("nan") if kept["validation"] is None else float(kept["validation"])
     return SeedRow(seed, validation, kept["metrics"], kept["controls"], scores, controls), kept["recipe"]
 
 
 def _read_scores(path: Path) -> dict[str, Float[np.ndarray, "_segment"]]:
+    """Raises InputError where it holds anything but scores, a curve for each name."""
     if not path.exists():
         return {}
     try:
-        return dict(load_file(path))
-    except (SafetensorError, OSError) as error:
+        check_regular(path, MOST_SCORE_BYTES)
+        found = dict(load_file(path))
+        for name, values in found.items():
+            if values.ndim != 1 or values.dtype.kind != "f" or not np.isfinite(values).all():
+                raise ValueError(f"{name} is no curve of scores")
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
+        # KeyError to AttributeError: arrays of a kind that NumPy has not
         raise InputError(f"{path} is damaged ({error}); delete {path.parent / ROW} to run this seed again") from error
+    return found

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from refinevad.checkpoint import Checkpoint, read_json, write_json
+from refinevad.checkpoint import Checkpoint, write_json
 from refinevad.datasets.dataset import FeatureIndex, categories_of
+from refinevad.files.finite import is_finite
+from refinevad.files.json_files import read_own
 from refinevad.judging.predictions import Predictions, VideoPrediction
 from refinevad.judging.protocol import evaluate_predictions
 from refinevad.judging.set_truth import read_truth
@@ -25,6 +27,7 @@ from refinevad.training.plain_controls import MLP, linear_on_means, mlp_with_mil
 from refinevad.training.recipe import Recipe
 
 OURS = "refinevad"
+COST, COST_REMEDY = "cost.json", "delete it to leave this seed's time out of the table"
 FIGURES = {"auc": "AUC", "ano_auc": "Ano-AUC", "ap": "AP", "map_average": "strict mAP (%)", "video_auc": "video AUC"}
 WITHOUT_CATEGORIES = ("sultani", "rtfm", "ur_dmu", "bn_wvad", "transformer_mil")
 
@@ -50,15 +53,19 @@ def stand(
         begun = time.monotonic()
         row, result = run_seed(recipe.with_seed(seed), index, run)
         if result is not None:
-            write_json(run / "cost.json", {"seconds": time.monotonic() - begun})
-        if (run / "cost.json").exists():
-            seconds.append(float(read_json(run / "cost.json")["seconds"]))
-        note(f"{name} seed {seed}: validation {row.validation:.4f}, AUC {row.metrics['auc']:.4f}")
+            write_json(run / COST, {"seconds": time.monotonic() - begun})
+        if (run / COST).exists():
+            seconds.append(float(read_own(run / COST, {"seconds": _is_duration}, COST_REMEDY)["seconds"]))
+        note(f"{name} seed {seed}: validation {row.validation:.4f}, AUC {row.auc_words}")
         rows.append(row)
     model = Checkpoint.load(run if not recipe.folds else run / "fold0").model
     parameters = sum(parameter.numel() for parameter in model.parameters())
     names = recipe.head.get("name") not in WITHOUT_CATEGORIES or len(model.config.categories) == 1
     return Standing(name, rows, parameters, float(np.median(seconds)) if seconds else None, names)
+
+
+def _is_duration(value: object) -> bool:
+    return is_finite(value) and value >= 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -78,6 +78,7 @@ def transfer_table(rows: Mapping[str, Sequence[Mapping[str, Any]]], mean: Callab
     """One row a head and setting, mean and spread over seeds."""
     lines = ["| | seeds | " + " | ".join(FIGURES) + " |", "|---" * (len(FIGURES) + 2) + "|"]
     for name, seeds in rows.items():
-        cells = [mean([float(row[figure]) for row in seeds]) for figure in FIGURES]
+        found = [[row[figure] for row in seeds] for figure in FIGURES]
+        cells = ["-" if None in values else mean([float(value) for value in values]) for values in found]
         lines.append(f"| {name} | {len(seeds)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from refinevad.checkpoint import CONFIG, METRICS, Checkpoint, read_json, write_json
+from refinevad.checkpoint import CONFIG, METRICS, Checkpoint, write_json
 from refinevad.datasets.dataset import (
     INDEX,
     FeatureIndex,
@@ -17,6 +17,7 @@ from refinevad.datasets.dataset import (
     check_trainable,
     survey,
     thin_categories,
+    twins,
     with_fold,
     with_validation,
 )
@@ -26,11 +27,11 @@ from refinevad.datasets.leaks import same_in_two_splits
 from refinevad.datasets.ucf_crime import left_aside, read_test_videos, read_training_videos
 from refinevad.encoders.choice import open_encoder
 from refinevad.errors import InputError
+from refinevad.files.json_files import read_own
 from refinevad.judging.compared import Compared
-from refinevad.model import RefineVADConfig
-from refinevad.peers.choice import LINEAR
-from refinevad.peers.contender import ContenderConfig
+from refinevad.ridge import LINEAR
 from refinevad.scoring.events import calibrate
+from refinevad.segment_model import ModelConfig
 from refinevad.training.cross_fit import deal
 from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.fitting import EpochReport, Fitted, Plan, cross_fitted, held_out
@@ -111,6 +112,9 @@ def warnings_for(recipe: Recipe, items: list[Item], failed: dict[str, str]) -> l
     trained = [replace(item, split="train") for item in labelled] if folds else items
     found = [f"left out: {sentence}" for sentence in failed.values()]
     found += [f"category '{name}' has a single training video" for name in thin_categories(trained)]
+    found += [
+        f"categories {' and '.join(map(repr, names))} are learnt apart: are they one?" for names in twins(labelled)
+    ]
     chosen = recipe.train.keep == "best" and recipe.train.cross_fit != 1
     if chosen and not folds and not any(item.split == "val" and item.anomalous for item in items):
         found.append("no anomalous validation video: the epoch is chosen on the training videos' labels")
@@ -193,13 +197,16 @@ def _write_validation(folder: Path, trained: Trained, compared: Compared | None)
     write_json(folder / METRICS, {"validation": figures})
 
 
-def refuse_other_head(folder: Path, config: RefineVADConfig | ContenderConfig) -> None:
+def refuse_other_head(folder: Path, config: ModelConfig) -> None:
     """Keep a fitted run and a trained one from overwriting each other; of its own kind a trained one's state tells.
 
     Raises:
         InputError: the folder holds the one and the other was asked for.
     """
-    stored = (read_json(folder / CONFIG).get("model") or {}).get("head") if (folder / CONFIG).exists() else None
+    stored = None
+    if (folder / CONFIG).exists():
+        kept = read_own(folder / CONFIG, {"model": lambda value: isinstance(value, dict)}, "delete it to train here")
+        stored = kept["model"].get("head")
     trained = (folder / STATE).exists() or ((folder / CONFIG).exists() and stored != LINEAR)
-    if trained if getattr(config, "head", None) == LINEAR else stored == LINEAR:
+    if trained if config.fitted else stored == LINEAR:
         raise InputError(f"{folder} holds a run of another head; choose another --out, or delete it")

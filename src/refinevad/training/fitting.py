@@ -24,13 +24,12 @@ from refinevad.evidence import Prompts
 from refinevad.features.store import Features, StoredFeatures
 from refinevad.judging.compared import MODEL, Compared, compare_on_labels
 from refinevad.judging.controls import REFERENCE_VIDEOS, trivial
-from refinevad.model import RefineVAD, RefineVADConfig
-from refinevad.peers.choice import LINEAR
-from refinevad.peers.contender import HEADS_WITH_TEXT, Contender, ContenderConfig, ridge_config
+from refinevad.model_choice import HEADS_WITH_TEXT, ridge_config
 from refinevad.ridge import RIDGE
 from refinevad.scoring.scores import score_timeline
 from refinevad.scoring.tokens import merge_runs
 from refinevad.scoring.windows import WHOLE, WindowRule, windows_between_holes
+from refinevad.segment_model import ModelConfig, SegmentModel
 from refinevad.timeline import Timeline
 from refinevad.training.cross_fit import validation_of, without
 from refinevad.training.distributed import Processes
@@ -72,7 +71,7 @@ class Fitted:
     """
 
     trained: Trained
-    ridge: Contender | None
+    ridge: SegmentModel | None
     normal: list[tuple[Float[np.ndarray, "_segment"], Timeline]]
     compared: Compared | None
     videos: dict[str, int]
@@ -149,7 +148,7 @@ def _fit(
     features: Mapping[str, Sequence[Features]],
     controls: bool,
     report: EpochReport | None,
-) -> tuple[Trained, Contender | None]:
+) -> tuple[Trained, SegmentModel | None]:
     """A model trained on `train`, its epoch chosen on `val`, and the ridge control on the same videos."""
     recipe, rule, processes = plan.recipe, plan.rule, plan.processes
     prompts = embed_prompts(recipe, plan.categories, features["train"])
@@ -158,7 +157,7 @@ def _fit(
     if rule.bounded and processes.count > 1:
         raise InputError("training under a window rule runs in one process: start it with one")
     # a ridge sees single segments, whatever window they will be scored in
-    closed = config if isinstance(config, ContenderConfig) and config.head == LINEAR else None
+    closed = config if config.fitted else None
     bags = {split: make_bags(config, chosen[split], features[split], WHOLE if closed else rule) for split in chosen}
     usable = bags["val"] if {bag.anomalous for bag in bags["val"]} == {True, False} else []
     if closed is not None:
@@ -172,16 +171,14 @@ def _normal(items: Sequence[Item], features: Sequence[Features]) -> list[Feature
     return [video for item, video in zip(items, features, strict=True) if not item.anomalous]
 
 
-def _fitted(
-    config: ContenderConfig, training: Sequence[Bag], validation: Sequence[Bag], options: TrainOptions
-) -> Trained:
+def _fitted(config: ModelConfig, training: Sequence[Bag], validation: Sequence[Bag], options: TrainOptions) -> Trained:
     """The ridge as what training leaves: no epoch."""
     model = fit_linear(config, training)
     return Trained(model, -1, validate(model, validation or training, options, torch.device("cpu")), 0)
 
 
 def make_bags(
-    config: RefineVADConfig | ContenderConfig,
+    config: ModelConfig,
     items: Sequence[Item],
     features: Sequence[Features],
     rule: WindowRule = WHOLE,
@@ -242,9 +239,7 @@ def embed_prompts(recipe: Recipe, categories: Sequence[str], training: Sequence[
     )
 
 
-def _curve(
-    model: RefineVAD | Contender, features: Features, rule: WindowRule
-) -> tuple[Float[np.ndarray, "segment"], Timeline]:
+def _curve(model: SegmentModel, features: Features, rule: WindowRule) -> tuple[Float[np.ndarray, "segment"], Timeline]:
     return mean_over_crops(
         features, lambda values: score_timeline(model, values, features.timeline, rule)
     ).segments, features.timeline

@@ -15,11 +15,15 @@ from torch import Tensor
 
 from refinevad.datasets.bag import Bag
 from refinevad.errors import InputError
-from refinevad.evidence import Prompts, RidgeEvidence, presence_logit
+from refinevad.evidence import Prompts
+from refinevad.files.json_files import MOST_BYTES, check_regular
 from refinevad.files.whole import atomic_write
 from refinevad.judging.metrics import Runs, roc_auc
-from refinevad.model import Output, RefineVAD, RefineVADConfig, smooth
-from refinevad.peers.contender import Contender, ContenderConfig, ContenderOutput, open_model
+from refinevad.model import Output
+from refinevad.model_choice import open_model
+from refinevad.scoring.windows import WHOLE, WindowRule
+from refinevad.segment_model import ModelConfig, ModelOutput, SegmentModel
+from refinevad.top_k import K_DIVISOR
 from refinevad.training.bags import Batch, balanced_batches, collate
 from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.loading import kept_in_memory, read_batches
@@ -48,20 +52,15 @@ MOST_EPOCHS = 200  # that `steps` asks for: a set of a few videos is not gone th
 class Trained:
     """What training leaves: the chosen epoch's model and how it validated."""
 
-    model: RefineVAD | Contender
+    model: SegmentModel
     epoch: int
     validation: Validation
     epochs_run: int
 
 
-def losses_of(
-    model: RefineVAD | Contender, output: Output | ContenderOutput, batch: Batch, options: TrainOptions
-) -> dict[str, Tensor]:
+def losses_of(model: SegmentModel, output: ModelOutput, batch: Batch, options: TrainOptions) -> dict[str, Tensor]:
     """Each weighted term of a model's loss by name: a published head's as its paper weighs it."""
-    if isinstance(model, Contender) and isinstance(output, ContenderOutput):
-        return model.losses(output, batch.labels, batch.mask)
-    assert isinstance(output, Output)
-    return losses(output, batch, options)
+    return model.losses(output, batch.labels, batch.mask, lambda found: losses(found, batch, options))
 
 
 def losses(output: Output, batch: Batch, options: TrainOptions) -> dict[str, Tensor]:
@@ -69,11 +68,10 @@ def losses(output: Output, batch: Batch, options: TrainOptions) -> dict[str, Ten
     terms = {}
     if options.lambda_mil or not options.lambda_pseudo:
         terms["mil"] = options.lambda_mil * mil_loss(output, batch.labels, batch.mask, options.k_divisor)
-    width = output.config.smoothing
     if options.lambda_pseudo:
-        terms["pseudo"] = options.lambda_pseudo * pseudo_label_loss(output, batch.labels, batch.mask, width)
+        terms["pseudo"] = options.lambda_pseudo * pseudo_label_loss(output, batch.labels, batch.mask)
     if options.lambda_naming and len(output.config.categories) > 1:
-        terms["naming"] = options.lambda_naming * naming_loss(output, batch.labels, batch.mask, width)
+        terms["naming"] = options.lambda_naming * naming_loss(output, batch.labels, batch.mask)
     # beside a direct path that already tells videos apart, to name the only category teaches which videos, not when
     named = len(output.config.categories) > 1 or not output.config.ridge
     if options.lambda_category and named:
@@ -90,9 +88,7 @@ def losses(output: Output, batch: Batch, options: TrainOptions) -> dict[str, Ten
 
 
 @torch.no_grad()
-def validate(
-    model: RefineVAD | Contender, bags: Sequence[Bag], options: TrainOptions, device: torch.device
-) -> Validation:
+def validate(model: SegmentModel, bags: Sequence[Bag], options: TrainOptions, device: torch.device) -> Validation:
     """Score validation videos as training sees them, without labels; compare with their video-level labels."""
     model.eval()
     scores, truth = [], []
@@ -106,32 +102,23 @@ def validate(
     return Validation(roc_auc(Runs.from_frames(logits.double().numpy(), anomalous.numpy())), loss)
 
 
-def fit_statistics(
-    model: RefineVAD | Contender, bags: Sequence[Bag], options: TrainOptions, prompts: Prompts | None
-) -> None:
+def fit_statistics(model: SegmentModel, bags: Sequence[Bag], options: TrainOptions, prompts: Prompts | None) -> None:
     """Standardisation from at most 512 training videos."""
     sample = bags[:: -(-len(bags) // 512)]
     batch = collate(sample, options.limit, options.shortening)
     model.fit_statistics(batch.values, batch.mask, prompts)
-    if isinstance(model, RefineVAD) and isinstance(model.evidence, RidgeEvidence):
-        model.evidence.take(fit_teacher(model.config, bags, options.teacher_rate, options.teacher_inheritance))
+    if model.fitted_path is not None:
+        model.fitted_path.take(fit_teacher(model.config, bags, options.teacher_rate, options.teacher_inheritance))
 
 
 @torch.no_grad()
-def match_paths(model: RefineVAD, bags: Sequence[Bag], options: TrainOptions, device: torch.device) -> None:
-    """Bring the direct and the refined path to one scale, by at most 512 training videos."""
+def match_paths(model: SegmentModel, bags: Sequence[Bag], options: TrainOptions, device: torch.device) -> None:
+    """Bring a model's paths to one scale, by at most 512 training videos."""
     model.eval()
-    direct, refined = [], []
     sample = bags[:: -(-len(bags) // 512)]
-    for start in range(0, len(sample), options.batch):
-        batch = make_batch(sample[start : start + options.batch], options.limit, options.shortening).to(device)
-        output = pass_through(model, batch)
-        smoothed = smooth(
-            torch.stack([presence_logit(output.evidence), output.refined], dim=-1), batch.mask, model.config.smoothing
-        )[batch.mask]
-        direct.append(smoothed[:, 0])
-        refined.append(smoothed[:, 1])
-    model.match_paths(torch.cat(direct), torch.cat(refined))
+    starts = range(0, len(sample), options.batch)
+    batches = (make_batch(sample[at : at + options.batch], options.limit, options.shortening) for at in starts)
+    model.match_outputs((pass_through(model, batch), batch.mask) for batch in (one.to(device) for one in batches))
 
 
 class Trainer:
@@ -142,7 +129,7 @@ class Trainer:
 
     def __init__(
         self,
-        config: RefineVADConfig | ContenderConfig,
+        config: ModelConfig,
         options: TrainOptions,
         training: Sequence[Bag],
         validation: Sequence[Bag],
@@ -157,7 +144,7 @@ class Trainer:
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         check_precision(options.precision, self.device)
         torch.manual_seed(options.seed)
-        if isinstance(config, ContenderConfig) and processes.count > 1:
+        if config.compares_videos and processes.count > 1:
             raise InputError(f"the head {config.head} trains in one process: its loss compares videos of a batch")
         self.model = open_model(config)
         fit_statistics(self.model, training, options, prompts)
@@ -198,8 +185,8 @@ class Trainer:
         if self.best is None:
             raise InputError(f"training has no epoch to keep: epochs={self.options.epochs}; ask for at least one")
         self.model.load_state_dict(self.best)
-        matched = isinstance(self.model, RefineVAD) and self.model.config.ridge
-        if isinstance(self.model, RefineVAD) and matched:
+        matched = self.model.fitted_path is not None
+        if matched:
             match_paths(self.model, self.training, self.options, self.device)
         if matched or self.best_validation is None:
             bags = self.validation or self.training
@@ -293,7 +280,7 @@ class Trainer:
     def _record(self, figures: dict[str, float]) -> None:
         """Append an epoch to the history, cutting what a run that was stopped left beyond the saved state."""
         path = self.folder / HISTORY
-        lines = path.read_text(encoding="utf-8").splitlines()[: self.epoch - 1] if path.exists() else []
+        lines = _lines(path)[: self.epoch - 1]
         with atomic_write(path) as partial:
             partial.write_text(
                 "\n".join([*lines, json.dumps({"epoch": self.epoch, **figures})]) + "\n", encoding="utf-8"
@@ -310,6 +297,17 @@ class Trainer:
         }
 
 
+def _lines(path: Path) -> list[str]:
+    """A history's lines; none where there is none. Raises InputError where it cannot be read."""
+    if not path.exists():
+        return []
+    try:
+        check_regular(path, MOST_BYTES)
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError, InputError) as error:  # ValueError: not UTF-8
+        raise InputError(f"{path} is damaged ({error}); delete it to go on") from error
+
+
 def _digest(bags: Sequence[Bag]) -> str:
     """Tells data sets apart: SHA-256 of what tells each bag from another."""
     digest = hashlib.sha256()
@@ -318,10 +316,9 @@ def _digest(bags: Sequence[Bag]) -> str:
     return digest.hexdigest()
 
 
-def _groups(model: RefineVAD | Contender, options: TrainOptions) -> list[dict[str, Any]]:
+def _groups(model: SegmentModel, options: TrainOptions) -> list[dict[str, Any]]:
     """Parameters in their own order, the direct path's with its own rate."""
-    evidence = model.evidence if isinstance(model, RefineVAD) else None
-    direct = set(evidence.parameters()) if evidence is not None else set()
+    direct = set(model.direct_parameters())
     return [
         {"params": [p for p in model.parameters() if p not in direct]},
         {"params": [p for p in model.parameters() if p in direct], "lr": options.learning_rate * options.direct_rate},

@@ -5,8 +5,8 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refinevad.evidence import labels_as_targets, presence_logit
-from refinevad.model import Output, smooth
+from refinevad.evidence import labels_as_targets
+from refinevad.model import Output, direct_logit, smooth
 from refinevad.top_k import K_DIVISOR, bag_sizes
 
 PSEUDO_HIGH, PSEUDO_LOW = 0.4, 0.35  # shares of an anomalous video's segments that a teacher is sure of
@@ -104,37 +104,32 @@ def pseudo_labels(
 
 
 def _sure_of(
-    output: Output, labels: Float[Tensor, "video category"], mask: Bool[Tensor, "video segment"], smoothing: int
+    output: Output, labels: Float[Tensor, "video category"], mask: Bool[Tensor, "video segment"]
 ) -> tuple[Bool[Tensor, "video segment"], Bool[Tensor, "video segment"]]:
-    """`pseudo_labels` by the direct path, averaged over time; it takes no gradient."""
-    teacher = smooth(presence_logit(output.evidence).detach()[..., None], mask, smoothing).squeeze(-1)
+    """`pseudo_labels` by the direct path, averaged over time as it is in the score; it takes no gradient."""
+    direct = direct_logit(output.evidence.detach(), mask, output.config)
+    teacher = smooth(direct[..., None], mask, output.config.smoothing).squeeze(-1)
     return pseudo_labels(teacher, labels, mask)
 
 
 def pseudo_label_loss(
-    output: Output,
-    labels: Float[Tensor, "video category"],
-    mask: Bool[Tensor, "video segment"],
-    smoothing: int,
+    output: Output, labels: Float[Tensor, "video category"], mask: Bool[Tensor, "video segment"]
 ) -> Float[Tensor, ""]:
     """Cross-entropy of the refined logits with what the direct path, averaged over time, is surest of (ours)."""
-    anomalous, normal = _sure_of(output, labels, mask, smoothing)
+    anomalous, normal = _sure_of(output, labels, mask)
     chosen = (anomalous | normal).to(output.refined.dtype)
     each = F.binary_cross_entropy_with_logits(output.refined, anomalous.to(output.refined.dtype), reduction="none")
     return ((each * chosen).sum(1) / chosen.sum(1).clamp_min(1)).mean()
 
 
 def naming_loss(
-    output: Output,
-    labels: Float[Tensor, "video category"],
-    mask: Bool[Tensor, "video segment"],
-    smoothing: int,
+    output: Output, labels: Float[Tensor, "video category"], mask: Bool[Tensor, "video segment"]
 ) -> Float[Tensor, ""]:
     """Cross-entropy of a segment's shares among the categories with its video's, over pseudo-anomalous segments (ours).
 
     A batch without anomalous videos, or a single category, gives 0.
     """
-    anomalous, _ = _sure_of(output, labels, mask, smoothing)
+    anomalous, _ = _sure_of(output, labels, mask)
     target = labels / labels.sum(-1, keepdim=True).clamp_min(1)
     each = -(output.segment_logits.log_softmax(-1) * target[:, None]).sum(-1) * anomalous
     return (each.sum(1) / anomalous.sum(1).clamp_min(1)).mean()

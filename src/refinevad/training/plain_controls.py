@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import nn
 
 from refinevad.datasets.bag import Bag
+from refinevad.standardising import LEAST_SCALE, standardised
 from refinevad.training.bags import balanced_batches, collate
 from refinevad.training.losses import top_k_mean
 
@@ -75,7 +76,7 @@ def mlp_with_mil(
     torch.manual_seed(seed)
     sample = np.concatenate([bag.values for bag in training])
     mean = torch.from_numpy(sample.mean(0, dtype=np.float64).astype(np.float32))
-    scale = torch.from_numpy(sample.std(0, dtype=np.float64).astype(np.float32)).clamp_min(1e-4)
+    scale = torch.from_numpy(sample.std(0, dtype=np.float64).astype(np.float32)).clamp_min(LEAST_SCALE)
     model = nn.Sequential(
         nn.Linear(sample.shape[1], MLP_WIDTH), nn.ReLU(), nn.Dropout(MLP_DROPOUT), nn.Linear(MLP_WIDTH, 1)
     )
@@ -83,7 +84,7 @@ def mlp_with_mil(
     for epoch in range(MLP_EPOCHS):
         for chosen in balanced_batches(training, 64, seed, epoch):
             batch = collate([training[i] for i in chosen], limit)
-            logits = model((batch.values - mean) / scale).squeeze(-1)
+            logits = model(standardised(batch.values, mean, scale)).squeeze(-1)
             target = (batch.labels.sum(-1) > 0).float()
             loss = F.binary_cross_entropy_with_logits(top_k_mean(logits, batch.mask), target)
             optimizer.zero_grad()
@@ -92,7 +93,7 @@ def mlp_with_mil(
     model.eval()
     with torch.no_grad():
         return [
-            torch.sigmoid(model((torch.from_numpy(video) - mean) / scale).squeeze(-1)).double().numpy()
+            torch.sigmoid(model(standardised(torch.from_numpy(video), mean, scale)).squeeze(-1)).double().numpy()
             for video in tested
         ]
 

@@ -1,19 +1,16 @@
 """Numbers of 16 bits in the model's pass, where the device has them; weights, losses and validation keep 32."""
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from refinevad.errors import InputError
-from refinevad.model import Output
-from refinevad.peers.base import HeadOutput
-from refinevad.peers.contender import ContenderOutput
 
 Precision = Literal["float32", "bfloat16", "float16"]
-OutputT = TypeVar("OutputT", bound=Output | ContenderOutput | HeadOutput)
+OutputT = TypeVar("OutputT")
 
 
 def check_precision(precision: Precision, device: torch.device) -> None:
@@ -36,11 +33,19 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
 
 
 def in_float32(output: OutputT) -> OutputT:
-    """An output in which the losses lose nothing further; one in float32 is unchanged."""
-    values: dict[str, Any] = {field.name: getattr(output, field.name) for field in fields(output)}
+    """A dataclass of tensors in which the losses lose nothing further; one in float32 is unchanged.
+
+    What is in it and holds tensors itself, as a head's own output is, becomes so, too.
+    """
+    parts: Any = output
+    values: dict[str, Any] = {field.name: getattr(parts, field.name) for field in fields(parts)}
     values |= {name: value.float() for name, value in values.items() if isinstance(value, Tensor)}
-    values |= {name: in_float32(value) for name, value in values.items() if isinstance(value, HeadOutput)}
+    values |= {name: in_float32(value) for name, value in values.items() if _holds_tensors(value)}
     return type(output)(**values)
+
+
+def _holds_tensors(value: Any) -> bool:
+    return is_dataclass(value) and any(isinstance(part, Tensor) for part in vars(value).values())
 
 
 def loss_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:

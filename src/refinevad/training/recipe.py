@@ -14,8 +14,8 @@ from refinevad.files.shown import short
 from refinevad.files.toml_files import read_toml
 from refinevad.files.whole import is_there
 from refinevad.model import RefineVADConfig
-from refinevad.peers.choice import LINEAR
-from refinevad.peers.contender import HEADS_WITH_TEXT, SHARED_OPTIONS, ContenderConfig, head_options, ridge_config
+from refinevad.model_choice import HEADS_WITH_TEXT, SHARED_OPTIONS, head_options, open_config, ridge_config
+from refinevad.segment_model import ModelConfig
 from refinevad.timeline import SegmentRule
 from refinevad.training.train_options import TrainOptions
 
@@ -110,7 +110,7 @@ class Recipe:
         categories: tuple[str, ...],
         parts: Mapping[str, tuple[int, int]] | None = None,
         prompt_owner: tuple[int, ...] = (),
-    ) -> RefineVADConfig | ContenderConfig:
+    ) -> ModelConfig:
         """The model's configuration for features of these channels; `inputs` names parts of them.
 
         Raises:
@@ -131,8 +131,8 @@ class Recipe:
             if "k_divisor" in head_options(own.get("name", "")):
                 own.setdefault("k_divisor", self.train.k_divisor)  # top-k takes the same share for every head
             shared = {name: value for name, value in options.items() if name in _OF_FEATURES}
-            found = ContenderConfig.from_dict({**shared, "head": own.pop("name"), "options": own})
-            return ridge_config(found) if found.head == LINEAR else found
+            found = open_config({**shared, "head": own.pop("name"), "options": own})
+            return ridge_config(found) if found.fitted else found
         return RefineVADConfig.from_dict({**options, "prompt_owner": prompt_owner})
 
     def with_features(self, folder: Path) -> "Recipe":

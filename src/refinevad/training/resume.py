@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from refinevad.errors import InputError
+from refinevad.files.json_files import check_regular
 from refinevad.files.shown import short
 from refinevad.files.strict_json import parse_json
 from refinevad.files.whole import atomic_write
@@ -18,6 +19,8 @@ from refinevad.training.train_options import TrainOptions
 from refinevad.training.validation import Validation
 
 STATE = "state.safetensors"
+MOST_STATE_BYTES = 32 << 30
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # AdamW's
 
 
 @runtime_checkable
@@ -74,6 +77,7 @@ def load_state(trainer: Resumable) -> None:
     if not path.exists():
         return
     try:
+        check_regular(path, MOST_STATE_BYTES)
         with safe_open(path, framework="pt", device=str(trainer.device)) as file:
             header = parse_json(file.metadata()["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
@@ -86,12 +90,14 @@ def load_state(trainer: Resumable) -> None:
         if not isinstance(scaler, dict) or not all(isinstance(figure, int | float) for figure in best or ()):
             raise ValueError("its figures are none")
         best_validation = None if best is None else Validation(*best)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, InputError) as error:
         raise InputError(f"training state {path} is damaged ({error}); delete it to start again") from error
     if fingerprint != json.loads(json.dumps(trainer.fingerprint)):
         raise InputError(
             f"{trainer.folder} holds a run with other options or another data set; choose another --out, or delete it"
         )
+    if wrong := _misfit(trainer, tensors):
+        raise InputError(f"training state {path} is damaged ({wrong}); delete it to start again")
     try:
         trainer.model.load_state_dict(_take(tensors, "model"))
         averages = _take(tensors, "average")
@@ -110,6 +116,25 @@ def load_state(trainer: Resumable) -> None:
     trainer.optimizer.load_state_dict(skeleton)
     trainer.scaler.load_state_dict(scaler)
     _advance(trainer.schedule, steps)
+
+
+def _misfit(trainer: "Trainer", tensors: dict[str, Tensor]) -> str:
+    """What is not as it was saved: a weight, an average, a best one or a moment that is lost, of another shape, or no
+    number; nothing where all are."""
+    shapes = {name: value.shape for name, value in trainer.model.state_dict().items()}
+    averages = {name: value.shape for name, value in trainer.average.items()}
+    for prefix, wanted in (("model", shapes), ("average", averages), ("best", averages)):
+        found = {name: value.shape for name, value in _take(tensors, prefix).items()}
+        if found != wanted and (found or prefix != "best"):
+            return f"its {prefix} weights are missing or not this model's"
+    for index, parameter in enumerate(trainer.model.parameters()):
+        moments = _take(tensors, f"optimizer.{index}")
+        shapes = {name: torch.Size() if name == "step" else parameter.shape for name in _MOMENTS}
+        if moments and {name: value.shape for name, value in moments.items()} != shapes:
+            return f"its optimizer's moments of parameter {index} are not whole"
+    strange = (name for name, value in tensors.items() if not bool(torch.isfinite(value).all()))
+    name = next(strange, "")
+    return name and f"{name} holds NaN or infinite numbers"
 
 
 def _advance(schedule: Any, steps: int) -> None:

@@ -8,14 +8,13 @@ from jaxtyping import Bool, Float
 
 from refinevad.datasets.bag import Bag
 from refinevad.errors import InputError
-from refinevad.input_ranges import InputRanges
-from refinevad.model import RefineVADConfig
-from refinevad.peers.contender import Contender, ContenderConfig, take_ridge
+from refinevad.model_choice import open_model
 from refinevad.ridge import CLIP, Ridge
+from refinevad.segment_model import ModelConfig, SegmentModel
+from refinevad.standardising import LEAST_SCALE, standardise_in_place
 from refinevad.training.linear_mil import linear_mil
 from refinevad.training.plain_controls import logistic_regression
 
-LEAST_SCALE = 1e-4
 MOST_NUMBERS = 2**25  # of the training segments together: 256 MB as the solver holds them, and as much again
 _LOGIT_VARIANCE = 0.177  # C times channels: what the penalty expects of the variance of a standardised segment's logit
 
@@ -65,13 +64,11 @@ def _standardised(
         raise InputError("the ridge control needs segments of normal and of anomalous training videos")
     x = np.concatenate(videos).astype(np.float64)
     mean, scale = x.mean(0), np.maximum(x.std(0), LEAST_SCALE)
-    x -= mean
-    x /= scale
-    np.clip(x, -CLIP, CLIP, out=x)
+    standardise_in_place(x, mean, scale, CLIP)
     return x, mean, scale, inherited
 
 
-def fit_linear(config: ContenderConfig, bags: Sequence[Bag]) -> Contender:
+def fit_linear(config: ModelConfig, bags: Sequence[Bag]) -> SegmentModel:
     """The ridge control as a model, fitted to training bags; `config` is from `ridge_config`.
 
     Of a set with more than `MOST_NUMBERS` each video gives the same share of its segments, evenly spaced.
@@ -79,12 +76,12 @@ def fit_linear(config: ContenderConfig, bags: Sequence[Bag]) -> Contender:
     Raises:
         InputError: as `fit_ridge`, an option that the head does not have, or a bag's values cannot be read.
     """
-    model = Contender(config)  # a wrong option fails here, before anything is read
-    penalty = config.options.get("inverse_penalty", 0.0) or None
-    return take_ridge(model, fit_ridge(_selected(config, bags), [bag.labels for bag in bags], penalty))
+    model = open_model(config)  # a wrong option fails here, before anything is read
+    model.take(fit_ridge(_selected(config, bags), [bag.labels for bag in bags], model.inverse_penalty or None))
+    return model.eval()
 
 
-def fit_teacher(config: RefineVADConfig, bags: Sequence[Bag], rate: float, inheritance: float) -> Ridge:
+def fit_teacher(config: ModelConfig, bags: Sequence[Bag], rate: float, inheritance: float) -> Ridge:
     """The linear model that is a model's direct path and its teacher: shares among categories as the ridge control's.
 
     C is `rate` times the control's; `inheritance` is the share of inherited labels in the objective, MIL has the rest
@@ -101,7 +98,7 @@ def fit_teacher(config: RefineVADConfig, bags: Sequence[Bag], rate: float, inher
     return Ridge(mean, scale, weight, bias, *_shares(x, inherited, penalty), penalty)
 
 
-def _selected(config: InputRanges, bags: Sequence[Bag]) -> list[Float[np.ndarray, "_segment selected"]]:
+def _selected(config: ModelConfig, bags: Sequence[Bag]) -> list[Float[np.ndarray, "_segment selected"]]:
     """The channels a model looks at of each bag; of more than `MOST_NUMBERS` a share, evenly spaced."""
     counts = [bag.segments for bag in bags]
     share = min(1.0, MOST_NUMBERS / max(1, sum(counts) * len(config.selected)))

@@ -10,7 +10,7 @@ from refinevad.checkpoint import METRICS, Checkpoint, read_json
 from refinevad.datasets.dataset import FeatureIndex, Item
 from refinevad.errors import InputError
 from refinevad.judging.compared import Compared
-from refinevad.peers.choice import LINEAR
+from refinevad.ridge import LINEAR
 from refinevad.training.asked import recipe_asked
 from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.experiment import extract_features, split_items, train_run, warnings_for

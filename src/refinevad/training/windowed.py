@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from refinevad.datasets.bag import Bag, Shortening
 from refinevad.errors import InputError
@@ -20,6 +20,7 @@ from refinevad.machine.devices import pinned, sent
 from refinevad.model import Output
 from refinevad.scoring.tokens import merge_runs
 from refinevad.scoring.windows import Window
+from refinevad.segment_model import SegmentModel
 from refinevad.training.bags import Batch, collate
 
 MOST_WINDOWS = 8  # of one video in one step, drawn anew each epoch: a day of video has thousands
@@ -117,7 +118,7 @@ def make_batch(
     return _collate_windows(windowed, draw) if windowed else collate(bags, limit, how)
 
 
-def pass_through(model: nn.Module, batch: Batch) -> Any:
+def pass_through(model: SegmentModel, batch: Batch) -> Any:
     """The model's output on a batch's videos, through their windows where it has them.
 
     Raises:
@@ -125,10 +126,9 @@ def pass_through(model: nn.Module, batch: Batch) -> Any:
     """
     if not isinstance(batch, WindowedBatch):
         return model(batch.values, batch.mask, batch.labels)
-    output = model(batch.pieces.values, batch.pieces.mask, batch.pieces.labels)
-    if not isinstance(output, Output):
+    if not model.trained_in_windows:
         raise InputError("training under a window rule is for RefineVAD: leave window_s out for another head")
-    return batch.of_videos(output)
+    return batch.of_videos(model(batch.pieces.values, batch.pieces.mask, batch.pieces.labels))
 
 
 def _collate_windows(bags: Sequence[WindowedBag], draw: np.random.Generator | None) -> WindowedBatch:

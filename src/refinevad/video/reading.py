@@ -15,7 +15,15 @@ from refinevad.video.frames import Clip, FrameNeeds
 from refinevad.video.needed_frames import SPARING_CODECS, NeededFrames
 from refinevad.video.presentation import PlanError
 from refinevad.video.stamps import FilmTimes, StampCounts, wrap_s
-from refinevad.video.streams import MOST_STUMBLES, nominal_rate_hz, picture_stream, start_after_sound_s, why_no_picture
+from refinevad.video.streams import (
+    MOST_STUMBLES,
+    list_of_files,
+    nominal_rate_hz,
+    picture_stream,
+    start_after_sound_s,
+    stated_duration_s,
+    why_no_picture,
+)
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -101,6 +109,9 @@ def open_container(path: Path) -> "InputContainer":
         raise InputError(
             f"not a video that FFmpeg can read, or cut short: {path} ({_reason(error)}); copy or convert it again"
         ) from error
+    if wanted := list_of_files(container, path.name):
+        container.close()
+        raise InputError(f"{path} is a list of other files, and no video; name those, or call it {wanted}")
     if picture_stream(container) is None:
         what = why_no_picture(container)
         container.close()
@@ -135,11 +146,7 @@ def _threaded(container: "InputContainer") -> "VideoStream":
 
 def _info(path: Path, container: "InputContainer") -> VideoInfo:
     stream = video_of(container)
-    if stream.duration is not None and stream.time_base is not None:
-        duration = float(stream.duration * stream.time_base)
-    else:
-        duration = container.duration / 1e6 if container.duration else 0.0
-    context = stream.codec_context
+    context, duration = stream.codec_context, stated_duration_s(container, stream)
     start_s, rate_hz = start_after_sound_s(container, stream), nominal_rate_hz(container, stream)
     return VideoInfo(str(path), context.width, context.height, rate_hz, duration, context.name, start_s, stream.frames)
 

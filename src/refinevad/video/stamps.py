@@ -213,8 +213,8 @@ class FilmClock:
         self._placed = 0 if origin is None else None  # frames up to the second one; None: there were some before
         self._behind = 0  # stamps in a row that lie well before their frames' seconds
 
-    def place(self, stamp: float | None) -> float:
-        """Second of the next frame."""
+    def place(self, stamp: float | None, arrived: float = 0.0) -> float:
+        """Second of the next frame; when it came is of no concern."""
         first = self.last_s < 0
         if self.origin is None:
             self.origin = stamp if stamp is not None else 0.0
@@ -264,6 +264,53 @@ class FilmClock:
         if self._wrap_s is None or math.floor(stamp / self._wrap_s) == math.floor((stamp - step) / self._wrap_s):
             return False
         return step > _LONGEST_WRAPPED_S or stamp % self._wrap_s < _FRESH_S
+
+
+class TimeBrokenError(Exception):
+    """The times of a stream jumped by `step_s`."""
+
+    def __init__(self, step_s: float) -> None:
+        super().__init__(
+            f"its time stamps went back by {-step_s:.1f} s" if step_s < 0 else f"no pictures for {step_s:.1f} s"
+        )
+        self.step_s = step_s
+
+
+class StreamClock:
+    """Stamps of a stream -> seconds, strictly rising. What jumps is not made good, as in a recording, but told.
+
+    Args:
+        step_s: a nominal frame.
+        hole_s: times that go on by more have pictures missing.
+        wrap_s: seconds after which the counter runs over.
+        origin: stamp of second 0; None: the first frame's.
+    """
+
+    def __init__(self, step_s: float, hole_s: float, wrap_s: float | None = None, origin: float | None = None) -> None:
+        self._hole_s, self._wrap_s, self.origin = hole_s, wrap_s, origin
+        self.last_s = -step_s
+        self._begun = False
+
+    def place(self, stamp_s: float | None, arrived: float) -> float | None:
+        """Second of the next frame; None for one that does not advance. Without a stamp it is shown when it comes.
+
+        Raises:
+            TimeBrokenError: the times jumped: the source began again, or pictures are missing.
+        """
+        stamp = arrived if stamp_s is None else stamp_s
+        if self.origin is None:
+            self.origin = stamp
+        step = stamp - self.origin - self.last_s
+        if self._begun and not -RESTART_S <= step <= self._hole_s:
+            over = step % self._wrap_s if self._wrap_s is not None else math.inf
+            if over > self._hole_s:
+                raise TimeBrokenError(step)
+            self.origin += step - over  # the counter ran over
+        time_s = stamp - self.origin
+        if self._begun and time_s <= self.last_s:
+            return None
+        self._begun, self.last_s = True, time_s
+        return time_s
 
 
 class FilmTimes(Generic[Item]):

@@ -14,6 +14,9 @@ FALLBACK_RATE_HZ = 25.0  # for raw streams that state no rate
 _RAW = frozenset(("h264", "hevc", "m4v", "mpegvideo", "vvc", "obu", "cavsvideo", "vc1"))  # without times
 _STILLS = frozenset(("image2", "ico", "fits"))
 _STILL_BRANDS = frozenset(("avif", "mif1", "heic", "heix", "heim", "heis"))
+# formats that lead to other files, and what such a file is called
+_LISTS = {"concat": (".ffconcat",), "hls": (".m3u8", ".m3u"), "dash": (".mpd",), "sdp": (".sdp",), "imf": (".xml",)}
+_ENDS_STATED = frozenset(("matroska", "webm", "nut", "asf"))  # whose duration is where they end, wherever they begin
 _LEAST_HZ = 1 / 3600
 _SAME_RATE = 1e-3
 _PAUSE_STEPS, _PAUSE_S = 4.0, 0.5  # a step of more than both is a pause
@@ -42,6 +45,26 @@ def why_no_picture(container: "InputContainer") -> str:
     if any(stream.codec_context is None for stream in container.streams.video):
         return "there is no decoder for its pictures here"
     return "a still picture or a cover"
+
+
+def list_of_files(container: "InputContainer", name: str) -> str:
+    """What a list of other files must be called that goes by a video's name; nothing for what is none, or says so."""
+    for format_name in container.format.name.split(","):
+        if (suffixes := _LISTS.get(format_name)) and not name.lower().endswith(suffixes):
+            return f"*{suffixes[0]}"
+    return ""
+
+
+def stated_duration_s(container: "InputContainer", stream: "VideoStream") -> float:
+    """Seconds that the pictures last by the container's word: the stream's own length, or the whole's; 0: it is silent.
+
+    Some containers state where they end, which is no length where a recorder's clock began them after hours.
+    """
+    duration, start = (container.duration or 0) / 1e6, (container.start_time or 0) / 1e6
+    if stream.duration and stream.time_base:
+        duration, start = (float(number * stream.time_base) for number in (stream.duration, stream.start_time or 0))
+    counted = _ENDS_STATED & set(container.format.name.split(",")) and 0 < start <= duration
+    return duration - start if counted else duration
 
 
 def _is_still(container: "InputContainer") -> bool:

@@ -52,8 +52,9 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.commands.evaluate import open_run, report_of
     from refinevad.apps.demo.demo_set import render_demo_set
     from refinevad.apps.figures_table import figures_table
-    from refinevad.apps.report import write_demo_report, write_detection
     from refinevad.apps.report.annotate import write_annotated
+    from refinevad.apps.report.evaluation_report import write_demo_report
+    from refinevad.apps.report.writer import write_detection
     from refinevad.apps.terminal import give_json, note, progress_bar, stepping
     from refinevad.detection.wording import verdict
     from refinevad.detector import Detector

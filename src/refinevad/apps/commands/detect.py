@@ -83,7 +83,8 @@ def _workers(count: int | None, videos: Sequence[Path]) -> "AbstractContextManag
 
 
 def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
-    from refinevad.apps.report import BatchEntry, report_stems, write_detection, write_overview
+    from refinevad.apps.report.overview import BatchEntry
+    from refinevad.apps.report.writer import report_stems, write_detection, write_overview
     from refinevad.apps.terminal import give_json, note, progress_bar
     from refinevad.detection.record import event_paths, paths_record
     from refinevad.detection.wording import verdict

@@ -80,12 +80,11 @@ def open_run(
 def report_of(result: "Result", recipe: "Recipe", run_folder: Path) -> Any:
     """What the HTML report shows of a result."""
     from refinevad.apps.report.evaluation_section import Evaluation, VideoCurve
-    from refinevad.checkpoint import CALIBRATION, read_json
     from refinevad.judging.compared import control_sentence
+    from refinevad.run_folder import CALIBRATION, read_calibration
 
     told = control_sentence(result.metrics, result.controls)
-    calibration = run_folder / CALIBRATION
-    threshold = read_json(calibration)["threshold"] if calibration.exists() else None
+    threshold = read_calibration(run_folder).threshold if (run_folder / CALIBRATION).exists() else None
     return Evaluation(
         title=recipe.data.name,
         metrics=result.metrics,

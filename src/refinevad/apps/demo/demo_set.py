@@ -3,10 +3,8 @@
 import csv
 import hashlib
 import json
-import multiprocessing
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +16,10 @@ from tqdm import tqdm
 from refinevad.apps.demo.everyday import HAPPENINGS
 from refinevad.apps.demo.incidents import INCIDENTS
 from refinevad.apps.demo.render import Shot, render_shot
+from refinevad.datasets.index_file import is_inside
+from refinevad.files.json_files import read_own
 from refinevad.files.whole import atomic_write
+from refinevad.worker_pool import WorkerPool, deaths_told
 
 RATES = (Fraction(25), Fraction(15), Fraction(15), Fraction(15), Fraction(15), Fraction(30000, 1001))
 TRAINING_CAMERAS, FIRST_TEST_CAMERA, CAMERAS = 6, 2, 7  # four of the five places of test are known, the last is new
@@ -131,11 +132,15 @@ def _render(job: tuple[Shot, Path]) -> int:
     return job[0].frames
 
 
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(map(is_inside, value))
+
+
 def _prepare(out: Path, manifest: dict[str, object]) -> None:
     """Drop the videos of another seed, size or renderer, and note what is being rendered now."""
     noted = out / MANIFEST
     if noted.is_file():
-        earlier = json.loads(noted.read_text(encoding="utf-8"))
+        earlier = read_own(noted, {"videos": _are_names}, f"delete the folder {out} to render anew")
         if earlier == manifest:
             return
         for path in earlier["videos"]:
@@ -163,6 +168,7 @@ def render_demo_set(
 
     Raises:
         InputError: `out` cannot be written.
+        RefineVADError: a process that renders was killed.
     """
     shots = plan_demo_set(seed, size or DemoSize())
     manifest: dict[str, object] = {
@@ -180,10 +186,10 @@ def render_demo_set(
             for job in jobs:
                 bar.update(_render(job))
         else:
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker) as pool:
-                for frames in pool.map(_render, jobs, chunksize=2):
-                    bar.update(frames)
+            death = deaths_told("renders videos", "run again: what is done is kept")
+            with death, WorkerPool(count, _start_worker) as pool:
+                for rendered in [pool.submit(_render, job) for job in jobs]:
+                    bar.update(rendered.result())
     unseen = shots[-1]
     assert unseen.event is not None
     _write_truth(out / "events.csv", shots[:-1])

@@ -4,6 +4,7 @@ import os
 import resource
 import time
 import warnings
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,14 @@ MOST_POINTS = 2000  # of the curve that the page draws
 def analyse(path: str, run: str, pipe: Connection, allow_download: bool = False) -> None:
     """Detect in a video; send ("duration", s), ("progress", share)..., then ("done", result) or ("failed", why).
 
-    `allow_download`: an encoder that the run names may be fetched from a model hub.
+    `allow_download`: an encoder that the run names may be fetched from a model hub. Where the service is gone there is
+    nobody to tell, and it ends.
     """
+    with suppress(BrokenPipeError):
+        _analyse(path, run, pipe, allow_download)
+
+
+def _analyse(path: str, run: str, pipe: Connection, allow_download: bool) -> None:
     os.nice(5)  # cameras come first
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import torch

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from refinevad.apps.live.clock import Clock
+from refinevad.apps.live.storage.database import StorageError
 from refinevad.files.shown import shown
+from refinevad.files.strict_json import parse_json
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entry (
@@ -72,17 +74,20 @@ class AuditLog:
             self._tell(f"audit: cannot record in {self._path} that {what} {shown(subject)}: {error}")
 
     def find(self, limit: int, before: int | None = None) -> list[AuditEntry]:
-        """Newest first; `before`: those with smaller numbers alone."""
+        """Newest first; `before`: those with smaller numbers alone. Raises StorageError where the file is damaged."""
         if not self._path.exists():
             return []
-        with self._open() as connection:
-            rows = connection.execute(
-                "SELECT number, time, address, means, agent, what, subject, detail FROM entry "
-                "WHERE (? IS NULL OR number < ?) ORDER BY number DESC LIMIT ?",
-                (before, before, limit),
-            ).fetchall()
+        try:
+            with self._open() as connection:
+                rows = connection.execute(
+                    "SELECT number, time, address, means, agent, what, subject, detail FROM entry "
+                    "WHERE (? IS NULL OR number < ?) ORDER BY number DESC LIMIT ?",
+                    (before, before, limit),
+                ).fetchall()
+        except (sqlite3.Error, OSError) as error:
+            raise StorageError(f"{self._path} cannot be read ({error}); move it away to begin anew") from error
         return [
-            AuditEntry(number, time, By(address, means, agent), what, subject, json.loads(detail))
+            AuditEntry(number, time, By(address, means, agent), what, subject, _detail(detail))
             for number, time, address, means, agent, what, subject, detail in rows
         ]
 
@@ -104,5 +109,15 @@ class AuditLog:
         if not self._path.exists():  # made with its mode: addresses are nobody else's business
             os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600))
         with closing(sqlite3.connect(self._path, timeout=5.0)) as connection, connection:
+            connection.text_factory = lambda content: content.decode("utf-8", "replace")
             connection.execute(_SCHEMA)
             yield connection
+
+
+def _detail(stored: str) -> dict[str, Any]:
+    """What was changed, as it was recorded; nothing where that entry is damaged."""
+    try:
+        content = parse_json(stored)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from refinevad.checkpoint import read_json
 from refinevad.errors import InputError
 from refinevad.files.finite import is_finite
+from refinevad.files.json_files import read_own
 from refinevad.files.shown import short
 from refinevad.files.whole import atomic_write
 
@@ -93,8 +93,10 @@ class ChangeLog:
     def _read(self) -> Changes:
         if not self._path.exists():
             return Changes()
-        content = read_json(self._path)
+        content = read_own(self._path, {}, "move it away to begin anew")
         if wrong := [name for name, value in content.items() if name not in _KINDS or not _KINDS[name](value)]:
             said = f"{wrong[0][:60]} is {short(content[wrong[0]])}"
             raise InputError(f"{self._path} is damaged or of another version ({said}); move it away to begin anew")
-        return Changes(**{**content, **{name: tuple(content.get(name, ())) for name in ("removed", "paused")}})
+        names = {name: tuple(content.get(name, ())) for name in ("removed", "paused")}
+        thresholds = {name: float(value) for name, value in content.get("thresholds", {}).items()}
+        return Changes(**{**content, **names, "thresholds": thresholds})

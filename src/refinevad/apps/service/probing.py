@@ -12,7 +12,7 @@ from pathlib import Path
 
 from refinevad.apps.live.settings.addresses import parse_address
 from refinevad.errors import InputError
-from refinevad.video.streams import picture_stream, why_no_picture
+from refinevad.video.streams import picture_stream, stated_duration_s, why_no_picture
 
 _FASTEST_HZ, _USUAL_HZ = 240.0, 25.0  # faster is a slip of the header; unknown is taken as usual
 MOST_MEMORY_BYTES = 4_000_000_000
@@ -74,8 +74,7 @@ def _look(path: Path, most_pixels: int) -> Probed:
                 raise InputError("no picture of the file can be decoded; convert it to MP4")
             _require_size(stream.width, stream.height, most_pixels)
             names = container.format.name.split(",")
-            own = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
-            duration = own or (container.duration or 0) / 1e6
+            duration = stated_duration_s(container, stream)
             codec = stream.codec_context.name
             rate = min(_FASTEST_HZ, float(stream.average_rate or stream.guessed_rate or _USUAL_HZ))
             frames = max(float(stream.frames or 0), rate * duration)

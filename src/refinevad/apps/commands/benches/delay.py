@@ -81,15 +81,16 @@ def _figures(
 ) -> dict[str, dict[str, float | None]]:
     """A seed's figures under each rule; runs, and figures of rules, that are already there are read back."""
     from refinevad.apps.terminal import note
-    from refinevad.checkpoint import Checkpoint, read_json, write_json
-    from refinevad.study.delays import figures_under
+    from refinevad.checkpoint import Checkpoint, write_json
+    from refinevad.judging.intervals import auc_words
+    from refinevad.study.delays import figures_under, read_delays
     from refinevad.training.experiment import split_items, train_run
 
     if not (out / "metrics.json").exists():
         train_run(recipe, held.index, split_items(recipe, held.index, None), out)
     checkpoint = Checkpoint.load(out)
     stored = out / "delays.json"
-    known = read_json(stored) if stored.exists() else {}
+    known = read_delays(stored, FIGURES) if stored.exists() else {}
     found = {}
     for label, rule in rules.items():
         key = f"{rule.window_s:g} {rule.delay_s:g}"
@@ -97,6 +98,6 @@ def _figures(
             figures = figures_under(checkpoint, held, rule)
             known[key] = {name: figures[name] for name in FIGURES}
             write_json(stored, known)
-            note(f"{out}: {label}: AUC {known[key]['auc']:.4f}")
+            note(f"{out}: {label}: AUC {auc_words(known[key])}")
         found[label] = known[key]
     return found

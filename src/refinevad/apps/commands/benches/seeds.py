@@ -34,7 +34,7 @@ def make_rows(recipe: "Recipe", index: "FeatureIndex", seeds: list[int], out: Pa
     rows = []
     for seed in seeds:
         row, _ = run_seed(recipe.with_seed(seed), index, out / f"seed{seed}")
-        note(f"{out.name} seed {seed}: validation {row.validation:.4f}, AUC {row.metrics['auc']:.4f}")
+        note(f"{out.name} seed {seed}: validation {row.validation:.4f}, AUC {row.auc_words}")
         rows.append(row)
     return rows
 

@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.terminal import give_json, note, stepping
     from refinevad.datasets.dataset import FeatureIndex
     from refinevad.files.whole import atomic_write
+    from refinevad.judging.intervals import auc_words
     from refinevad.study.ablation import read_variant
     from refinevad.study.held_features import HeldFeatures
     from refinevad.study.over_seeds import spread
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             found = _seed(settings.with_seed(seed), index, other, args.leave_out, args.out / name / f"seed{seed}")
             for how, figures in found.items():
                 rows.setdefault(f"{name}{how}", []).append(figures)
-                note(f"{name}{how} seed {seed}: AUC {figures['auc']:.4f}")
+                note(f"{name}{how} seed {seed}: AUC {auc_words(figures)}")
     table = transfer_table(rows, spread)
     with atomic_write(args.out / "table.md") as partial:
         partial.write_text(table + "\n", encoding="utf-8")

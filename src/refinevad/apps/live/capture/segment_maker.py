@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from refinevad.apps.live.capture.messages import Gap, Message, Picture, Segment
 from refinevad.apps.live.capture.preview import PreviewMaker
 from refinevad.apps.live.capture.source import Source
-from refinevad.apps.live.capture.stream_time import StreamTime, TimeBrokenError
+from refinevad.apps.live.capture.stream_time import StreamTime
+from refinevad.stream_cutter import CutSegment, StreamCutter
 from refinevad.timeline import SegmentRule
-from refinevad.video.clips import ClipCutter
-from refinevad.video.frames import Clip, FrameNeeds
+from refinevad.video.frames import FrameNeeds
 from refinevad.video.stamps import StampCounts, StampSieve, longest_step_s, wrap_s
 
 if TYPE_CHECKING:
@@ -37,31 +37,30 @@ class SegmentMaker:
         preview_hz: float,
         send: Callable[[Message], None],
     ) -> None:
-        self.source, self._needs, self._rule = source, needs, rule
-        self._hole_s, self._preview, self._preview_hz, self._send = hole_s, preview, preview_hz, send
-        self._slips = 0
+        self.source, self._hole_s = source, hole_s
+        self._preview, self._preview_hz, self._send = preview, preview_hz, send
+        self._slips = self._waits = 0
         self.jumps = 0  # how often stream seconds began anew
         self.counts = StampCounts()
         self._sieve: StampSieve[tuple[VideoFrame, float]] | None = None
         if source.stamped:
             self._sieve = StampSieve(source.rate_hz, self.counts)
-        self._begin()
+        self._cutter = StreamCutter(needs, rule, source.rate_hz, self._new_time)
+        self._ended = False
+        self._arrived = 0.0
+        self._picture_due = 0.0
 
-    def _begin(self) -> None:
+    def _new_time(self) -> StreamTime:
         source = self.source
-        step_s = 1.0 / source.rate_hz
         self._time = StreamTime(
-            step_s,
+            1.0 / source.rate_hz,
             stamped=source.stamped,
             recording=source.recording,
             hole_s=max(self._hole_s, longest_step_s(source.rate_hz)),
             wrap_s=wrap_s(source.container.format.name),
             counts=self.counts,
         )
-        self._cutter: ClipCutter | None = ClipCutter(self._needs, self._rule, source.rate_hz)
-        self._opened = 0
-        self._arrived = 0.0
-        self._picture_due = 0.0
+        return self._time
 
     def packet_s(self, packet: "Packet[Any]", arrived: float) -> float:
         """Stream second of a packet, as near as can be told before it is decoded."""
@@ -70,10 +69,16 @@ class SegmentMaker:
         return self._time.of(float(packet.pts * packet.time_base))
 
     def lag_s(self, packet: "Packet[Any]", arrived: float) -> float:
-        """How far a packet that came at `arrived` is behind the promptest one since the source last slipped."""
+        """How far a packet that came at `arrived` is behind the promptest one since the network last was.
+
+        Since the source last slipped, or had to be waited for: this machine was not what was slow.
+        """
         if self.source.slips > self._slips:
             self._slips = self.source.slips
             self.forget()
+        if self.source.waits > self._waits:
+            self._waits = self.source.waits
+            self._time.excuse()
         return self._time.lag_s(self.packet_s(packet, arrived), arrived)
 
     def forget(self) -> None:
@@ -91,25 +96,22 @@ class SegmentMaker:
         return advanced
 
     def _show(self, stamp: float | None, frame: "VideoFrame", arrived: float) -> bool:
-        try:
-            time_s = self._time.place(stamp, arrived)
-        except TimeBrokenError as error:
-            self._close()
-            self._send(Gap(f"{self.source.address}: {error}", 0.0))
-            self._begin()
-            self.jumps += 1
-            time_s = self._time.place(stamp, arrived)
-        if time_s is None or self._cutter is None:
+        if self._ended:
             return False
-        self._time.saw(time_s, arrived)
-        clip = self._cutter.push(frame, time_s)
-        if clip is not None:
-            self._tell(clip, self._cutter.opened - self._opened)
-            self._opened = self._cutter.opened
+        time, taken = self._time, self._cutter.push(frame, stamp, arrived)
+        if taken.broken is not None:
+            self._tell(taken.broken.last, time.origin)
+            self._send(Gap(f"{self.source.address}: {taken.broken.error}", 0.0))
+            self.jumps += 1
+            self._arrived = self._picture_due = 0.0
+        if taken.time_s is None:
+            return False
+        self._time.saw(taken.time_s, arrived)
+        self._tell(taken.segment, self._time.origin)
         self._arrived = arrived
-        if self._preview_hz and time_s >= self._picture_due:
-            self._picture_due = time_s + 1.0 / self._preview_hz
-            self._send(Picture(self._preview.jpeg(frame), time_s, self._time.origin))
+        if self._preview_hz and taken.time_s >= self._picture_due:
+            self._picture_due = taken.time_s + 1.0 / self._preview_hz
+            self._send(Picture(self._preview.jpeg(frame), taken.time_s, self._time.origin))
         return True
 
     def end(self) -> None:
@@ -117,13 +119,10 @@ class SegmentMaker:
         if self._sieve is not None:
             for known, item in self._sieve.flush():
                 self._show(known, *item)
-        self._close()
+        origin = self._time.origin
+        self._tell(self._cutter.close(), origin)
+        self._ended = True
 
-    def _close(self) -> None:
-        cutter, self._cutter = self._cutter, None
-        clip = cutter.close() if cutter is not None else None
-        if cutter is not None and clip is not None:
-            self._tell(clip, cutter.frames - self._opened)
-
-    def _tell(self, clip: Clip, frames: int) -> None:
-        self._send(Segment(clip, frames, self._arrived, self._time.origin))
+    def _tell(self, segment: CutSegment | None, origin: float) -> None:
+        if segment is not None:
+            self._send(Segment(segment.clip, segment.frames, self._arrived, origin))

@@ -6,6 +6,8 @@
   it is given at once. At its end the iteration ends.
 - A live source that comes in parts (HLS, DASH) is given at its own pace too: seconds of it arrive at once.
 - Where the network is late with what is read at its own pace, all that follows is due so much later (`slips`).
+- Other live sources may send seconds at once after a pause, too: a server that gathers them, a network that stalled.
+  Who had to wait for a packet is not behind (`waits`); what follows at once is given no faster than `Burst` says.
 
 FFmpeg opens nothing but what `Address.options` allows.
 """
@@ -37,6 +39,10 @@ _IN_PARTS = frozenset(("hls", "dash"))  # live formats whose pictures come secon
 _MISSED_S = 0.5  # a live source's parts that were missed: waiting for them too would keep it as late as it was
 _SLIP_S = 0.5  # less is no more than a packet's own unsteadiness
 _NAP_S = 0.25
+WAITED_S = 0.25  # who waited so long for a packet had taken all that was there
+FREE_S, SPEED = 2.5, 2.0  # of a burst so much at once, the rest at twice its pace: more would run over the encoder
+_SHARE = 0.75  # of their mean step at which pictures without stamps are given that came at once
+_MEAN_FOR_S = 30.0  # so long after a pause the mean step counts
 _BOUNDED = "; redirects and playlists are followed only for cameras of the operator's cameras.toml"
 _MOST_PIXELS = 8192 * 8192
 
@@ -66,6 +72,44 @@ class Pace:
         """All that follows is due so much later; whether that is worth telling."""
         self._began += seconds
         return seconds > _SLIP_S
+
+
+class Burst:
+    """When packets are due that came at once after a pause: sooner than at their own pace, but not all together.
+
+    Those without stamps are shown when they are given, and so keep a share of their mean step between each other.
+    """
+
+    def __init__(self, longest_s: float) -> None:
+        self._longest_s = longest_s
+        self._first_s: float | None = None  # stream second of the first packet after the pause, which came at `_began`
+        self._began = self._last_s = self._given = self._step_s = 0.0
+        self._count = 0
+
+    def waited(self, now: float) -> None:
+        """A packet has come that had to be waited for."""
+        if self._count > 1:
+            self._step_s = (now - self._began) / self._count
+        self._first_s, self._began, self._count = None, now, 0
+
+    def due(self, stamp_s: float | None, now: float) -> float:
+        """Monotonic second of a packet that is there now; `stamp_s` None: it has no time to go by."""
+        if not self._count and self._first_s is None:
+            self._began = now
+        self._count += 1
+        due = now if stamp_s is None else self._by_stamp(stamp_s)
+        if stamp_s is None and self._count > 1 and now < self._began + _MEAN_FOR_S:
+            due = self._given + _SHARE * self._step_s
+        self._given = max(due, now)
+        return due
+
+    def _by_stamp(self, stamp_s: float) -> float:
+        if self._first_s is None:
+            self._first_s = stamp_s
+        elif abs(stamp_s - self._last_s) > self._longest_s:
+            self._first_s += stamp_s - self._last_s  # a hole or a bad stamp
+        self._last_s = stamp_s
+        return self._began + max(stamp_s - self._first_s - FREE_S, 0.0) / SPEED
 
 
 class Source:
@@ -103,7 +147,7 @@ class Source:
         formats = set(self.container.format.name.split(","))
         self.stamped = self.recording or not _UNSTAMPED & formats
         self._paced = not fast if self.recording else bool(_IN_PARTS & formats)
-        self.damaged = self.slips = 0
+        self.damaged = self.slips = self.waits = 0
 
     def _open(self) -> "tuple[InputContainer, VideoStream]":
         import av
@@ -150,6 +194,7 @@ class Source:
 
         longest_s = longest_step_s(self.rate_hz)
         pace, stumbles = Pace(longest_s if self.recording else min(longest_s, _MISSED_S)), 0
+        burst = None if self.recording or self._paced else Burst(longest_s)
         packets = self.container.demux(self.stream)
         while True:
             asked = self._monotonic()
@@ -174,9 +219,19 @@ class Source:
                 if self.address.live and asked <= due < (came := self._monotonic()):
                     self.slips += pace.slip(came - due)
                 self._wait_until(due)
+            elif burst is not None:
+                if (came := self._monotonic()) - asked > WAITED_S:
+                    self.waits += 1
+                    burst.waited(came)
+                self._wait_until(burst.due(self._stamp_of(packet), came))
             yield packet, self._monotonic()
         if not self.recording:
             raise SourceLostError(f"{self.address}: the stream ended")
+
+    def _stamp_of(self, packet: "Packet[Any]") -> float | None:
+        if not self.stamped or packet.dts is None or packet.time_base is None:
+            return None
+        return float(packet.dts * packet.time_base)
 
     def _wait_until(self, due: float) -> None:
         while (rest := due - self._monotonic()) > 0:

@@ -9,7 +9,7 @@ first frame was read. How late a packet is, is held against the same promptest f
 
 import math
 
-from refinevad.video.stamps import RESTART_S, FilmClock, StampCounts
+from refinevad.video.stamps import RESTART_S, FilmClock, StampCounts, StreamClock
 
 MINIMUM_OVER_S = 30.0  # two such spans are held: a clock that is wrong by 100 ppm is off by 6 ms in both together
 
@@ -36,14 +36,21 @@ class StreamTime:
         wrap_s: float | None = None,
         counts: StampCounts | None = None,
     ) -> None:
-        self._step_s, self._stamped, self._recording, self._hole_s = step_s, stamped, recording, hole_s
-        self._wrap_s = wrap_s
-        self._film = FilmClock(1.0 / step_s, counts or StampCounts(), wrap_s) if recording else None
-        self._first: float | None = None
-        self.last_s = -step_s
+        self._stamped, self._recording = stamped, recording
+        self._clock = (
+            FilmClock(1.0 / step_s, counts or StampCounts(), wrap_s)
+            if recording
+            else StreamClock(step_s, hole_s, wrap_s)
+        )
         self.origin = self._prompt = math.inf  # `_prompt`: a recording's promptest frame, as `origin`
         self._now_min = self._before_min = math.inf
         self._span_end = -math.inf
+        self._excused, self._since_excuse = False, -math.inf
+
+    @property
+    def last_s(self) -> float:
+        """Of the newest frame; before the first, a nominal frame before it."""
+        return self._clock.last_s
 
     def place(self, stamp_s: float | None, arrived: float) -> float | None:
         """Stream second of a frame; None for one that does not advance.
@@ -51,29 +58,11 @@ class StreamTime:
         Raises:
             TimeBrokenError: the times jumped: the source began again, or pictures are missing.
         """
-        if self._film is not None:
-            self.last_s = self._film.place(stamp_s if self._stamped else None)
-            self._first = self._film.origin
-            return self.last_s
-        if stamp_s is None or not self._stamped:
-            stamp_s = arrived
-        if self._first is None:
-            self._first = stamp_s
-        step = stamp_s - self._first - self.last_s
-        if self.last_s >= 0 and not -RESTART_S <= step <= self._hole_s:
-            over = step % self._wrap_s if self._wrap_s is not None else math.inf
-            if over > self._hole_s:
-                raise TimeBrokenError(step)
-            self._first += step - over  # the counter ran over
-        time_s = stamp_s - self._first
-        if time_s <= self.last_s:
-            return None
-        self.last_s = time_s
-        return time_s
+        return self._clock.place(stamp_s if self._stamped else None, arrived)
 
     def of(self, stamp_s: float) -> float:
         """Stream second of a packet's time stamp, which may lie before the first frame's."""
-        return stamp_s - self._first if self._first is not None else 0.0
+        return stamp_s - self._clock.origin if self._clock.origin is not None else 0.0
 
     def saw(self, time_s: float, arrived: float) -> None:
         """A frame of `time_s` has come: it cannot have been shown later than that."""
@@ -84,26 +73,27 @@ class StreamTime:
         if arrived >= self._span_end:
             self._before_min, self._now_min = self._now_min, math.inf
             self._span_end = arrived + MINIMUM_OVER_S
+            if not self._excused:
+                self._since_excuse = -math.inf
+            self._excused = False
         self._now_min = min(self._now_min, arrived - time_s)
         self.origin = min(self._before_min, self._now_min)
+        self._since_excuse = min(self._since_excuse, arrived - time_s)
 
     def lag_s(self, time_s: float, now: float) -> float:
         """How much later than the promptest frame one of `time_s` is, if it comes `now`; 0 for one that begins anew."""
         if time_s < self.last_s - RESTART_S:
             return 0.0
-        prompt = self._prompt if self._recording else min(self._before_min, self._now_min)
+        prompt = self._prompt
+        if not self._recording:
+            prompt = max(min(self._before_min, self._now_min), self._since_excuse)
         return now - (time_s + prompt) if math.isfinite(prompt) else 0.0
+
+    def excuse(self) -> None:
+        """Hold nothing against what comes now, where it was not this machine that was late; the origin stays."""
+        self._excused, self._since_excuse = True, math.inf
 
     def forget(self) -> None:
         """Hold nothing against frames that came sooner: the source delivers later than it did, and will go on so."""
         self._prompt = self._now_min = self._before_min = math.inf
-        self._span_end = -math.inf
-
-
-class TimeBrokenError(Exception):
-    """The times of a live source jumped by `step_s`."""
-
-    def __init__(self, step_s: float) -> None:
-        super().__init__(
-            f"its time stamps went back by {-step_s:.1f} s" if step_s < 0 else f"no pictures for {step_s:.1f} s"
-        )
+        self._span_end, self._since_excuse = -math.inf, -math.inf

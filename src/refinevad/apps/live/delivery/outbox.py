@@ -24,6 +24,7 @@ from typing import cast
 from refinevad.apps.live.delivery.outbox_file import Key, OutboxFile, Row, Writing
 from refinevad.apps.live.envelope import Envelope
 from refinevad.errors import InputError
+from refinevad.files.strict_json import parse_json
 
 DEFAULT_CAPACITY = 10_000
 MOST_HELD = 10_000  # envelopes in memory: 20 MB
@@ -118,7 +119,9 @@ class Outbox:
                 if row.sink == sink and row.event not in waiting:
                     waiting.add(row.event)
                     rows.append(row)
-        return [Entry(sink, cast(Envelope, json.loads(row.body))) for row in sorted(rows, key=_attempts)[:limit]]
+            entries = [self._entry(row) for row in sorted(rows, key=_attempts)[:limit]]
+            self._write()
+        return [entry for entry in entries if entry is not None]
 
     def acknowledge(self, entry: Entry) -> None:
         """Remove what was delivered."""
@@ -182,6 +185,22 @@ class Outbox:
         key = entry.sink, entry.envelope["id"]
         if self._held.pop(key, None) is None:
             self._gone[key] = entry.envelope["event_id"]
+
+    def _entry(self, row: Row) -> Entry | None:
+        """A row as it goes out; one that is no envelope is given up and counted, or nothing would go out behind it."""
+        try:
+            envelope = parse_json(row.body)
+        except ValueError:
+            envelope = None
+        if isinstance(envelope, dict) and (envelope.get("id"), envelope.get("event_id")) == (
+            row.envelope_id,
+            row.event,
+        ):
+            return Entry(row.sink, cast(Envelope, envelope))
+        self._drop(row.sink, 1)
+        if self._held.pop(row.key, None) is None:
+            self._gone[row.key] = row.event
+        return None
 
     def _drop(self, sink: str, count: int) -> None:
         self._dropped[sink] += count

@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS dropped (sink TEXT PRIMARY KEY, count INTEGER NOT NUL
 CREATE TABLE IF NOT EXISTS untold (sink TEXT NOT NULL, event TEXT NOT NULL, PRIMARY KEY (sink, event));
 """
 _ADD_ATTEMPTS = "ALTER TABLE entry ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0"
-_KIND = "json_extract(body, '$.kind')"
+_KIND = "CASE WHEN json_valid(body) THEN json_extract(body, '$.kind') END"
 RESERVE_BYTES = 4 << 20  # room for some thousand envelopes, held by a file beside the outbox
 
 Key = tuple[str, str]  # sink, and envelope id or event
@@ -81,6 +81,8 @@ class OutboxFile:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2.0)
+            # a byte that is no UTF-8 spoils its own row alone
+            self._connection.text_factory = lambda content: content.decode("utf-8", "replace")
             self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")  # a power cut loses nothing either; events are rare

@@ -27,7 +27,7 @@ from refinevad.errors import InputError
 from refinevad.files.whole import atomic_write
 from refinevad.scoring.events import Event
 from refinevad.scoring.tracking import EventUpdate
-from refinevad.streaming import StreamingDetector, StreamOutput
+from refinevad.segment_stream import Scored, SegmentStream
 
 UPDATE_EVERY_S = 5.0
 CLIP_PATIENCE_S = 20.0
@@ -91,9 +91,8 @@ class CameraTrack:
         self._on_until = 0.0
         self._anchor = Anchor(clock)
         self._origin = clock.monotonic()
-        self._arrived = 0.0
-        self._events: dict[tuple[int, int], _Open] = {}  # by detector, which counts from 1, and its number there
-        self._detectors = 0
+        self._events: dict[tuple[int, int], _Open] = {}  # by stream, which counts from 1, and its number there
+        self._streams = 0
         self._pictures: deque[Picture] = deque(maxlen=max(round((model.rule.delay_s + _PICTURES_S) * preview_hz), 1))
         self._scored_until = -np.inf
         self.events = self.segments = 0
@@ -105,13 +104,11 @@ class CameraTrack:
 
     def use(self, model: LiveModel) -> None:
         """Another model or threshold from here on; what is open ends."""
-        if hasattr(self, "_detector"):
+        if hasattr(self, "_stream"):
             self.gap()
         self.model = model
-        self._detectors += 1
-        self._detector = StreamingDetector(
-            model.checkpoint, model.rule, clock=lambda: self._arrived, longest_s=self._longest_event_s
-        )
+        self._streams += 1
+        self._stream = SegmentStream(model.checkpoint, model.rule, self._longest_event_s)
 
     @property
     def open_event(self) -> str | None:
@@ -159,17 +156,18 @@ class CameraTrack:
             self._pictures.append(picture)
 
     def segment(self, features: Float[np.ndarray, "channel"], message: Segment) -> None:
-        """Take a segment's vector. Raises InputError as StreamingDetector does."""
+        """Take a segment's vector. Raises InputError as SegmentStream does."""
         now = self._clock.monotonic()
-        self._origin, self._arrived = message.origin, message.arrived
+        self._origin = message.origin
         self.encoded_s.append(now - message.arrived)
-        self._take(self._detector.push_segment(features, message.clip.start_s, message.clip.end_s))
+        clip = message.clip
+        self._take(self._stream.push(features, clip.start_s, clip.end_s, message.arrived))
         if self.open_event is None and self._anchor.renew() < 0:
             self._scored_until = -np.inf  # the clock was set back: an hour that comes twice is scored twice
 
     def gap(self) -> None:
         """Pictures are missing: scores that wait are told, what is open ends."""
-        self._take(self._detector.gap())
+        self._take(self._stream.gap())
 
     def recorded(self, event: str, reason: str) -> None:
         """A clip is finished; with a reason there is none."""
@@ -204,7 +202,7 @@ class CameraTrack:
 
     # -- what goes out ------------------------------------------------------------------------------------------------
 
-    def _take(self, output: StreamOutput) -> None:
+    def _take(self, output: Scored) -> None:
         now = self._clock.monotonic()
         self.scored_s.extend(float(now - arrived) for arrived in output.arrived)
         rows = []
@@ -229,7 +227,7 @@ class CameraTrack:
         if update.kind == "new":
             self._open(update.event, update.after)
             return
-        event = self._events[self._detectors, update.event]
+        event = self._events[self._streams, update.event]
         if update.after.peak > event.peak and self._snapshot(event, update.after):
             event.peak = update.after.peak
         if update.kind == "update":
@@ -263,7 +261,7 @@ class CameraTrack:
         if continued is None or self._on_since is None:
             self._on_since = event.start_s
         self.events += 1
-        self._events[self._detectors, number] = opened
+        self._events[self._streams, number] = opened
         self._snapshot(opened, event)
         if self._media is not None:
             opened.clip = f"{CLIPS}/{opened.id}.mp4"

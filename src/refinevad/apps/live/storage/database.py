@@ -1,5 +1,6 @@
 """The database: SQLite in WAL mode by default, PostgreSQL by URL; brought to the newest schema when it is opened."""
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -92,6 +93,8 @@ class Database:
                 raise  # what was asked was wrong; the others say that the database cannot do it, damaged ones too
             reason = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
             raise StorageError(f"storage {self.shown}: {reason}{self._room()}") from error
+        except json.JSONDecodeError as error:  # of a column that is none any more
+            raise StorageError(f"storage {self.shown} is damaged: a value is no JSON ({error})") from error
 
     def _room(self) -> str:
         """What to do where the disk is full; SQLite says as well that it is an I/O error."""

@@ -71,6 +71,8 @@ class ScoreLog:
             rows = connection.execute(query).all()
             found = connection.execute(select(models.categories).where(models.id == model)).scalar_one_or_none()
         names = tuple(found or ())
+        if any(len(row.categories) != len(names) * _PACKED.itemsize for row in rows):
+            raise StorageError(f"storage {self._database.shown} is damaged: a score has not one number for a category")
         packed = np.frombuffer(b"".join(row.categories for row in rows), dtype=_PACKED)
         return ScoreCurve(
             np.array([row.time for row in rows], dtype=np.float64),

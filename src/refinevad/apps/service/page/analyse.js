@@ -7,6 +7,8 @@ import { bind } from "./keys.js";
 import { STATES, showResult } from "./result.js";
 import { on } from "./socket.js";
 
+const BUSY = ["sending", "queued", "running"];
+
 export const show = (root, { rest }) => (rest[0] ? showResult(root, rest[0]) : showJobs(root));
 
 async function showJobs(root) {
@@ -40,7 +42,8 @@ async function showJobs(root) {
     input,
   );
   const list = el("ol", { class: "jobs" }),
-    rows = new Map();
+    rows = new Map(),
+    sends = new Set(); // rows of uploads whose job has no number yet
   root.append(
     el(
       "div",
@@ -79,16 +82,19 @@ async function showJobs(root) {
     for (const file of files) send(file);
   }
   function send(file) {
-    const sending = upload(file, (share) => set(row, { state: "sending", progress: share }));
+    const sending = upload(file, (share) => sends.has(row) && set(row, { progress: share }));
     const row = make({ name: file.name, state: "sending", progress: 0 }, () => sending.abort());
+    sends.add(row);
     list.prepend(row.node);
     note();
     sending.done.then(
       (job) => {
-        row.node.remove();
+        if (!rows.has(job.id) && sends.has(row)) adopt(row, job);
+        else if (sends.delete(row)) row.node.remove(); // another upload of that name has its place
         update(job);
       },
       (error) => {
+        if (!sends.delete(row)) return; // its job is known, and tells how it goes
         if (error.status === -1) row.node.remove();
         else set(row, { state: "failed", error: error.message });
         note();
@@ -121,7 +127,7 @@ async function showJobs(root) {
   function set(row, change) {
     Object.assign(row.job, change);
     const { name, state, progress, error, id, created } = row.job,
-      busy = ["sending", "queued", "running"].includes(state);
+      busy = BUSY.includes(state);
     row.name.textContent = name;
     row.state.textContent = STATES[state] || "sending";
     row.state.className = "tag " + state;
@@ -168,10 +174,20 @@ async function showJobs(root) {
       load();
     }
   }
+  function adopt(row, job) {
+    sends.delete(row);
+    rows.set(job.id, row);
+  }
   function update(job) {
+    // the websocket may tell of a job before the answer to its upload is here: the file is shown once
+    const sent = rows.has(job.id) ? null : [...sends].find((row) => row.job.name === job.name);
+    if (sent) adopt(sent, job);
     const row = rows.get(job.id);
-    if (row) set(row, job);
-    else {
+    if (row) {
+      // an answer may be older than what the websocket told since; what has ended stays so
+      if (BUSY.includes(job.state) && !BUSY.includes(row.job.state)) return;
+      set(row, job);
+    } else {
       const made = make(job);
       rows.set(job.id, made);
       list.prepend(made.node);

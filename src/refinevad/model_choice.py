@@ -1,0 +1,50 @@
+"""A model by its configuration: RefineVAD, or another head in its place, which is loaded when one is asked for.
+
+The one door to the other heads (contender.py, peers/): who scores a RUN of RefineVAD never loads them.
+"""
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from refinevad.errors import InputError
+from refinevad.files.shown import short
+from refinevad.model import RefineVADConfig
+from refinevad.segment_model import ModelConfig, SegmentModel
+
+# options about the features, which every head has in the same meaning (RefineVADConfig)
+SHARED_OPTIONS = ("input_clip", "merge_runs", "empty", "smoothing", "relative_smoothing", "video_weight")
+HEADS_WITH_TEXT = ("vadclip",)  # that take written prompts
+
+
+def open_config(values: Any) -> ModelConfig:
+    """The configuration that a RUN holds. Raises InputError for what is none, or an option that does not exist."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"a run's model is a table of options, not {short(values)}")
+    if "head" not in values:
+        return RefineVADConfig.from_dict(dict(values))
+    config: ModelConfig = _other_heads().ContenderConfig.from_dict(values)
+    return config
+
+
+def open_model(config: ModelConfig) -> SegmentModel:
+    """A fresh model of a configuration. Raises InputError for an option that its head does not have."""
+    return config.build()
+
+
+def ridge_config(config: ModelConfig) -> ModelConfig:
+    """The ridge control on another model's channels, categories and tokens (contender.py)."""
+    found: ModelConfig = _other_heads().ridge_config(config)
+    return found
+
+
+def head_options(name: str) -> set[str]:
+    """Names of another head's own options. Raises InputError for a name that is no head."""
+    found: set[str] = _other_heads().head_options(name)
+    return found
+
+
+def _other_heads() -> ModuleType:
+    from refinevad.peers import contender
+
+    return contender
