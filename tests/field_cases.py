@@ -18,7 +18,7 @@ from av.packet import Packet
 from fakes import MeanEncoder
 from refinevad.apps.live.capture.messages import Message, Segment
 from refinevad.apps.live.capture.preview import PreviewMaker
-from refinevad.apps.live.capture.segment_maker import Reel
+from refinevad.apps.live.capture.segment_maker import SegmentMaker
 from refinevad.apps.live.capture.source import Source
 from refinevad.apps.live.settings.addresses import parse_address
 from refinevad.checkpoint import Calibration, Checkpoint
@@ -76,12 +76,12 @@ def watched(path: Path) -> list[Segment]:
     """A recording's segments as a camera's process makes them."""
     sent: list[Message] = []
     source = Source(parse_address(str(path)), stall_s=5.0, fast=True)
-    reel = Reel(source, NEEDS, RULE, hole_s=5.0, preview=PreviewMaker(32), preview_hz=0.0, send=sent.append)
+    maker = SegmentMaker(source, NEEDS, RULE, hole_s=5.0, preview=PreviewMaker(32), preview_hz=0.0, send=sent.append)
     for packet, arrived in source:
         for frame in packet.decode():
             assert isinstance(frame, av.VideoFrame)
-            assert reel.push(frame, arrived)
-    reel.end()
+            assert maker.push(frame, arrived)
+    maker.end()
     source.close()
     return [message for message in sent if isinstance(message, Segment)]
 

@@ -15,7 +15,7 @@ import pytest
 
 from fakes import MeanEncoder
 from refinevad.apps.live.capture.messages import Message, Segment, decode
-from refinevad.apps.live.capture.segment_maker import Reel
+from refinevad.apps.live.capture.segment_maker import SegmentMaker
 from refinevad.apps.live.capture.source import FREE_S, SPEED, Burst, Source, SourceLostError
 from refinevad.apps.live.capture.stream_time import StreamTime
 from refinevad.apps.live.capture.worker import Worker, WorkerJob
@@ -73,19 +73,19 @@ class WatchedCamera:
         self._ours, theirs = Pipe()
         job = WorkerJob(source.address, MeanEncoder.needs, SegmentRule.default(), False, 10.0, 0.0, 32, 0.0)
         self.worker, self.source = Worker(job, theirs), source
-        self.reel = self.worker._reel(source)
+        self.maker = self.worker._segment_maker(source)
         self.given: list[float] = []
         self._theirs: Connection = theirs
 
     def take_all(self, most: int | None = None) -> None:
         for packet, arrived in self.source:
-            self.worker._take(self.reel, packet, arrived)
+            self.worker._take(self.maker, packet, arrived)
             self.given.append(arrived)
             if len(self.given) == most:
                 break
 
     def sent(self) -> list[Message]:
-        self.reel.end()
+        self.maker.end()
         self.source.close()
         found = []
         while self._ours.poll():
@@ -174,9 +174,9 @@ def test_what_a_slow_machine_is_late_with_still_goes(site: Site, take_s: float, 
     watched = WatchedCamera(source)
     take = watched.worker._take
 
-    def slowly(reel: Reel, packet: av.Packet, arrived: float) -> None:
+    def slowly(maker: SegmentMaker, packet: av.Packet, arrived: float) -> None:
         before = watched.worker._counts.frames
-        take(reel, packet, arrived)
+        take(maker, packet, arrived)
         clock.advance(take_s * (watched.worker._counts.frames - before))
 
     watched.worker._take = slowly  # type: ignore[method-assign]

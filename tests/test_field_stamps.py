@@ -12,7 +12,7 @@ from av.packet import Packet
 from field_cases import NEEDS, RULE, case, features_of, read, restamped, told
 from refinevad.apps.live.capture.messages import Message, Segment
 from refinevad.apps.live.capture.preview import PreviewMaker
-from refinevad.apps.live.capture.segment_maker import Reel
+from refinevad.apps.live.capture.segment_maker import SegmentMaker
 from refinevad.apps.live.capture.source import Source
 from refinevad.apps.live.settings.addresses import parse_address
 from refinevad.apps.report.keyframes import extract_keyframes
@@ -68,12 +68,12 @@ def lived(path: Path, off_s: dict[int, float]) -> list[Message]:
     source = Source(parse_address(str(path)), stall_s=5.0, fast=True)
     frames = [frame for packet, _ in source for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
     source.recording = False
-    reel = Reel(source, NEEDS, RULE, hole_s=5.0, preview=PreviewMaker(32), preview_hz=0.0, send=sent.append)
+    maker = SegmentMaker(source, NEEDS, RULE, hole_s=5.0, preview=PreviewMaker(32), preview_hz=0.0, send=sent.append)
     for number, frame in enumerate(frames):
         assert frame.pts is not None
         frame.pts += int(off_s.get(number, 0.0) / frame.time_base)
-        assert reel.push(frame, number / 25)
-    reel.end()
+        assert maker.push(frame, number / 25)
+    maker.end()
     source.close()
     return sent
 

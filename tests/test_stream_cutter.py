@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refinevad.apps.live.capture.stream_time import StreamTime
-from refinevad.stream_cutter import StreamCutter, Taken
 from refinevad.timeline import SegmentRule
 from refinevad.video.frames import FrameNeeds
 from refinevad.video.stamps import StreamClock, longest_step_s
+from refinevad.video.stream_cutter import StreamCutter, Taken
 
 RATE = 25.0
 NEEDS = FrameNeeds(rgb_frames=1, rgb_size=(8, 8), gray_long_side=16, gray_hz=25.0)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from refinevad.errors import InputError, RefineVADError
-from refinevad.worker_pool import WorkerPool, deaths_told
+from refinevad.machine.worker_pool import WorkerPool, deaths_told
 from videos import film
 
 LONG_S = 300.0  # beyond a test's limit: who waits for it fails

@@ -1,7 +1,7 @@
 """A stream's segment vectors, as they come -> scores when they are final, and what they change in the events.
 
-The one way for cameras (apps/live/engine/track.py) and for programs (streaming.py). Under the same window rule it gives what
-scores.py and events.py give of the whole recording.
+The one way for cameras (apps/live/engine/track.py) and for programs (streaming.py). Under the same window rule it
+gives what scores.py and events.py give of the whole recording.
 """
 
 import math

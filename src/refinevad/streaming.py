@@ -31,9 +31,9 @@ from refinevad.scoring.segment_scores import SegmentScores
 from refinevad.scoring.tracking import EventUpdate
 from refinevad.scoring.windows import WindowRule
 from refinevad.segment_stream import Scored, SegmentStream
-from refinevad.stream_cutter import Break, CutSegment, StreamCutter
 from refinevad.video.frames import as_video_frame
 from refinevad.video.stamps import StreamClock, longest_step_s
+from refinevad.video.stream_cutter import Break, CutSegment, StreamCutter
 
 
 @dataclass(frozen=True)

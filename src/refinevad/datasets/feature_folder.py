@@ -17,9 +17,9 @@ from refinevad.encoders.choice import EncoderChoice, open_encoder, registered
 from refinevad.errors import InputError
 from refinevad.features.extraction import extract, up_to_date
 from refinevad.features.store import Features, Provenance, read_provenance, save_features
+from refinevad.machine.worker_pool import WorkerPool, deaths_told
 from refinevad.timeline import SegmentRule
 from refinevad.video.reading import DamagedVideoWarning
-from refinevad.worker_pool import WorkerPool, deaths_told
 
 
 @dataclass(frozen=True)

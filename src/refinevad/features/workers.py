@@ -19,10 +19,10 @@ import numpy as np
 from jaxtyping import Float
 
 from refinevad.encoders.base import Encoder
+from refinevad.machine.worker_pool import WorkerPool, deaths_told
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.video.presentation import PlanError
 from refinevad.video.shares import Share, SharePlan, clips_of
-from refinevad.worker_pool import WorkerPool, deaths_told
 
 CLIPS_AT_ONCE = 16  # bounds memory, and gives the encoder batches that pay
 _SHARE_S = (6.0, 120.0)  # shorter ones decode too much twice, longer ones come too late to be shared out evenly
@@ -40,7 +40,7 @@ class Encoded(NamedTuple):
 
 
 class Workers(WorkerPool):
-    """Processes that take shares of long recordings (worker_pool.py)."""
+    """Processes that take shares of long recordings (machine/worker_pool.py)."""
 
     def __init__(self, count: int) -> None:
         super().__init__(count, _prepare)

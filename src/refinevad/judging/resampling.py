@@ -22,11 +22,11 @@ from refinevad.judging.alerts import Curve, Interval
 from refinevad.judging.metrics import FALSE_POSITIVE_RATES, Runs
 from refinevad.judging.predictions import AlignedVideo, Expansion, Predictions, align
 from refinevad.judging.protocol import localisation_videos
+from refinevad.judging.resampled_events import event_samples
 from refinevad.judging.resampled_map import map_samples
 from refinevad.judging.truth import Truth
 from refinevad.judging.within import Pairs, video_means
 from refinevad.top_k import top_mean
-from refinevad.training.resampled_events import event_samples
 
 RESAMPLES = 1000
 LEVEL = 0.95

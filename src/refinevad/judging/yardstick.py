@@ -17,10 +17,10 @@ from refinevad.judging.event_points import EVENT_IOUS, event_counts, event_f1_at
 from refinevad.judging.intervals import difference, intervals
 from refinevad.judging.predictions import Expansion, Predictions, align
 from refinevad.judging.protocol import Protocol, evaluate_predictions
+from refinevad.judging.resampled_events import ALERTS, BEST_F1
 from refinevad.judging.resampling import RESAMPLES, Bootstrap, Sampled
 from refinevad.judging.scene_bias import Factors, scene_bias, source_factors, table_factors
 from refinevad.judging.truth import Truth
-from refinevad.training.resampled_events import ALERTS, BEST_F1
 
 
 @dataclass(frozen=True, eq=False)

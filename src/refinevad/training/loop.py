@@ -21,9 +21,7 @@ from refinevad.files.whole import atomic_write
 from refinevad.judging.metrics import Runs, roc_auc
 from refinevad.model import Output
 from refinevad.model_choice import open_model
-from refinevad.scoring.windows import WHOLE, WindowRule
 from refinevad.segment_model import ModelConfig, ModelOutput, SegmentModel
-from refinevad.top_k import K_DIVISOR
 from refinevad.training.bags import Batch, balanced_batches, collate
 from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.loading import kept_in_memory, read_batches

@@ -118,7 +118,7 @@ def load_state(trainer: Resumable) -> None:
     _advance(trainer.schedule, steps)
 
 
-def _misfit(trainer: "Trainer", tensors: dict[str, Tensor]) -> str:
+def _misfit(trainer: Resumable, tensors: dict[str, Tensor]) -> str:
     """What is not as it was saved: a weight, an average, a best one or a moment that is lost, of another shape, or no
     number; nothing where all are."""
     shapes = {name: value.shape for name, value in trainer.model.state_dict().items()}

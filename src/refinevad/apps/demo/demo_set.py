@@ -19,7 +19,7 @@ from refinevad.apps.demo.render import Shot, render_shot
 from refinevad.datasets.index_file import is_inside
 from refinevad.files.json_files import read_own
 from refinevad.files.whole import atomic_write
-from refinevad.worker_pool import WorkerPool, deaths_told
+from refinevad.machine.worker_pool import WorkerPool, deaths_told
 
 RATES = (Fraction(25), Fraction(15), Fraction(15), Fraction(15), Fraction(15), Fraction(30000, 1001))
 TRAINING_CAMERAS, FIRST_TEST_CAMERA, CAMERAS = 6, 2, 7  # four of the five places of test are known, the last is new

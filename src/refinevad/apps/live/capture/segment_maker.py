@@ -7,10 +7,10 @@ from refinevad.apps.live.capture.messages import Gap, Message, Picture, Segment
 from refinevad.apps.live.capture.preview import PreviewMaker
 from refinevad.apps.live.capture.source import Source
 from refinevad.apps.live.capture.stream_time import StreamTime
-from refinevad.stream_cutter import CutSegment, StreamCutter
 from refinevad.timeline import SegmentRule
 from refinevad.video.frames import FrameNeeds
 from refinevad.video.stamps import StampCounts, StampSieve, longest_step_s, wrap_s
+from refinevad.video.stream_cutter import CutSegment, StreamCutter
 
 if TYPE_CHECKING:
     from av.packet import Packet

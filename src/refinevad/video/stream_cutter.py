@@ -1,8 +1,8 @@
 """Frames of a stream, as they come -> its segments' pixels, and where pictures are missing between them.
 
-The one way for cameras (apps/live/capture/segment_maker.py) and for programs (streaming.py). Seconds are by a clock (stamps.py): frames
-whose second does not rise are dropped; where the stamps jump, the segment ends one nominal frame after its last one,
-and a fresh clock goes on with the frame that jumped. Holds one segment's pixels at most.
+The one way for cameras (apps/live/capture/segment_maker.py) and for programs (streaming.py). Seconds are by a clock
+(video/stamps.py): frames whose second does not rise are dropped; where the stamps jump, the segment ends one nominal
+frame after its last one, and a fresh clock goes on with the frame that jumped. Holds one segment's pixels at most.
 """
 
 from collections.abc import Callable
