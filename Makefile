@@ -84,7 +84,7 @@ $(VENV)/.mutants: $(VENV)/.dev requirements/mutants.txt
 	$(PIP) --require-hashes --no-deps -r requirements/mutants.txt
 	touch $@
 
-# FILES="events.py windows.py": these alone; tests/mutation/targets.toml names them all
+# FILES="scoring/events.py scoring/windows.py": these alone; tests/mutation/targets.toml names them all
 MOST ?= 60
 FILES ?=
 mutants: $(VENV)/.mutants
