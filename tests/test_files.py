@@ -1,12 +1,15 @@
 """Files that are whole, that others may read, and that are told apart without reading all of them."""
 
 import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from patience import patience
 from refinevad.files.whole import atomic_write, sampled_sha256
 
 
@@ -41,3 +44,39 @@ def test_weights_are_readable_by_whom_the_umask_lets(tmp_path: Path) -> None:
         os.umask(before)
     assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == 0o640
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_a_pipe_stays_a_pipe_and_gets_the_finished_bytes(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_bytes)
+        with atomic_write(pipe) as partial:
+            partial.write_bytes(b"whole")
+        assert read.result(patience(30)) == b"whole"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_device_stays_a_device(tmp_path: Path) -> None:
+    """As root a file that was moved to /dev/null would take the place of it, for every program of the machine."""
+    null = tmp_path / "null"
+    try:
+        os.mknod(null, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("only root makes devices")
+    with atomic_write(null) as partial:
+        partial.write_bytes(b"anything")
+    assert stat.S_ISCHR(null.stat().st_mode)
+
+
+def test_a_link_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    target, link = tmp_path / "elsewhere" / "target.json", tmp_path / "link.json"
+    target.write_text("old")
+    link.symlink_to(target)
+    with atomic_write(link) as partial:
+        partial.write_text("new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert [path.name for path in target.parent.iterdir()] == ["target.json"]

@@ -62,20 +62,20 @@ def test_what_is_not_borne_is_found(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_dies_or_hangs_is_found_and_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = run._Reader("events.csv", tmp_path)
-    (tmp_path / "x.csv").write_text("path,start_s,end_s,category\n")
+    reader = run._Reader("cameras.toml", tmp_path)
+    (tmp_path / "x.toml").write_text("")
     monkeypatch.setattr(run, "HANG_S", 1.0)
     try:
-        assert reader.read(tmp_path / "x.csv", 0) == ("", "")
+        assert reader.read(tmp_path / "x.toml", 0) == ("", "")
         assert reader._process is not None
         os.kill(reader._process.pid or 0, 9)
-        assert reader.read(tmp_path / "x.csv", 0)[0] == "crash"
-        os.mkfifo(tmp_path / "fifo.csv")  # opening it waits for a writer, for ever
+        assert reader.read(tmp_path / "x.toml", 0)[0] == "crash"
+        os.mkfifo(tmp_path / "fifo.toml")  # opening it waits for a writer, for ever
         began = time.monotonic()
-        assert reader.read(tmp_path / "fifo.csv", 0)[0] == "hang"
+        assert reader.read(tmp_path / "fifo.toml", 0)[0] == "hang"
         assert time.monotonic() - began < patience(120)
         monkeypatch.setattr(run, "HANG_S", patience(60))
-        assert reader.read(tmp_path / "x.csv", 0) == ("", "")
+        assert reader.read(tmp_path / "x.toml", 0) == ("", "")
     finally:
         reader.stop()
 

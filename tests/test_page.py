@@ -334,7 +334,7 @@ def test_a_file_is_shown_once_while_the_answer_to_its_upload_is_on_its_way(visit
     page = visit.open("analyse")
     page.set_input_files("#file", str(video))
     row = page.locator(".job[data-name='late answer.mp4']")
-    sync_api.expect(row.locator(".tag")).to_have_text("done", timeout=PATIENCE_MS)
+    sync_api.expect(row.locator(".tag")).to_have_text("done")
     page.wait_for_function("() => Boolean(window.answer)")
     page.evaluate("window.answer()")
     page.wait_for_timeout(300)

@@ -1,6 +1,7 @@
 """Options that people write in recipes: each value is what its dataclass says, or one sentence tells which is not."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from refinevad.errors import InputError
@@ -17,7 +18,8 @@ def check_options(kind: str, known: type, values: Mapping[str, Any], at_least: M
         InputError: a name it does not have, or a value that is none of a Literal's choices, of another type, not
             finite, or too small.
     """
-    hints = get_type_hints(known)
+    declared = get_type_hints(known)
+    hints = {field.name: declared[field.name] for field in fields(known)}
     unknown = sorted(set(values) - set(hints))
     if unknown:
         raise InputError(f"unknown {kind} option {', '.join(unknown)}; known: {', '.join(sorted(hints))}")

@@ -3,10 +3,13 @@
 import hashlib
 import os
 import re
+import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from safetensors import SafetensorError
 
@@ -44,12 +47,19 @@ def is_there(path: Path) -> bool:
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a `.partial` path beside `path`; move it to `path` when the block ends well, delete it otherwise.
 
-    Creates the folder, and removes from it what processes that were killed left half-written. The suffix of `path`
-    stays last in the temporary name, because writers pick a format by suffix.
+    What is no file, such as /dev/stdout or a pipe, stays what it is and gets the finished bytes; links are written
+    through. Creates the folder, and removes from it what processes that were killed left half-written. The suffix of
+    `path` stays last in the temporary name, because writers pick a format by suffix.
 
     Raises:
         InputError: the folder cannot be written or the disk is full.
     """
+    if path.is_symlink():
+        path = path.resolve()  # written through, as anything else would: /dev/stdout is a link, too
+    if _is_stream(path):
+        with _in_stream(path) as whole:
+            yield whole
+        return
     end = f".{os.getpid()}.partial{path.suffix}"
     partial = path.with_name(f".{fitting(path.stem, f'.{end}')}{end}")
     try:
@@ -66,6 +76,27 @@ def atomic_write(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # there is nothing to delete where the folder could not be made
             partial.unlink(missing_ok=True)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a device, a pipe or a socket stands there: moving a file to its place would end it, for everyone."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+@contextmanager
+def _in_stream(path: Path) -> Iterator[Path]:
+    with TemporaryDirectory(prefix="refinevad-") as folder:
+        whole = Path(folder, f"whole{path.suffix}")
+        yield whole
+        try:
+            with whole.open("rb") as source, path.open("wb") as stream:
+                shutil.copyfileobj(source, stream)
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _usual_mode(path: Path) -> int:
