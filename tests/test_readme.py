@@ -36,8 +36,12 @@ def test_every_command_is_named_and_every_named_file_is_there() -> None:
     table = set(re.findall(r"^\| `(\w+)` \|", README, flags=re.MULTILINE))
     assert table == set(COMMANDS)
     tree = README.split("src/refinevad/\n")[1].split("docs/")[0]
-    for name in re.findall(r"[a-z_]+(?:/[a-z_]+)*(?:\.py|/)", tree):
-        assert (ROOT / "src/refinevad" / name).exists(), name
+    folder = top = ROOT / "src/refinevad"
+    for line in tree.splitlines():
+        if entry := re.match(r"  (?:([a-z_/]+/)\s|\S)", line):  # what follows is said of this folder, if it is one
+            folder = top / (entry[1] or "")
+        for name in re.findall(r"[a-z_]+(?:/[a-z_]+)*(?:\.py|/)", line):
+            assert (top / name).exists() or (folder / name).exists(), name
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / link).exists(), link
 

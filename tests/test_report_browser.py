@@ -143,7 +143,7 @@ def test_curve_events_and_keys_move_the_video(browser: "sync_api.Browser", folde
     assert page.locator(".now .score").inner_text() == "0.80"
     box = page.locator(".plot .u-over").bounding_box()
     assert box
-    page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 60)  # a quarter of ten seconds
+    page.locator(".plot .u-over").click(position={"x": 0.25 * box["width"], "y": 60})  # a quarter of ten seconds
     wait_for_time(page, 2.5)
     assert "event: fighting" in page.locator(".readout").inner_text()
     page.mouse.move(5, 5)

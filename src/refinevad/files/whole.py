@@ -55,7 +55,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         InputError: the folder cannot be written or the disk is full.
     """
     if path.is_symlink():
-        path = path.resolve()  # written through, as anything else would: /dev/stdout is a link, too
+        path = Path(os.path.realpath(path))  # written through, as anything else would: /dev/stdout is a link, too
     if _is_stream(path):
         with _in_stream(path) as whole:
             yield whole
@@ -93,8 +93,11 @@ def _in_stream(path: Path) -> Iterator[Path]:
         whole = Path(folder, f"whole{path.suffix}")
         yield whole
         try:
-            with whole.open("rb") as source, path.open("wb") as stream:
-                shutil.copyfileobj(source, stream)
+            # a pipe that nobody reads is an error, not waited for
+            stream = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            os.set_blocking(stream, True)
+            with whole.open("rb") as source, os.fdopen(stream, "wb") as sink:
+                shutil.copyfileobj(source, sink)
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
