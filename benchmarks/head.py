@@ -177,8 +177,8 @@ def open_head(head: str, channels: int) -> Any:
     """RefineVAD with the options it has by default, or a peer with its paper's; one thread from here on."""
     import torch
 
-    from refinevad.model import RefineVADConfig
     from refinevad.model_choice import open_model
+    from refinevad.model_config import RefineVADConfig
     from refinevad.peers.contender import ContenderConfig
 
     torch.set_num_threads(1)

@@ -45,7 +45,8 @@ from refinevad.errors import InputError
 from refinevad.features.extraction import extract
 from refinevad.features.workers import CLIPS_AT_ONCE, Workers
 from refinevad.machine.cores import usable_cores
-from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.model import RefineVAD
+from refinevad.model_config import RefineVADConfig
 from refinevad.scoring.scores import score
 from refinevad.timeline import SegmentRule
 from refinevad.training.recipe import DEFAULT_INPUTS, DEFAULT_MODEL
