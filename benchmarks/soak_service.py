@@ -133,7 +133,6 @@ class Watcher:
     breaks: Mapping[str, int]
     marks: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
     memory: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
-    children_mb: list[float] = field(default_factory=list)
     dropped: dict[tuple[int, str], int] = field(default_factory=dict)
     cpu_s: dict[int, float] = field(default_factory=dict)
     over: threading.Event = field(default_factory=threading.Event)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from live_cases import START, envelope, open_store
+from manual_clock import ManualClock
 from patience import wait_until
-from refinevad.apps.live.clock import ManualClock
 from refinevad.apps.live.delivery.courier import Courier
 from refinevad.apps.live.delivery.outbox import Outbox
 from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from manual_clock import ManualClock
 from refinevad.apps.live.capture.messages import Command, Finish, Picture, Record, Segment
-from refinevad.apps.live.clock import ManualClock, unix
+from refinevad.apps.live.clock import unix
 from refinevad.apps.live.engine.track import CLIP_PATIENCE_S, CameraTrack
 from refinevad.apps.live.envelope import Envelope
 from refinevad.apps.live.storage.records import ScoreRow
