@@ -82,7 +82,7 @@ class Stage:
 
 
 def times(envelope: Envelope) -> tuple[float, float]:
-    return unix(envelope["after"]["start"]) - WALL, unix(envelope["after"]["end"]) - WALL
+    return unix(envelope["after"]["start_time"]) - WALL, unix(envelope["after"]["end_time"]) - WALL
 
 
 def test_an_event_is_told_from_new_to_end_each_with_what_was_told_before() -> None:
