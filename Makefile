@@ -10,7 +10,7 @@ help:
 	@echo "make install   .venv with the program in it"
 	@echo "make demo      render, train, evaluate, detect: out/demo/report.html"
 	@echo "make test      lint, types, import layers, and all tests"
-	@echo "make lint      ruff, format, types, import layers"
+	@echo "make lint      ruff, format, types, import layers, names that nobody uses"
 	@echo "make audit     known holes of the pinned packages, licences of what is shipped"
 	@echo "make sbom      out/sbom.json: what is shipped, CycloneDX"
 	@echo "make dist      out/dist: the wheel, the same bytes from the same tree"
@@ -40,6 +40,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix-only .

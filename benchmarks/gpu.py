@@ -202,7 +202,8 @@ def open_head(channels: int, device: Any) -> Any:
     """RefineVAD by default, 13 categories, random weights."""
     import torch
 
-    from refinevad.model import RefineVAD, RefineVADConfig
+    from refinevad.model import RefineVAD
+    from refinevad.model_config import RefineVADConfig
 
     torch.manual_seed(0)
     return RefineVAD(RefineVADConfig(channels, tuple(f"category {place}" for place in range(13)))).to(device).eval()
@@ -240,7 +241,7 @@ def training_rows(sizes: Sizes, device: Any, precision: str) -> Iterator[Row]:
     import numpy as np
 
     from refinevad.datasets.bag import Bag
-    from refinevad.model import RefineVADConfig
+    from refinevad.model_config import RefineVADConfig
     from refinevad.training.loop import Trainer
     from refinevad.training.train_options import TrainOptions
 

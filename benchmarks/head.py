@@ -40,6 +40,7 @@ HEADS = (
     ("vadclip", 512, 512),
 )
 Row = tuple[str, ...]
+HEAD: Row = ("head", "channels", "width", "segments", "way", "CPU ms", "us/segment", "x ours", "peak MB")
 Way = tuple[str, int, int, str]  # head, channels, segments, `windowed` or `whole`
 
 
@@ -58,6 +59,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="of all heads in turn, below 4,096 segments")
     parser.add_argument("--heads", nargs="+", choices=sorted({head for head, *_ in HEADS}), help="these tables alone")
     parser.add_argument("--channels", type=int, nargs="+", default=[512, 1024])
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the heads there, too (docs/results/data)")
     parser.add_argument("--one", nargs=4, metavar=("HEAD", "CHANNELS", "SEGMENTS", "WAY"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -66,11 +68,17 @@ def main() -> int:
         print(json.dumps(vars(cost)))
         return 0
     from refinevad.apps.terminal import table
+    from refinevad.files.cells import write_cells
 
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
     chosen = [head for head in HEADS if head[0] in (args.heads or head) and head[1] in args.channels]
+    whole: list[Row] = [HEAD]
     for rows in tables(args.segments, args.rounds, chosen, parts=args.heads is None):
         print(table(list(rows)), end=f"\nload {os.getloadavg()[0]:.1f}\n\n", flush=True)
+        if rows[0] == HEAD:
+            whole.extend(rows[1:])
+            if args.csv is not None:  # each time, should a longer length not come to an end
+                write_cells(args.csv, whole)
     return 0
 
 
@@ -107,8 +115,7 @@ def heads(
             found[way].append(fresh(*way))
     refused = {way: refusal(way, costs) or "" for way in ways}
     costs.update({way: _median(several) for way, several in found.items()})
-    rows: list[Row] = [("head", "channels", "width", "segments", "way", "CPU ms", "us/segment", "x ours", "peak MB")]
-    return rows + [_row(way, costs, refused.get(way, "")) for way in ways]
+    return [HEAD] + [_row(way, costs, refused.get(way, "")) for way in ways]
 
 
 def _median(several: Sequence[Cost]) -> Cost:
@@ -177,8 +184,8 @@ def open_head(head: str, channels: int) -> Any:
     """RefineVAD with the options it has by default, or a peer with its paper's; one thread from here on."""
     import torch
 
-    from refinevad.model import RefineVADConfig
     from refinevad.model_choice import open_model
+    from refinevad.model_config import RefineVADConfig
     from refinevad.peers.contender import ContenderConfig
 
     torch.set_num_threads(1)

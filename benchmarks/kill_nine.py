@@ -154,7 +154,8 @@ def prepare(folder: Path) -> None:
     import torch
 
     from refinevad.checkpoint import Calibration, Checkpoint
-    from refinevad.model import RefineVAD, RefineVADConfig
+    from refinevad.model import RefineVAD
+    from refinevad.model_config import RefineVADConfig
 
     torch.manual_seed(0)
     model = RefineVAD(RefineVADConfig(channels=4, categories=("fall", "fight"), width=8, heads=2)).eval()

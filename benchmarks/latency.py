@@ -29,6 +29,7 @@ import numpy as np
 from refinevad.apps.live.engine.engine import Engine, EngineOptions
 from refinevad.apps.live.settings.config import watch_config
 from refinevad.apps.terminal import note, table
+from refinevad.files.cells import write_cells
 
 SIZE = (640, 360)
 START_S = 30.0  # while processes start
@@ -54,10 +55,13 @@ def main() -> int:
     parser.add_argument("--rates", type=int, nargs="+", default=[5, 15])
     parser.add_argument("--seconds", type=float, default=12.0, help="measured, of each row")
     parser.add_argument("--warm", type=float, default=6.0, help="seconds of each row before them")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table there, too (docs/results/data)")
     args = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; pictures of {SIZE[0]} x {SIZE[1]}\n", flush=True)
     rows = latencies(args)
     print(table(rows), *saturation(rows[1:]), sep="\n")
+    if args.csv is not None:
+        write_cells(args.csv, rows)
     return 0
 
 

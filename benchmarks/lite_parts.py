@@ -19,8 +19,10 @@ import torch
 from jaxtyping import Float
 from sklearn.metrics import roc_auc_score
 
+from refinevad.apps.terminal import note, table
 from refinevad.datasets.dataset import FeatureIndex, Item, categories_of, with_fold
 from refinevad.features.store import Features
+from refinevad.files.cells import write_cells
 from refinevad.judging.set_truth import read_truth
 from refinevad.judging.truth import Truth
 
@@ -134,6 +136,7 @@ def main() -> None:
     parser.add_argument("features", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table there, too (docs/results/data)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     index = FeatureIndex.open(arguments.features)
@@ -145,7 +148,7 @@ def main() -> None:
     truth = read_truth(
         arguments.data, [i for i, _ in pairs], [f for _, f in pairs], categories_of(index.items), index.items
     )
-    print(f"{'parts':32s} {'channels':>8s} {'val video AUC':>14s} {'test frame AUC':>18s}")
+    rows: list[tuple[str, ...]] = [("parts", "channels", "validation video AUC", "test frame AUC")]
     for name, parts in ROWS.items():
         validation, frames = [], []
         for seed in range(arguments.seeds):
@@ -154,7 +157,11 @@ def main() -> None:
             frames.append(frame_auc(truth, dict(itertools.chain(*(result[1].items() for result in results)))))
         channels = sum(features[0].part(part).shape[1] for part in parts)
         held = "-" if folds else f"{np.mean(validation):.3f}"
-        print(f"{name:32s} {channels:8d} {held:>14s} {np.mean(frames):10.3f} ± {np.std(frames):.3f}", flush=True)
+        rows.append((name, str(channels), held, f"{np.mean(frames):.3f} ± {np.std(frames):.3f}"))
+        note("  ".join(rows[-1]))
+    print(table(rows))
+    if arguments.csv is not None:
+        write_cells(arguments.csv, rows)
 
 
 if __name__ == "__main__":

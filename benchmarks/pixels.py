@@ -44,8 +44,10 @@ from refinevad.encoders.lite import LiteEncoder, appearance_change
 from refinevad.errors import InputError
 from refinevad.features.extraction import extract
 from refinevad.features.workers import CLIPS_AT_ONCE, Workers
+from refinevad.files.cells import write_cells
 from refinevad.machine.cores import usable_cores
-from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.model import RefineVAD
+from refinevad.model_config import RefineVADConfig
 from refinevad.scoring.scores import score
 from refinevad.timeline import SegmentRule
 from refinevad.training.recipe import DEFAULT_INPUTS, DEFAULT_MODEL
@@ -67,6 +69,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--videos", type=int, default=48, help="in the folder that is extracted")
     parser.add_argument("--quick", action="store_true", help="2 s of film, one round, 2 videos")
+    parser.add_argument("--csv", type=Path, metavar="DIR", help="write each table there, too: docs/results/data/pixels")
     args = parser.parse_args()
     if args.quick:
         args.seconds, args.rounds, args.videos = 2, 1, 2
@@ -76,7 +79,10 @@ def main() -> int:
         for name in args.tables:
             threads = f"threads: {usable_cores()} of {os.cpu_count()} cores"
             print(f"## {name}: {threads}, load {os.getloadavg()[0]:.1f}\n")
-            print(markdown(TABLES[name](films, args)), end="\n\n", flush=True)
+            rows = TABLES[name](films, args)
+            print(markdown(rows), end="\n\n", flush=True)
+            if args.csv is not None:
+                write_cells(args.csv / f"{name}.csv", rows)
     return 0
 
 

@@ -24,9 +24,11 @@ from pathlib import Path
 
 import numpy as np
 
+from refinevad.apps.terminal import table
 from refinevad.checkpoint import Checkpoint, read_json, write_json
 from refinevad.datasets.dataset import FeatureIndex, Item
 from refinevad.features.store import Features, save_features
+from refinevad.files.cells import write_cells
 from refinevad.scoring.events import Event, EventRule, find_events
 from refinevad.scoring.scores import score
 from refinevad.study.over_seeds import run_seed
@@ -133,24 +135,22 @@ def figure(row: SeedRow, name: str) -> float:
     return math.nan if value is None else float(value)
 
 
-def table(found: Sequence[tuple[dict[str, SeedRow], Reviews]]) -> str:
-    """Mean and sample deviation over seeds of each variant, and of `after` less `before` seed by seed."""
-    lines = [f"| training | {' | '.join(NAMES)} |", "|---" * (len(NAMES) + 1) + "|"]
+def cells(found: Sequence[tuple[dict[str, SeedRow], Reviews]]) -> list[tuple[str, ...]]:
+    """Mean and sample deviation over seeds of each variant, and of `after` less `before` seed by seed; a head first."""
     columns = {kind: [[figure(rows[kind], name) for rows, _ in found] for name in FIGURES] for kind in VARIANTS}
     columns["after - before"] = [
         [late - early for late, early in zip(*pair, strict=True)]
         for pair in zip(columns["after"], columns["before"], strict=True)
     ]
-    for kind, values in columns.items():
-        lines.append(f"| {kind} | {' | '.join(_spread(each) for each in values)} |")
+    return [("training", *NAMES), *((kind, *map(_spread, values)) for kind, values in columns.items())]
+
+
+def told(found: Sequence[tuple[dict[str, SeedRow], Reviews]]) -> str:
+    """What the operator of a seed did, on average."""
     reviews = [done for _, done in found]
     confirmed, dismissed = (np.mean([getattr(done, name) for done in reviews]) for name in ("confirmed", "dismissed"))
     hours, videos = np.mean([done.hours for done in reviews]), np.mean([done.videos for done in reviews])
-    lines += [
-        "",
-        f"Clips a seed: {confirmed:.1f} confirmed, {dismissed:.1f} dismissed, of {videos:.0f} videos, {hours:.2f} h.",
-    ]
-    return "\n".join(lines)
+    return f"Clips a seed: {confirmed:.1f} confirmed, {dismissed:.1f} dismissed, of {videos:.0f} videos, {hours:.2f} h."
 
 
 def _spread(values: Sequence[float]) -> str:
@@ -164,6 +164,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--share", type=float, default=0.3, help="of the training videos to begin with (default 0.3)")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table there, too (docs/results/data)")
     args = parser.parse_args()
     recipe = read_recipe(args.recipe)
     index = linked(extract_features(recipe, args.out / "extracted").index, args.out / "features")
@@ -174,7 +175,9 @@ def main() -> None:
         )
         print(f"seed {seed}: {done}", *(f"{kind} {rows[kind].auc_words}" for kind in VARIANTS), flush=True)
         found.append((rows, done))
-    print(f"\n{table(found)}")
+    print("", table(cells(found)), "", told(found), sep="\n")
+    if args.csv is not None:
+        write_cells(args.csv, cells(found))
 
 
 if __name__ == "__main__":

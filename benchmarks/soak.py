@@ -29,7 +29,8 @@ from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.features.store import Provenance
-from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.model import RefineVAD
+from refinevad.model_config import RefineVADConfig
 from refinevad.scoring.windows import WindowRule
 from refinevad.streaming import StreamingDetector
 from refinevad.timeline import SegmentRule

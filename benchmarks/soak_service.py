@@ -133,7 +133,6 @@ class Watcher:
     breaks: Mapping[str, int]
     marks: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
     memory: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
-    children_mb: list[float] = field(default_factory=list)
     dropped: dict[tuple[int, str], int] = field(default_factory=dict)
     cpu_s: dict[int, float] = field(default_factory=dict)
     over: threading.Event = field(default_factory=threading.Event)
@@ -198,9 +197,7 @@ class Journal:
 
 def odd(envelope: dict[str, Any]) -> list[str]:
     """What cannot be of an event's times, whatever the clock did: an end before its start, or longer than allowed."""
-    from refinevad.apps.live.clock import unix
-
-    lasted = unix(envelope["after"]["end"]) - unix(envelope["after"]["start"])
+    lasted = envelope["after"]["end_s"] - envelope["after"]["start_s"]
     return [] if 0 <= lasted <= 125 else [f"{envelope['event_id']} {envelope['kind']}: lasted {lasted:.1f} s"]
 
 

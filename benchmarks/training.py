@@ -65,12 +65,14 @@ def main() -> int:
     )
     parser.add_argument("--cold", action="store_true", help="drop the files from the page cache before each row")
     parser.add_argument("--scratch", type=Path, help="folder for the files, which are deleted at the end")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table there, too (docs/results/data)")
     parser.add_argument("--one", nargs=2, metavar=("WAY", "WORKERS"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         print(json.dumps(vars(measure(args.one[0], int(args.one[1]), args.scratch, args))))
         return 0
     from refinevad.apps.terminal import table
+    from refinevad.files.cells import write_cells
 
     with tempfile.TemporaryDirectory(prefix="training-", dir=args.scratch) as scratch:
         began = time.monotonic()
@@ -78,7 +80,10 @@ def main() -> int:
         made = time.monotonic() - began
         print(f"{args.videos * args.crops:,} files of {args.channels:,} channels, written in {made:.0f} s; ", end="")
         print(f"batches of {args.batch}, {args.rounds} rounds; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
-        print(table(rows(Path(scratch), sizes, args)), f"load {os.getloadavg()[0]:.1f}", sep="\n")
+        found = rows(Path(scratch), sizes, args)
+        print(table(found), f"load {os.getloadavg()[0]:.1f}", sep="\n")
+        if args.csv is not None:
+            write_cells(args.csv, found)
     return 0
 
 

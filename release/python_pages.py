@@ -13,6 +13,8 @@ MODULES = {  # what a module is for, in the data's order
     "refinevad.timeline": "Frames, segments and seconds",
     "refinevad.checkpoint": "A RUN folder and its model",
     "refinevad.model": "MoTAR, CORE and the head",
+    "refinevad.model_config": "Every option of the architecture",
+    "refinevad.model_output": "What a pass yields",
     "refinevad.scoring.windows": "The window rule",
     "refinevad.scoring.scores": "Features to segment scores",
     "refinevad.scoring.events": "Scores to events, and the threshold",

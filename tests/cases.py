@@ -9,7 +9,8 @@ import torch
 from hypothesis import strategies as st
 
 import reference
-from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.model import RefineVAD
+from refinevad.model_config import RefineVADConfig
 
 torch.set_num_threads(1)
 

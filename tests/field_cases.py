@@ -25,7 +25,8 @@ from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.features.extraction import extract
 from refinevad.features.store import Features
-from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.model import RefineVAD
+from refinevad.model_config import RefineVADConfig
 from refinevad.timeline import SegmentRule
 from refinevad.video.presentation import PlanError
 from refinevad.video.reading import ClipReader

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from refinevad.apps.live.clock import ManualClock
+from manual_clock import ManualClock
 from refinevad.apps.live.delivery.sinks.base import DeliveryError
 from refinevad.apps.live.envelope import Envelope, Kind, live_facts, make_envelope
 from refinevad.apps.live.settings.secret import Secret

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from refinevad.apps.live.clock import ManualClock
+from manual_clock import ManualClock
 from refinevad.apps.live.delivery.courier import Backlog
 from refinevad.apps.live.settings.addresses import parse_address
 from refinevad.apps.live.settings.config import CameraConfig

@@ -14,12 +14,12 @@ import av
 import pytest
 
 from fakes import MeanEncoder
+from manual_clock import ManualClock
 from refinevad.apps.live.capture.messages import Message, Segment, decode
 from refinevad.apps.live.capture.segment_maker import SegmentMaker
 from refinevad.apps.live.capture.source import FREE_S, SPEED, Burst, Source, SourceLostError
 from refinevad.apps.live.capture.stream_time import StreamTime
 from refinevad.apps.live.capture.worker import Worker, WorkerJob
-from refinevad.apps.live.clock import ManualClock
 from refinevad.apps.live.settings.addresses import parse_address
 from refinevad.timeline import SegmentRule
 from servers import RtspServer

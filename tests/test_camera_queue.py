@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from manual_clock import ManualClock
 from refinevad.apps.live.capture.messages import Ended, Gap, Opened, Picture, Pulse, Segment
-from refinevad.apps.live.clock import ManualClock
 from refinevad.apps.live.engine.batch import encode_together, gather
 from refinevad.apps.live.engine.camera import Camera, RateMeter, Task
 from refinevad.apps.live.engine.fleet import Died

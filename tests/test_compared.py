@@ -10,7 +10,6 @@ from refinevad.ridge import RIDGE
 from refinevad.timeline import SegmentRule, Timeline
 
 RULE = SegmentRule(frames=16)
-TIMELINE = Timeline.uniform(32, 25.0, RULE)  # two segments
 
 
 def videos(count: int, segments: int = 2) -> tuple[list[Item], list[Features]]:

@@ -16,7 +16,8 @@ from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
 from refinevad.features.extraction import extract
-from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.model import RefineVAD
+from refinevad.model_config import RefineVADConfig
 from refinevad.scoring.events import EventRule, find_events
 from refinevad.scoring.scores import score
 from refinevad.scoring.windows import WindowRule

@@ -82,8 +82,8 @@ def test_files_read_fast_give_what_detect_gives_with_clips_and_snapshots(
         assert len(ends) == len(wanted.events) >= 1
         began = next(batch.rows[0].time for batch in ear.batches if batch.camera == name)
         for end, event in zip(ends, wanted.events, strict=True):
-            assert unix(end["after"]["start"]) - began == pytest.approx(event.start_s, abs=2e-3)
-            assert unix(end["after"]["end"]) - began == pytest.approx(event.end_s, abs=2e-3)
+            assert unix(end["after"]["start_time"]) - began == pytest.approx(event.start_s, abs=2e-3)
+            assert unix(end["after"]["end_time"]) - began == pytest.approx(event.end_s, abs=2e-3)
             assert end["after"]["peak"] == pytest.approx(event.peak, abs=1e-5)
             assert end["after"]["category"] == event.category
             _assert_clip_holds(tmp_path / "media" / end["clip"], max(event.start_s - 5, 0), min(event.end_s + 5, 20))
@@ -205,7 +205,7 @@ def test_a_wall_clock_that_jumps_tears_no_event_and_no_curve(
     engine.stop()
     (first, *_) = ear.events
     end = next(e for e in ear.events if e["kind"] == "end" and e["event_id"] == first["event_id"])
-    assert 0 < unix(end["after"]["end"]) - unix(first["after"]["start"]) <= 12
+    assert 0 < unix(end["after"]["end_time"]) - unix(first["after"]["start_time"]) <= 12
     assert all(row.length_s <= 0.65 for batch in ear.batches for row in batch.rows)
 
 

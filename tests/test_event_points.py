@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from event_sweeps import best_event_f1_at
 from refinevad.judging.alerts import Curve, event_score, extract_events
-from refinevad.judging.event_points import best_event_f1_at, event_counts, event_f1_at
+from refinevad.judging.event_points import event_counts, event_f1_at
 
 
 def test_by_hand() -> None:

@@ -27,7 +27,8 @@ from refinevad.datasets.dataset import Item
 from refinevad.features.store import Features, Provenance
 from refinevad.judging.localisation import TrueSpan
 from refinevad.judging.truth import Truth, VideoTruth
-from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.model import RefineVAD
+from refinevad.model_config import RefineVADConfig
 from refinevad.scoring.scores import Scores, score
 from refinevad.scoring.windows import WindowRule
 from refinevad.timeline import SegmentRule, Timeline

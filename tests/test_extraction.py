@@ -19,7 +19,8 @@ from refinevad.errors import InputError
 from refinevad.features.extraction import extract
 from refinevad.features.store import Features
 from refinevad.features.workers import CLIPS_AT_ONCE
-from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.model import RefineVAD
+from refinevad.model_config import RefineVADConfig
 from refinevad.timeline import SegmentRule
 from refinevad.video.frames import Clip
 from videos import spoil_packets, write_headers_only, write_video

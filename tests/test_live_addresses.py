@@ -62,7 +62,6 @@ def test_username_and_password_are_put_in_and_encoded() -> None:
     address = parse_address("rtsp://[fe80::1]:554/s?channel=2&key=abc", username="a b", password=Secret("p@/:#"))
     assert address.url == "rtsp://a%20b:p%40%2F%3A%23@[fe80::1]:554/s?channel=2&key=abc"
     assert address.shown == "rtsp://***@[fe80::1]:554/s?channel=2&key=***"
-    assert address.hide(f"cannot open '{address.url}'") == f"cannot open '{address.shown}'"
 
 
 @given(PASSWORDS)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from refinevad.apps.live.clock import Anchor, ManualClock, iso, unix
+from manual_clock import ManualClock
+from refinevad.apps.live.clock import Anchor, iso, unix
 from refinevad.apps.live.settings.config import RetentionConfig, _CameraTable, _Top, read_config, watch_config
 from refinevad.apps.live.settings.secret import read_secret
 from refinevad.apps.live.settings.sink_options import SINK_TYPES, MqttOptions, WebhookOptions

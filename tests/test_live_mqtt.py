@@ -13,8 +13,9 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from live_cases import envelope
+from manual_clock import ManualClock
 from patience import wait_until
-from refinevad.apps.live.clock import ManualClock, SystemClock
+from refinevad.apps.live.clock import SystemClock
 from refinevad.apps.live.delivery.courier import Courier
 from refinevad.apps.live.delivery.outbox import Outbox
 from refinevad.apps.live.delivery.sinks.base import DeliveryError, Sink

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from live_cases import ListSink, envelope
-from refinevad.apps.live.clock import ManualClock
+from manual_clock import ManualClock
 from refinevad.apps.live.delivery import outbox as outbox_module
 from refinevad.apps.live.delivery.courier import Backlog, Courier, Dispatch
 from refinevad.apps.live.delivery.outbox import RESERVE_AGAIN_S, RETRY_S, Outbox

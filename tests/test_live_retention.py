@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from live_cases import START, open_store
-from refinevad.apps.live.clock import ManualClock
+from manual_clock import ManualClock
+from patience import wait_until
 from refinevad.apps.live.settings.config import RetentionConfig
 from refinevad.apps.live.storage.records import EventRecord, ScoreRow
 from refinevad.apps.live.storage.retention import DAY_S, MediaFile, Retention, RetentionReport, over_limit
 from refinevad.apps.live.storage.store import Store
+from refinevad.apps.service.audit import AuditLog
+from refinevad.apps.service.running import deleting
 
 FILES = st.lists(
     st.builds(
@@ -129,6 +132,20 @@ def test_a_file_that_is_stuck_keeps_its_event(tmp_path: Path) -> None:
     path.mkdir()  # cannot be unlinked
     assert Retention(store, KEEP).run() == RetentionReport(stuck=1)
     assert names(store) == ["old"]
+
+
+def test_files_that_are_stuck_are_told_of(tmp_path: Path) -> None:
+    store, said = open_store(tmp_path), list[str]()
+    path = add_event(store, "old", 91.0)
+    path.unlink()
+    path.mkdir()
+    with deleting(
+        Retention(store, KEEP),
+        AuditLog(tmp_path / "audit.db", ManualClock(), said.append, days=9.0, most=9),
+        said.append,
+    ):
+        wait_until(lambda: bool(said), "the first round")
+    assert said == ["retention: 1 files are due to go and cannot be deleted; look at the media folder"]
 
 
 def test_a_clock_set_forward_deletes_nothing(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from live_cases import START, envelope, open_store
+from manual_clock import ManualClock
 from patience import wait_until
-from refinevad.apps.live.clock import ManualClock
 from refinevad.apps.live.delivery.courier import Courier
 from refinevad.apps.live.delivery.outbox import Outbox
 from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError
@@ -21,7 +21,7 @@ from servers import Program
 
 def test_times_are_utc() -> None:
     item = envelope("update")
-    assert item["after"]["start"] == "2023-11-14T22:13:30.000Z"  # START + 10 s
+    assert item["after"]["start_time"] == item["after"]["start"] == "2023-11-14T22:13:30.000Z"  # START + 10 s
     assert item["after"]["peak_time"] == "2023-11-14T22:13:32.000Z"
     assert item["time"] == "2023-11-14T22:13:34.000Z"
     assert (item["schema_version"], item["kind"], item["before"]) == (2, "update", item["after"])
@@ -53,6 +53,20 @@ def test_a_folder_holds_the_latest_state_with_its_files(tmp_path: Path) -> None:
     assert sorted(path.name for path in place.iterdir()) == ["clip.mp4", "event.json"]
     assert json.loads((place / "event.json").read_text()) == last
     assert (place / "clip.mp4").read_bytes() == b"clip"
+
+
+@pytest.mark.parametrize("names", [("start", "end"), ("start_time", "end_time")], ids=["version 1", "the next one"])
+def test_facts_by_the_names_of_either_version_are_stored(names: tuple[str, str], tmp_path: Path) -> None:
+    """An outbox that an older version left holds the old ones alone, one of the next version the new ones."""
+    item = envelope()
+    for name in {"start", "end", "start_time", "end_time"} - set(names):
+        del item["after"][name]  # type: ignore[misc]
+    FolderSink("folder", tmp_path / "out", tmp_path).deliver(item)
+    assert (tmp_path / "out" / "door" / "2023-11-14" / "e1" / "event.json").exists()
+    store = open_store(tmp_path)
+    DatabaseSink("storage", store).deliver(item)
+    (stored,) = store.events.find()
+    assert stored.event.start == START + 10.0
 
 
 def test_a_folder_takes_no_way_out(tmp_path: Path) -> None:

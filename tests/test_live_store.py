@@ -13,8 +13,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from live_cases import START, open_store
+from manual_clock import ManualClock
 from patience import wait_until
-from refinevad.apps.live.clock import ManualClock
 from refinevad.apps.live.settings.secret import Secret
 from refinevad.apps.live.storage.database import StorageError
 from refinevad.apps.live.storage.records import EventRecord, ScoreRow

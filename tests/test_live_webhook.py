@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from live_cases import START, envelope
-from refinevad.apps.live.clock import ManualClock
+from manual_clock import ManualClock
 from refinevad.apps.live.delivery.courier import Courier
 from refinevad.apps.live.delivery.outbox import Outbox
 from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import reference
 from cases import arrays, close, config, followed, length_lists, padded, random_bags, random_labels, random_model, seeds
-from refinevad.model import Output, RefineVAD
+from refinevad.model import RefineVAD
+from refinevad.model_output import Output
 from refinevad.top_k import bag_sizes
 from refinevad.training.bags import Batch
 from refinevad.training.loop import losses

@@ -28,8 +28,12 @@ from cases import (
 )
 from refinevad.errors import InputError
 from refinevad.evidence import DirectEvidence, PromptPrior, Prompts, labels_as_targets
-from refinevad.model import MoTAR, Output, RefineVAD, RefineVADConfig, RelativePosition, smooth
+from refinevad.model import MoTAR, RefineVAD
+from refinevad.model_config import RefineVADConfig
+from refinevad.model_output import Output
+from refinevad.smoothing import smooth
 from refinevad.training.losses import category_loss, gmm_loss, inheritance_loss, mil_loss, posterior_loss
+from refinevad.transformer import RelativePosition
 
 BY_SEGMENT = ("logits", "scores", "coarse", "segment_logits", "category_scores", "shift_ratio", "refined", "evidence")
 BY_VIDEO = ("category_logits", "presence", "mixture", "embedding", "video_evidence")
@@ -191,12 +195,12 @@ def test_long_attention_equals_the_reference_and_the_table(monkeypatch: pytest.M
     """From LONG segments on, scoring reads the biases from a view with its queries reversed."""
     model, (bag,) = random_model(config(layers=2), 6), random_bags([13], 6, 6)
     expected = reference.run(bag, arrays(model), followed(model.config)).logits
-    monkeypatch.setattr("refinevad.model.LONG", 1)
+    monkeypatch.setattr("refinevad.transformer.LONG", 1)
     close(model(*padded([bag])).logits[0], expected, 1e-5)
     equals_reference(model, random_bags([11, 2, 7], 6, 5), None, 1e-5)  # padded: the table after all
     long = padded(random_bags([1300], 6, 7))
     viewed = model(*long).logits
-    monkeypatch.setattr("refinevad.model.LONG", 9999)
+    monkeypatch.setattr("refinevad.transformer.LONG", 9999)
     torch.testing.assert_close(viewed, model(*long).logits, rtol=0.0, atol=1e-6)
 
 

@@ -24,8 +24,8 @@ from refinevad.apps.live.storage.stored import open_stored
 from refinevad.apps.service.access_token import make_token_file
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.features.store import Provenance
-from refinevad.model import RefineVADConfig
 from refinevad.model_choice import open_model
+from refinevad.model_config import RefineVADConfig
 from refinevad.timeline import SegmentRule
 from videos import write_video
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases import close, config, length_lists, option_sets, padded, random_bags, random_model, seeds
-from refinevad.model import RefineVAD, RefineVADConfig
+from refinevad.model import RefineVAD
+from refinevad.model_config import RefineVADConfig
 from refinevad.peers.contender import Contender, ContenderConfig
 from refinevad.scoring.paths import PATHS, PathCurves, names_of_paths, shares_of_variance
 from refinevad.scoring.scores import Scores, score, score_window

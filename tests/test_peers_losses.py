@@ -19,7 +19,6 @@ from refinevad.top_k import bag_sizes
 # one anomalous video of two segments, one normal one of three
 LABELS = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
 MASK = torch.tensor([[True, True, False], [True, True, True]])
-ANOMALOUS = torch.tensor([True, False])
 
 
 def head_of(name: str, **options: Any) -> Head[Any]:

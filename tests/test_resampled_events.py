@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refinevad.judging.alerts import Curve, Interval, alerts_per_hour_at_recall
-from refinevad.judging.event_points import EVENT_IOUS, best_event_f1_at
+from event_sweeps import alerts_per_hour_at_recall, best_event_f1_at
+from refinevad.judging.alerts import Curve, Interval
+from refinevad.judging.event_points import EVENT_IOUS
 from refinevad.judging.resampled_events import ALERTS, BEST_F1, event_samples
 
 NAMES = ("a", "b", "c", "d")

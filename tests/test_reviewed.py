@@ -87,7 +87,9 @@ def test_they_join_the_training_split_with_the_reviewers_labels(
     assert (out / "reviewed" / "videos.csv").read_text() == (
         "path,labels,split\nclips/right.mkv,fall,train\nclips/wrong.mkv,normal,train\nclips/other.mkv,theft,train\n"
     )
-    assert "3 reviewed clips join the training videos, 1 of them as normal" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "3 reviewed clips join the training videos, 1 of them as normal" in said
+    assert "left out: 1 reviewed events, whose clips are not there any more" in said
     assert train(videos, "--out", tmp_path / "plain") == 0  # without the option nothing of them is left
     assert json.loads((tmp_path / "plain" / "config.json").read_text())["model"]["categories"] == ["fall"]
 

@@ -120,12 +120,13 @@ def test_training_gets_the_share_and_the_clips_and_a_second_call_trains_nothing(
     assert {kind: row.metrics["auc"] for kind, row in again.items()} == {
         kind: row.metrics["auc"] for kind, row in rows.items()
     }
-    text = SCRIPT["table"]([(rows, reviews)])
+    cells = SCRIPT["cells"]([(rows, reviews)])
     hours = 4 * SECONDS / 3600
     assert SCRIPT["figure"](rows["all"], "alerts_per_hour") == pytest.approx(rows["all"].metrics["events"] / hours)
     gain = rows["after"].metrics["auc"] - rows["before"].metrics["auc"]
-    assert f"| after - before | {gain:.4f} |" in text
-    assert "7.0 confirmed, 7.0 dismissed, of 14 videos" in text
+    assert cells[0][:2] == ("training", "AUC")
+    assert cells[-1][:2] == ("after - before", f"{gain:.4f}")
+    assert "7.0 confirmed, 7.0 dismissed, of 14 videos" in SCRIPT["told"]([(rows, reviews)])
 
 
 def test_without_an_alert_nothing_is_learnt(

@@ -8,7 +8,7 @@ import pytest
 
 from refinevad.datasets.dataset import FeatureIndex, Item
 from refinevad.features.store import Features, Provenance, save_features
-from refinevad.peers import HEAD_NAMES
+from refinevad.peers.choice import HEADS
 from refinevad.study import search as module
 from refinevad.study.ablation import Variant, read_variant
 from refinevad.study.search import Candidate, best_first, readings, search, write_variant
@@ -100,4 +100,4 @@ def test_stored_settings_open_a_model(path: Path, tmp_path: Path) -> None:
 
 
 def test_every_head_has_settings_to_search() -> None:
-    assert {path.stem for path in (RECIPES / "peers").glob("*.toml")} >= set(HEAD_NAMES)
+    assert {path.stem for path in (RECIPES / "peers").glob("*.toml")} >= set(HEADS)

@@ -11,7 +11,8 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
-from refinevad.apps.live.clock import ManualClock, iso
+from manual_clock import ManualClock
+from refinevad.apps.live.clock import iso
 from refinevad.apps.live.storage.database import StorageError
 from refinevad.apps.service import routes
 from refinevad.apps.service.audit import AuditLog, By

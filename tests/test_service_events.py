@@ -12,7 +12,10 @@ pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
 
 from refinevad.apps.live.clock import iso
+from refinevad.apps.live.envelope import live_facts, make_envelope
 from refinevad.apps.service.archive import PIECE_BYTES, archive
+from refinevad.scoring.event_record import SCHEMA_VERSION
+from refinevad.scoring.events import Event
 from service_house import NOON, House
 
 
@@ -39,6 +42,19 @@ def test_events_are_filtered_and_paged(house: House) -> None:
     assert last["next_skip"] is None
     assert house.client.get("/api/v1/events", params={"camera": "window"}).status_code == 400
     assert house.client.get("/api/v1/events", params={"limit": 100_000}).status_code == 422
+
+
+def test_an_event_has_the_names_of_the_one_schema(house: House) -> None:
+    """Those of an envelope's facts, with their roundings; the old ones beside them, and said to be old."""
+    house.add_event("e1", NOON + 0.25, peak=0.12345678)
+    told = house.client.get("/api/v1/events/e1").json()
+    event = Event(NOON + 0.25, NOON + 4.25, 0.12345678, NOON + 1.25, "fall", {"fall": 0.75, "fight": 0.25})
+    facts = make_envelope("end", "door", "e1", None, live_facts(event, 0.0), model="first", time=NOON)["after"]
+    assert {name: told[name] for name in facts} == facts
+    assert told["schema_version"] == SCHEMA_VERSION
+    assert (told["peak"], told["start_s"], told["start"]) == (0.123457, NOON + 0.25, iso(NOON + 0.25))
+    described = house.client.get("/api/v1/openapi.json").json()["components"]["schemas"]["EventOut"]["properties"]
+    assert {name for name, said in described.items() if said.get("deprecated")} == {"start", "end"}
 
 
 def test_verdicts_are_kept_and_the_last_counts(house: House) -> None:

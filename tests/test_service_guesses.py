@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
-from refinevad.apps.live.clock import ManualClock
+from manual_clock import ManualClock
 from refinevad.apps.service.guesses import FREE, LONGEST_S, Guesses
 from service_house import BEARER, OURS, TOKEN, House
 from test_service_network import Start

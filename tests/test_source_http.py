@@ -17,10 +17,10 @@ import av
 import pytest
 
 from fakes import MeanEncoder
+from manual_clock import ManualClock
 from patience import wait_until
 from refinevad.apps.live.capture.source import Source, SourceLostError
 from refinevad.apps.live.capture.worker import Worker, WorkerJob
-from refinevad.apps.live.clock import ManualClock
 from refinevad.apps.live.settings.addresses import Address, parse_address
 from refinevad.timeline import SegmentRule
 from servers import Certificate, RtspServer

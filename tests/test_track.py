@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from manual_clock import ManualClock
 from refinevad.apps.live.capture.messages import Command, Finish, Picture, Record, Segment
-from refinevad.apps.live.clock import ManualClock, unix
+from refinevad.apps.live.clock import unix
 from refinevad.apps.live.engine.track import CLIP_PATIENCE_S, CameraTrack
 from refinevad.apps.live.envelope import Envelope
 from refinevad.apps.live.storage.records import ScoreRow
@@ -81,7 +82,7 @@ class Stage:
 
 
 def times(envelope: Envelope) -> tuple[float, float]:
-    return unix(envelope["after"]["start"]) - WALL, unix(envelope["after"]["end"]) - WALL
+    return unix(envelope["after"]["start_time"]) - WALL, unix(envelope["after"]["end_time"]) - WALL
 
 
 def test_an_event_is_told_from_new_to_end_each_with_what_was_told_before() -> None:

@@ -78,11 +78,11 @@ def test_files_give_the_events_of_detect_on_stdout_in_a_folder_and_in_the_databa
         assert len(events) == len(ends) == len(stored) >= 1
         curve = store.scores.between(name, 0.0, 1e12)
         for event, end, row in zip(events, ends, stored, strict=True):
-            assert unix(end["after"]["start"]) - curve.time[0] == pytest.approx(event.start_s, abs=2e-3)
-            assert unix(end["after"]["end"]) - curve.time[0] == pytest.approx(event.end_s, abs=2e-3)
+            assert unix(end["after"]["start_time"]) - curve.time[0] == pytest.approx(event.start_s, abs=2e-3)
+            assert unix(end["after"]["end_time"]) - curve.time[0] == pytest.approx(event.end_s, abs=2e-3)
             assert end["after"]["category"] == event.category
             assert (row.event.id, row.event.state, row.event.clip) == (end["event_id"], "ended", end["clip"])
-            day = end["after"]["start"][:10]
+            day = end["after"]["start_time"][:10]
             folder = place / "found" / name / day / end["event_id"]
             assert sorted(path.name for path in folder.iterdir()) == ["clip.mp4", "event.json", "snapshot.jpg"]
             assert json.loads((folder / "event.json").read_text()) == end

@@ -9,7 +9,8 @@ from typing import Any
 
 from refinevad.errors import InputError
 from refinevad.files.shown import short
-from refinevad.model import RefineVADConfig
+from refinevad.model import RefineVAD
+from refinevad.model_config import RefineVADConfig
 from refinevad.segment_model import ModelConfig, SegmentModel
 
 # options about the features, which every head has in the same meaning (RefineVADConfig)
@@ -29,7 +30,10 @@ def open_config(values: Any) -> ModelConfig:
 
 def open_model(config: ModelConfig) -> SegmentModel:
     """A fresh model of a configuration. Raises InputError for an option that its head does not have."""
-    return config.build()
+    if isinstance(config, RefineVADConfig):
+        return RefineVAD(config)
+    found: SegmentModel = _other_heads().Contender(config)
+    return found
 
 
 def ridge_config(config: ModelConfig) -> ModelConfig:

@@ -77,10 +77,6 @@ class ModelConfig(Protocol):
         """As JSON keeps it; `model_choice.open_config` reads it back."""
         ...
 
-    def build(self) -> "SegmentModel":
-        """A fresh model. Raises InputError for an option that it does not have."""
-        ...
-
 
 @runtime_checkable
 class ModelOutput(Protocol):

@@ -16,8 +16,8 @@ from refinevad.apps.service.access_token import make_token_file, read_token_file
 from refinevad.apps.service.changes import ChangeLog
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.features.store import Features, Provenance, load_features, map_values, save_features
-from refinevad.model import RefineVADConfig
 from refinevad.model_choice import open_model
+from refinevad.model_config import RefineVADConfig
 from refinevad.peers.contender import Contender, ridge_config
 from refinevad.study.ablation import read_variant
 from refinevad.timeline import SegmentRule, Timeline

@@ -17,6 +17,12 @@ beside the pages says of each NAME which files of figures it is of, and how a ce
 
 `row` may be several, of which the first one there counts; `beside` names another row, whose value is {beside};
 `rows` in a table names the rows that are shown.
+
+What a benchmark prints is no figure a row, but cells as they read. Such a table names its file, and may choose columns:
+
+    [table.head]
+    cells = "speed/head.csv"                           # its first line is the head
+    show = ["head", "CPU"]                             # all, where it is not there
 """
 
 import re
@@ -25,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from refinevad.errors import InputError
+from refinevad.files.cells import read_cells
 from refinevad.files.json_files import MOST_BYTES, check_regular
 from refinevad.files.toml_files import read_toml
 from refinevad.study.figure_rows import read_figures
@@ -78,6 +85,8 @@ def _named(folder: Path, specification: Mapping[str, Any], name: str, page: Path
     if table is None:
         raise InputError(f"{page} shows table {name}, which {folder / SPECIFICATION} does not describe")
     try:
+        if "cells" in table:
+            return cells_as_they_are(specification, table, read_cells(folder / "data" / table["cells"]))
         numbers = {
             (Path(file).stem, row.row, row.figure): row.numbers()
             for file in table["data"]
@@ -88,6 +97,14 @@ def _named(folder: Path, specification: Mapping[str, Any], name: str, page: Path
         raise InputError(f"{folder / SPECIFICATION}: table {name} lacks or misuses {error}") from error
 
 
+def cells_as_they_are(specification: Mapping[str, Any], table: Mapping[str, Any], rows: Sequence[Sequence[str]]) -> str:
+    """The rows as Markdown lines, each ended; of the columns that `show` names, else of all."""
+    names, (head, *rest) = {**specification.get("names", {}), **table.get("names", {})}, rows
+    first, *others = [head.index(column) for column in table.get("show", head)]
+    shown = [[names.get(row[first], row[first]), *(row[place] for place in others)] for row in rest]
+    return _markdown([head[place] for place in (first, *others)], shown)
+
+
 def render(specification: Mapping[str, Any], table: Mapping[str, Any], numbers: Numbers) -> str:
     """The table as Markdown lines, each ended: one line a set, a row, or both, in the files' order."""
     by, columns, wanted = table["by"], specification["columns"][table["columns"]], table.get("rows")
@@ -96,13 +113,21 @@ def render(specification: Mapping[str, Any], table: Mapping[str, Any], numbers: 
         tuple({"set": of, "row": row}[part] for part in by) for of, row, _ in numbers if wanted is None or row in wanted
     )
     heads = [*table["heads"], *(column["head"] for column in columns)]
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    lines = []
     for key in keys:
         place = dict(zip(by, key, strict=True))
         of = place.get("set", Path(table["data"][0]).stem)
         cells = [_cell(column, styles, numbers, of, column.get("row", place.get("row"))) for column in columns]
-        lines.append("| " + " | ".join([*(names.get(part, part) for part in key), *cells]) + " |")
-    return "\n".join(lines) + "\n"
+        lines.append([*(names.get(part, part) for part in key), *cells])
+    return _markdown(heads, lines)
+
+
+def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table's lines, each ended. Raises ValueError where a cell has a bar or a line's end in it."""
+    if any("|" in cell or "\n" in cell for row in (heads, *rows) for cell in row):
+        raise ValueError("a cell with a bar or a line's end in it")
+    lines = ["| " + " | ".join(row) + " |" for row in (heads, *rows)]
+    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]]) + "\n"
 
 
 def _cell(column: Mapping[str, Any], styles: Mapping[str, Sequence[str]], numbers: Numbers, of: str, row: Any) -> str:

@@ -12,7 +12,6 @@ joins runs across `gap_s` cannot tell them apart.
 Event-level F1 is about extent instead: one prediction a true event, by overlap.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -189,45 +188,16 @@ class AlertCounts:
     true: Int[np.ndarray, "video"]
 
 
-@dataclass(frozen=True)
-class AlertSweep:
-    """One entry a threshold, falling: share of true events found, false and all alerts per hour of footage."""
-
-    thresholds: Float[np.ndarray, "threshold"]
-    recall: Float[np.ndarray, "threshold"]
-    false_per_hour: Float[np.ndarray, "threshold"]
-    alerts_per_hour: Float[np.ndarray, "threshold"]
-
-
-def sweep_alerts(
-    curves: Mapping[str, Curve],
-    truths: Mapping[str, Sequence[Interval]],
-    hours: float,
-    gap_s: float = GAP_S,
-    early_s: float = EARLY_S,
-) -> AlertSweep:
-    """Event recall against alerts over thresholds: every distinct score, or 512 even quantiles where there are more.
-
-    Raises:
-        InputError: no footage, no true event, or truth of a video without a curve.
-    """
-    if not hours > 0:
-        raise InputError("alerts per hour need footage; give at least one video and hours above 0")
-    counts = count_alerts(curves, truths, gap_s, early_s)
-    found, false, alerts = (each.sum(axis=1).astype(np.float64) for each in (counts.found, counts.false, counts.alerts))
-    return AlertSweep(counts.thresholds, found / counts.true.sum(), false / hours, alerts / hours)
-
-
 def count_alerts(
     curves: Mapping[str, Curve],
     truths: Mapping[str, Sequence[Interval]],
     gap_s: float = GAP_S,
     early_s: float = EARLY_S,
 ) -> AlertCounts:
-    """Events found and alerts by threshold and video, at the thresholds of `sweep_alerts`.
+    """Events found and alerts by threshold and video: at every distinct score, or 512 even quantiles of more.
 
     Raises:
-        InputError: as `sweep_alerts`.
+        InputError: no footage, no true event, or truth of a video without a curve.
     """
     if not any(len(curve.scores) for curve in curves.values()):
         raise InputError("alerts per hour need footage; give at least one video and hours above 0")
@@ -248,23 +218,6 @@ def count_alerts(
     return AlertCounts(
         tuple(curves), thresholds, found, false, alerts, np.bincount(line.true_videos, minlength=len(curves))
     )
-
-
-def alerts_per_hour_at_recall(
-    curves: Mapping[str, Curve],
-    truths: Mapping[str, Sequence[Interval]],
-    hours: float,
-    recall: float = 0.8,
-    gap_s: float = GAP_S,
-    early_s: float = EARLY_S,
-) -> float:
-    """Fewest false alerts per hour of footage among thresholds that find at least `recall` of the true events.
-
-    Infinity where no threshold does. Raises InputError as `sweep_alerts`.
-    """
-    sweep = sweep_alerts(curves, truths, hours, gap_s, early_s)
-    reached = sweep.false_per_hour[sweep.recall >= recall - 1e-12]
-    return float(reached.min()) if len(reached) else math.inf
 
 
 @dataclass(frozen=True)

@@ -68,16 +68,3 @@ def count_events(curves: Mapping[str, Curve], truths: Mapping[str, Sequence[Inte
             matched[place, row] = [twice.get(name, 0) for name in names]
             events[row] = [whole.get(name, 0) for name in names]
     return EventCounts(names, matched, events)
-
-
-def best_event_f1_at(curves: Mapping[str, Curve], truths: Mapping[str, Sequence[Interval]]) -> dict[str, float] | None:
-    """The highest `event_f1_at` that any threshold reaches, each IoU with its own; None without a true event.
-
-    The threshold is chosen on the test set: a bound for scores that come without one, not a result. Thresholds are
-    those of `count_events`.
-    """
-    if not any(truths.values()):
-        return None
-    counts = count_events(curves, truths)
-    best = (counts.matched.sum(axis=-1) / counts.events.sum(axis=-1)).max(axis=-1)
-    return {str(iou): float(value) for iou, value in zip(EVENT_IOUS, best, strict=True)}

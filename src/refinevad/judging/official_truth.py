@@ -1,8 +1,8 @@
 """The benchmarks' ground truth, built from their official annotation (annotation.py).
 
 Annotation text gives no frame counts. They come from whoever has the videos or features: `frames` maps each test
-video, in the benchmark's order, to the frames judged (16 x its segments). A benchmark's truth is then checked
-against its published totals by `check_totals`.
+video, in the benchmark's order, to the frames judged (16 x its segments). tests/test_benchmarks.py holds the whole of a
+benchmark to its published totals.
 """
 
 from collections.abc import Mapping
@@ -177,19 +177,3 @@ def official_truth(folder: Path, frames: Mapping[str, int]) -> Truth | None:
             frames = {name: frames[name] for name in order if name in frames}
         return truth_from(folder / benchmark.annotation, frames)
     return None
-
-
-def check_totals(truth: Truth, benchmark: Benchmark) -> None:
-    """Refuse a test set whose videos or frames are not the benchmark's.
-
-    Raises:
-        InputError: the first total that differs.
-    """
-    totals = (
-        ("videos", len(truth.videos), benchmark.test_videos),
-        ("frames", truth.frames, benchmark.test_frames),
-        ("anomalous frames", truth.anomalous_frames, benchmark.anomalous_frames),
-    )
-    for what, found, published in totals:
-        if published is not None and found != published:
-            raise InputError(f"{benchmark.title} has {published:,} test {what}, these are {found:,}")

@@ -16,11 +16,11 @@ from torch import Tensor
 from refinevad.evidence import Prompts
 from refinevad.files.options import check_options
 from refinevad.input_ranges import Empty, InputRanges, as_ranges
-from refinevad.model import smooth
 from refinevad.peers.base import HeadOutput
 from refinevad.peers.choice import head_classes, open_head
 from refinevad.ridge import CLIP, LINEAR, SMOOTHING, Ridge
 from refinevad.segment_model import ModelConfig, Objective, SegmentModel
+from refinevad.smoothing import smooth
 from refinevad.standardising import channel_statistics, standardised
 
 _AT_LEAST = {"channels": 1, "input_clip": 0, "smoothing": 0, "relative_smoothing": 0}
@@ -70,10 +70,6 @@ class ContenderConfig(InputRanges):
         check_options("model", cls, values, _AT_LEAST)
         inputs = as_ranges(values.get("inputs", ()))
         return cls(**{**values, "categories": tuple(values["categories"]), "inputs": inputs})
-
-    def build(self) -> "Contender":
-        """A fresh model. Raises InputError for an option that the head does not have."""
-        return Contender(self)
 
     @property
     def fitted(self) -> bool:

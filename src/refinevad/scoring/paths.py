@@ -5,7 +5,7 @@ is linear, so each summand can be followed to the end:
 
     logit = base + direct + refined + prompts + video
 
-With `ridge` both paths are standardised over the training segments (model.py, `match_paths`): `base` is the logit of an
+With `ridge` both paths are standardised over the training segments (joining.py): `base` is the logit of an
 average training segment, and `direct` and `refined` are how far each path lifts a segment above it, or lowers it below.
 Without, nothing is subtracted: `base` is 0, and a path's summand is its logit as it is.
 """

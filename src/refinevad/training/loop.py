@@ -19,8 +19,8 @@ from refinevad.evidence import Prompts
 from refinevad.files.json_files import MOST_BYTES, check_regular
 from refinevad.files.whole import atomic_write
 from refinevad.judging.metrics import Runs, roc_auc
-from refinevad.model import Output
 from refinevad.model_choice import open_model
+from refinevad.model_output import Output
 from refinevad.segment_model import ModelConfig, ModelOutput, SegmentModel
 from refinevad.training.bags import Batch, balanced_batches, collate
 from refinevad.training.distributed import ALONE, Processes

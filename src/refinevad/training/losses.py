@@ -6,7 +6,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refinevad.evidence import labels_as_targets
-from refinevad.model import Output, direct_logit, smooth
+from refinevad.joining import direct_logit
+from refinevad.model_output import Output
+from refinevad.smoothing import smooth
 from refinevad.top_k import K_DIVISOR, bag_sizes
 
 PSEUDO_HIGH, PSEUDO_LOW = 0.4, 0.35  # shares of an anomalous video's segments that a teacher is sure of

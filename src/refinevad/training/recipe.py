@@ -13,8 +13,8 @@ from refinevad.errors import InputError
 from refinevad.files.shown import short
 from refinevad.files.toml_files import read_toml
 from refinevad.files.whole import is_there
-from refinevad.model import RefineVADConfig
 from refinevad.model_choice import HEADS_WITH_TEXT, SHARED_OPTIONS, head_options, open_config, ridge_config
+from refinevad.model_config import RefineVADConfig
 from refinevad.segment_model import ModelConfig
 from refinevad.timeline import SegmentRule
 from refinevad.training.train_options import TrainOptions

@@ -17,7 +17,7 @@ from torch import Tensor
 from refinevad.datasets.bag import Bag, Shortening
 from refinevad.errors import InputError
 from refinevad.machine.devices import pinned, sent
-from refinevad.model import Output
+from refinevad.model_output import Output
 from refinevad.scoring.tokens import merge_runs
 from refinevad.scoring.windows import Window
 from refinevad.segment_model import SegmentModel

@@ -169,6 +169,8 @@ def _reviewed(args: argparse.Namespace, recipe: "Recipe", index: "FeatureIndex")
         report = export_reviewed(store, clips)
     finally:
         store.close()
+    if report.without_clip:
+        note(f"left out: {report.without_clip} reviewed events, whose clips are not there any more")
     if not report.exported:
         raise InputError(f"no reviewed clip in {args.add_reviewed}: confirm or dismiss events in the service first")
     added = add_reviewed(recipe, index, clips, args.workers, stepping("reviewed", "clip"))

@@ -110,7 +110,7 @@ class Vehicle:
             for side in (1.0, -1.0)
             for x in wheel_x
         ]
-        self._wheel_x, self._count, self._half = wheel_x, len(profile), half
+        self._count = len(profile)
         local = np.concatenate([left, right, *wheels])
         bent = local.copy()
         front = bent[:, 0] > profile[0, 0] - 0.9

@@ -61,6 +61,11 @@ def live_facts(event: Event, origin: float) -> LiveFacts:
     }
 
 
+def told_span(facts: LiveFacts) -> tuple[str, str]:
+    """Where told facts begin and end, as text; from an outbox that an older version left, too."""
+    return facts.get("start_time") or facts["start"], facts.get("end_time") or facts["end"]
+
+
 def make_envelope(
     kind: Kind,
     camera: str,

@@ -22,7 +22,7 @@ _SUFFIXES = {"mov": ".mp4", "matroska": ".mkv", "avi": ".avi", "mpegts": ".ts", 
 
 @dataclass(frozen=True)
 class Probed:
-    """What a file is, by its content. `browser`: whether browsers can be expected to play it."""
+    """What a file is, by its content."""
 
     suffix: str
     codec: str
@@ -30,7 +30,6 @@ class Probed:
     height: int
     duration_s: float
     frames: float
-    browser: bool
 
     @property
     def work(self) -> float:
@@ -82,8 +81,7 @@ def _look(path: Path, most_pixels: int) -> Probed:
         reason = (getattr(error, "strerror", None) or str(error)).split("\n")[0]
         raise InputError(f"this is no video that FFmpeg can read ({reason}); choose another or convert it") from error
     suffix = next((_SUFFIXES[name] for name in names if name in _SUFFIXES), ".video")
-    plays = suffix in (".mp4", ".mkv") and codec in ("h264", "vp8", "vp9", "av1", "libdav1d")
-    return Probed(suffix, codec, stream.width, stream.height, duration, frames, plays)
+    return Probed(suffix, codec, stream.width, stream.height, duration, frames)
 
 
 def _require_size(width: int, height: int, most_pixels: int) -> None:

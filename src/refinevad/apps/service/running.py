@@ -5,7 +5,7 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from ipaddress import ip_address, ip_network
@@ -77,7 +77,7 @@ def serve(
         work = partial(analyse, allow_download=options.allow_download)
         troubles, backlog = delivery.troubles, delivery.backlog
         app = create_app(watch, store, settings, work=work, ready=troubles, backlog=backlog, tell=_tell)
-        open_.enter_context(_retention(Retention(store, config.retention), app.state.context.audit))
+        open_.enter_context(deleting(Retention(store, config.retention), app.state.context.audit, _tell))
         # cameras take a while to load; the page is there meanwhile
         threading.Thread(target=watch.start, args=(_tell,), name="cameras", daemon=True).start()
         address = _address(host, listening.getsockname()[1], tls is not None)
@@ -144,17 +144,18 @@ def _address(host: str, port: int, tls: bool) -> str:
 
 
 @contextmanager
-def _retention(retention: Retention, audit: AuditLog) -> Iterator[None]:
-    """Delete what is due now and every hour, on a thread."""
+def deleting(retention: Retention, audit: AuditLog, tell: Callable[[str], None]) -> Iterator[None]:
+    """Delete what is due now and every hour, on a thread. `tell` is given a sentence about what could not be."""
     stop = threading.Event()
 
     def work() -> None:
         while True:
             try:
                 audit.expire()
-                retention.run()
+                if stuck := retention.run().stuck:
+                    tell(f"retention: {stuck} files are due to go and cannot be deleted; look at the media folder")
             except (StorageError, OSError) as error:  # OSError: no descriptors are left, or a folder cannot be read
-                _tell(f"retention waits: {error}")
+                tell(f"retention waits: {error}")
             if stop.wait(RETENTION_EVERY_S):
                 return
 

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from refinevad.apps.live.clock import iso
+from refinevad.apps.live.envelope import live_facts
 from refinevad.apps.live.storage.records import EventState, Job, JobState, Review, ReviewedEvent, Verdict
 from refinevad.apps.service.audit import AuditEntry
 from refinevad.apps.service.watched_cameras import WatchedCamera
+from refinevad.scoring.event_record import SCHEMA_VERSION
 
 MOST_NUMBER = 2**31 - 1  # of entries, skipped or numbered: what every database counts to
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -114,18 +116,31 @@ class ReviewOut(Document):
         )
 
 
-class EventOut(Document):
-    """An event. `label`: its category by the latest review; `clip`, `snapshot`: where to fetch them, if there."""
+_Old = Annotated[str, Field(json_schema_extra={"deprecated": True})]
 
+
+class EventOut(Document):
+    """An event by the names of envelopes and detections (docs/formats.md): `_s` in Unix seconds, `_time` as text.
+
+    `label`: its category by the latest review; `clip`, `snapshot`: where to fetch them, if there. `start` and `end` are
+    `start_time` and `end_time` under older names; the next version of the schema leaves them out.
+    """
+
+    schema_version: int = SCHEMA_VERSION
     id: str
     camera: str
-    start: str
-    end: str
+    start_s: float
+    end_s: float
     peak: float
-    peak_time: str
+    peak_s: float
     category: str
-    label: str
     probabilities: dict[str, float]
+    start_time: str
+    end_time: str
+    peak_time: str
+    start: _Old
+    end: _Old
+    label: str
     state: EventState
     reason: str | None
     model: str
@@ -140,13 +155,8 @@ class EventOut(Document):
         return cls(
             id=event.id,
             camera=event.camera,
-            start=iso(event.start),
-            end=iso(event.end),
-            peak=event.peak,
-            peak_time=iso(event.peak_time),
-            category=event.category,
+            **live_facts(event.as_event, 0.0),
             label=(review.category if review else None) or event.category,
-            probabilities=dict(event.probabilities),
             state=event.state,
             reason=event.reason,
             model=event.model,

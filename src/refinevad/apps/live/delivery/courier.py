@@ -34,7 +34,6 @@ class Courier:
     ) -> None:
         """`tell` is given a sentence at the first of several failures and at each refusal."""
         self.sink, self._outbox, self._clock, self._tell, self._chance = sink, outbox, clock, tell, chance
-        self.delivered = self.failed = self.refused = 0
         self.trouble = ""  # why the last attempt failed; empty once one has succeeded
         self._failures = 0  # in a row
         self._resting_until = clock.monotonic()
@@ -53,7 +52,6 @@ class Courier:
         try:
             self.sink.deliver(entry.envelope)
         except RefusedError as error:
-            self.refused += 1
             self._tell(f"{self.sink.name}: {error}; dropped")
             self._outbox.refuse(entry)
         except DeliveryError as error:
@@ -61,7 +59,6 @@ class Courier:
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live on: events would go nowhere
             return self._rest(entry, DeliveryError(f"{type(error).__name__}: {error}"))
         else:
-            self.delivered += 1
             self._outbox.acknowledge(entry)
         self._failures, self.trouble = 0, ""
         return 0.0
@@ -70,7 +67,6 @@ class Courier:
         if error.retry_after_s is not None:  # asked to wait: not a failure of the receiver
             pause = min(max(error.retry_after_s, 0.0), LONGEST_ASKED_S)
         else:
-            self.failed += 1
             self._failures += 1
             self.trouble = str(error)
             self._outbox.postpone(entry)

@@ -64,10 +64,6 @@ class Address:
     def __str__(self) -> str:
         return self.shown
 
-    def hide(self, text: str) -> str:
-        """What FFmpeg says of this address, fit to be shown."""
-        return mask(text.replace(self.url, self.shown))
-
     @property
     def live(self) -> bool:
         """Whether it has a pace of its own, so that late frames are dropped, and no end."""

@@ -7,6 +7,8 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
+from refinevad.scoring.events import Event
+
 EventState = Literal["new", "open", "ended", "closed-by-restart"]
 Verdict = Literal["confirmed", "dismissed", "relabelled"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -84,6 +86,11 @@ class EventRecord:
     clip: str | None = None
     snapshot: str | None = None
     reason: str | None = None
+
+    @property
+    def as_event(self) -> Event:
+        """What happened, its times in Unix seconds."""
+        return Event(self.start, self.end, self.peak, self.peak_time, self.category, dict(self.probabilities))
 
 
 @dataclass(frozen=True)

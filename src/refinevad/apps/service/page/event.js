@@ -69,7 +69,7 @@ export function drawEvent(stage, event, act) {
           "div",
           {},
           el("h2", {}, words(event.label)),
-          el("p", { class: "note" }, `${event.camera} · ${when(event.start)} · ${lasted(event.start, event.end)}`),
+          el("p", { class: "note" }, `${event.camera} · ${when(event.start_time)} · ${lasted(event.start_time, event.end_time)}`),
         ),
         verdictTag(event),
       ),

@@ -138,7 +138,7 @@ export async function show(root, { rest, query }) {
               "span",
               { class: "what" },
               el("b", {}, words(event.label)),
-              el("small", {}, `${event.camera} · ${when(event.start)}`),
+              el("small", {}, `${event.camera} · ${when(event.start_time)}`),
             ),
             verdictTag(event),
           ),

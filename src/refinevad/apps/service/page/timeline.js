@@ -144,14 +144,14 @@ export async function show(root, { query }) {
             data.events
               .filter((event) => event.label === category)
               .map((event) => {
-                const left = Math.max(0, new Date(event.start) - start) / span,
-                  right = Math.min(span, new Date(event.end) - start) / span;
+                const left = Math.max(0, new Date(event.start_time) - start) / span,
+                  right = Math.min(span, new Date(event.end_time) - start) / span;
                 return el("a", {
                   class: "mark " + (event.review?.verdict || ""),
                   href: `#/review/${event.id}?camera=${encodeURIComponent(name)}&day=${key}`,
                   style: { left: `${100 * left}%`, width: `max(6px, ${100 * (right - left)}%)` },
-                  title: `${words(category)}, ${clock(event.start)}, ${lasted(event.start, event.end)}`,
-                  "aria-label": `${words(category)} at ${clock(event.start)}, ${lasted(event.start, event.end)}, score ${score(event.peak)}`,
+                  title: `${words(category)}, ${clock(event.start_time)}, ${lasted(event.start_time, event.end_time)}`,
+                  "aria-label": `${words(category)} at ${clock(event.start_time)}, ${lasted(event.start_time, event.end_time)}, score ${score(event.peak)}`,
                 });
               }),
           ),
@@ -190,7 +190,7 @@ export async function show(root, { query }) {
                 "span",
                 { class: "what" },
                 el("b", {}, words(event.label)),
-                el("small", {}, `${clock(event.start)} · ${lasted(event.start, event.end)}`),
+                el("small", {}, `${clock(event.start_time)} · ${lasted(event.start_time, event.end_time)}`),
               ),
               el("span", { class: "number" }, score(event.peak)),
               verdictTag(event),

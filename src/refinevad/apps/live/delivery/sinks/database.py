@@ -2,7 +2,7 @@
 
 from refinevad.apps.live.clock import unix
 from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError
-from refinevad.apps.live.envelope import RESTART, Envelope, Kind
+from refinevad.apps.live.envelope import RESTART, Envelope, Kind, told_span
 from refinevad.apps.live.storage.database import StorageError
 from refinevad.apps.live.storage.records import EventRecord, EventState
 from refinevad.apps.live.storage.store import Store
@@ -13,13 +13,14 @@ _STATES: dict[Kind, EventState] = {"new": "new", "update": "open", "end": "ended
 
 def event_record(envelope: Envelope) -> EventRecord:
     """The event as this envelope leaves it."""
-    after = envelope["after"]  # of an outbox that an older version left, too: without the new names
+    after = envelope["after"]
+    start, end = told_span(after)
     restarted = envelope["kind"] == "end" and envelope["reason"] == RESTART
     return EventRecord(
         id=envelope["event_id"],
         camera=envelope["camera"],
-        start=unix(after.get("start_time") or after["start"]),
-        end=unix(after.get("end_time") or after["end"]),
+        start=unix(start),
+        end=unix(end),
         peak=after["peak"],
         peak_time=unix(after["peak_time"]),
         category=after["category"],

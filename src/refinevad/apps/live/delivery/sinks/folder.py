@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError
-from refinevad.apps.live.envelope import Envelope
+from refinevad.apps.live.envelope import Envelope, told_span
 from refinevad.apps.live.settings.config import NAME
 from refinevad.apps.live.storage.event_log import EVENT_ID
 from refinevad.errors import InputError
@@ -23,7 +23,7 @@ class FolderSink:
             raise RefusedError(
                 f"camera {envelope['camera']!r} or event {envelope['event_id']!r} is no name for a folder"
             )
-        day = envelope["after"]["start"][:10]
+        day = told_span(envelope["after"])[0][:10]
         place = self._folder / envelope["camera"] / day / envelope["event_id"]
         missing = self._copy_files(envelope, place)
         try:  # without its files too, where the disk is too full for them: it is known sooner
