@@ -51,6 +51,10 @@ class SourceLostError(RefineVADError):
     """A live source cannot be reached, stalled, broke off or ended; worth another attempt."""
 
 
+class SourceLateError(SourceLostError):
+    """A live source was not open in time: it, the network or this machine is slow. Worth more time the next time."""
+
+
 class Pace:
     """When packets that are there before their time are due; nobody waits through a step longer than `longest_s`."""
 
@@ -117,7 +121,7 @@ class Source:
 
     Raises:
         InputError: a recording that cannot be read.
-        SourceLostError: a live source that is not there now.
+        SourceLostError: a live source that is not there now; SourceLateError, where it was not open within `open_s`.
     """
 
     def __init__(
@@ -169,6 +173,8 @@ class Source:
         except (av.error.FFmpegError, OSError, ValueError) as error:
             said = f"not a video that FFmpeg can read: {address} ({_reason(error)}); copy or convert it again"
             # without the error itself: it holds the password
+            if address.live and isinstance(error, av.error.ExitError):
+                raise SourceLateError(f"{address}: nothing came within {self._open_s:.0f} s") from None
             raise self._refusal(f"{address}: {_reason(error)}{_BOUNDED * bounded}" if address.live else said) from None
         stream = picture_stream(container)
         if stream is None:
