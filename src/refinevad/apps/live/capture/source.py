@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from refinevad.apps.live.settings.addresses import Address, mask
 from refinevad.errors import InputError, RefineVADError
+from refinevad.video.edit_lists import open_film
 from refinevad.video.stamps import longest_step_s
 from refinevad.video.streams import (
     MOST_STUMBLES,
@@ -163,13 +164,7 @@ class Source:
         except InputError as error:
             raise SourceLostError(str(error)) from error
         try:
-            container = av.open(
-                address.url,
-                format=address.format,
-                container_options=address.options,
-                metadata_errors="ignore",
-                timeout=(self._open_s, self._stall_s) if address.live else None,
-            )
+            container = self._container()
         except (av.error.FFmpegError, OSError, ValueError) as error:
             said = f"not a video that FFmpeg can read: {address} ({_reason(error)}); copy or convert it again"
             # without the error itself: it holds the password
@@ -182,6 +177,21 @@ class Source:
             container.close()
             raise self._refusal(f"no video stream in {address} ({what})")
         return container, stream
+
+    def _container(self) -> "InputContainer":
+        import av
+
+        address = self.address
+        if address.path is not None:
+            return open_film(address.path, address.url, address.options)
+        return av.open(
+            address.url,
+            "r",
+            format=address.format,
+            container_options=address.options,
+            metadata_errors="ignore",
+            timeout=(self._open_s, self._stall_s),
+        )
 
     def _has_length(self) -> bool:
         """A length is what a recording has and a broadcast has not; MPEG-TS tells it in bytes alone."""

@@ -69,6 +69,11 @@ class Address:
         return mask(text.replace(self.url, self.shown))
 
     @property
+    def path(self) -> Path | None:
+        """Where a file lies; None: it is none."""
+        return Path(self.url.removeprefix("file:")) if self.scheme == "file" else None
+
+    @property
     def live(self) -> bool:
         """Whether it has a pace of its own, so that late frames are dropped, and no end."""
         return self.scheme != "file"
