@@ -160,11 +160,11 @@ class Source:
         address = self.address
         bounded = address.by_api and address.scheme in ("http", "https")
         try:
-            address.require_allowed()  # each time: a name may lead elsewhere by now
+            looked_up = address.looked_up()  # each time: a name may lead elsewhere by now
         except InputError as error:
             raise SourceLostError(str(error)) from error
         try:
-            container = self._container()
+            container = self._container(looked_up)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             said = f"not a video that FFmpeg can read: {address} ({_reason(error)}); copy or convert it again"
             # without the error itself: it holds the password
@@ -178,10 +178,9 @@ class Source:
             raise self._refusal(f"no video stream in {address} ({what})")
         return container, stream
 
-    def _container(self) -> "InputContainer":
+    def _container(self, address: Address) -> "InputContainer":
         import av
 
-        address = self.address
         if address.path is not None:
             return open_film(address.path, address.url, address.options)
         return av.open(
