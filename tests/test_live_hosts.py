@@ -112,3 +112,34 @@ def test_a_name_is_looked_up_at_each_opening(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [place])
     with pytest.raises(SourceLostError, match="link-local"):
         Source(address, stall_s=1.0)
+
+
+def test_what_is_opened_is_the_address_that_was_looked_at() -> None:
+    """The name is not asked for again; an HTTP server still hears it."""
+    for text, url, options in (
+        ("rtsp://u:p%40@camera.example/a?b=c", "rtsp://u:p%40@10.0.0.5/a?b=c", {}),
+        ("rtsps://camera.example:8322/a", "rtsps://10.0.0.5:8322/a", {}),
+        ("http://camera.example/a", "http://10.0.0.5/a", {"headers": "Host: camera.example\r\n"}),
+        ("http://u:p@camera.example:81/", "http://u:p@10.0.0.5:81/", {"headers": "Host: camera.example:81\r\n"}),
+        ("https://camera.example/a", "https://camera.example/a", {}),  # the certificate goes by the name
+    ):
+        operators = parse_address(text)
+        assert operators.looked_up(lambda name: ["169.254.1.1"]) == operators
+        address = parse_address(text, roots=[])
+        opened = address.looked_up(lambda name: ["10.0.0.5"])
+        assert (opened.url, opened.shown) == (url, address.shown)
+        assert {key: value for key, value in opened.options.items() if key == "headers"} == options
+        with pytest.raises(InputError, match="link-local"):
+            address.looked_up(lambda name: ["169.254.1.1"])
+    assert parse_address("rtsp://cam/a", roots=[]).looked_up(lambda name: ["fd00::5"]).url == "rtsp://[fd00::5]/a"
+    assert parse_address("http://0x7f.1:81/", roots=[]).looked_up().url == "http://127.0.0.1:81/"
+
+
+def test_of_several_addresses_one_that_answers_is_opened() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        address = parse_address(f"rtsp://camera.example:{port}/a", roots=[])
+        opened = address.looked_up(lambda name: ["127.0.0.2", "127.0.0.1", "127.0.0.1"])
+        assert opened.url == f"rtsp://127.0.0.1:{port}/a"
+    silent = address.looked_up(lambda name: ["127.0.0.2", "127.0.0.1"])
+    assert silent.url == f"rtsp://127.0.0.2:{port}/a"

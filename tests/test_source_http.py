@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import Pipe
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -356,6 +358,28 @@ def test_of_cameras_added_by_the_api_neither_redirects_nor_playlists_are_followe
     plain = Source(parse_address(f"{site.url}/film.mp4", roots=[]), stall_s=10.0, fast=True)
     assert len(levels(plain, 5)) >= 5
     plain.close()
+
+
+def test_a_name_that_leads_elsewhere_a_moment_later_is_not_followed(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It led to this site when it was looked up; nothing but that address is asked for, under the name it goes by."""
+    write_video(tmp_path / "film.mp4", flat(LEVELS))
+    hosts = list[str | None]()
+    site.answer = lambda handler: hosts.append(handler.headers.get("Host")) is not None
+    port = site.server.server_port
+    real, asked = socket.getaddrinfo, list[str]()
+
+    def answer(host: str, *more: Any, **others: Any) -> Any:
+        asked.append(host)
+        return real("127.0.0.1" if host == "camera.invalid" else host, *more, **others)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)  # FFmpeg's own look-up would not find it
+    source = Source(parse_address(f"http://camera.invalid:{port}/film.mp4", roots=[]), stall_s=10.0, fast=True)
+    assert len(levels(source)) == len(LEVELS)
+    source.close()
+    assert set(hosts) == {f"camera.invalid:{port}"}
+    assert asked == ["camera.invalid"]
 
 
 # -- TLS --------------------------------------------------------------------------------------------------------------

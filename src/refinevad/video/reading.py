@@ -11,6 +11,7 @@ from refinevad.errors import InputError
 from refinevad.machine.cores import usable_cores
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.video.clips import FramePicker, RecordingCutter
+from refinevad.video.edit_lists import open_film
 from refinevad.video.frames import Clip, FrameNeeds
 from refinevad.video.needed_frames import SPARING_CODECS, NeededFrames
 from refinevad.video.presentation import PlanError
@@ -91,7 +92,8 @@ def open_container(path: Path) -> "InputContainer":
     """Open a video file.
 
     Raises:
-        InputError: missing, unreadable, empty, not a video, or without a video stream.
+        InputError: missing, unreadable, empty, not a video, without a video stream, or with an edit list that cannot
+            be shown.
     """
     import av
 
@@ -102,7 +104,7 @@ def open_container(path: Path) -> "InputContainer":
             raise InputError(f"{path} is a folder, not a video; name the files or use extract on the folder")
         if path.stat().st_size == 0:
             raise InputError(f"video is empty (0 bytes): {path}; copy it again")
-        container = av.open(str(path.absolute()), metadata_errors="ignore")  # a bare name may look like a protocol
+        container = open_film(path, str(path.absolute()))  # a bare name may look like a protocol
     except PermissionError as error:
         raise InputError(f"video cannot be read: {path}; check its permissions") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:

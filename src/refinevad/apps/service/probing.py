@@ -12,6 +12,7 @@ from pathlib import Path
 
 from refinevad.apps.live.settings.addresses import parse_address
 from refinevad.errors import InputError
+from refinevad.video.edit_lists import open_film
 from refinevad.video.streams import picture_stream, stated_duration_s, why_no_picture
 
 _FASTEST_HZ, _USUAL_HZ = 240.0, 25.0  # faster is a slip of the header; unknown is taken as usual
@@ -62,7 +63,7 @@ def _look(path: Path, most_pixels: int) -> Probed:
 
     address = parse_address(str(path))
     try:
-        with av.open(address.url, options=address.options, metadata_errors="ignore") as container:
+        with open_film(path, address.url, address.options) as container:
             stream = picture_stream(container)
             if stream is None:
                 raise InputError(f"the file has no moving pictures in it ({why_no_picture(container)}); choose a video")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from refinevad.apps.live.settings.addresses import Address, mask
 from refinevad.errors import InputError, RefineVADError
+from refinevad.video.edit_lists import open_film
 from refinevad.video.stamps import longest_step_s
 from refinevad.video.streams import (
     MOST_STUMBLES,
@@ -49,6 +50,10 @@ _MOST_PIXELS = 8192 * 8192
 
 class SourceLostError(RefineVADError):
     """A live source cannot be reached, stalled, broke off or ended; worth another attempt."""
+
+
+class SourceLateError(SourceLostError):
+    """A live source was not open in time: it, the network or this machine is slow. Worth more time the next time."""
 
 
 class Pace:
@@ -117,7 +122,7 @@ class Source:
 
     Raises:
         InputError: a recording that cannot be read.
-        SourceLostError: a live source that is not there now.
+        SourceLostError: a live source that is not there now; SourceLateError, where it was not open within `open_s`.
     """
 
     def __init__(
@@ -155,20 +160,16 @@ class Source:
         address = self.address
         bounded = address.by_api and address.scheme in ("http", "https")
         try:
-            address.require_allowed()  # each time: a name may lead elsewhere by now
+            looked_up = address.looked_up()  # each time: a name may lead elsewhere by now
         except InputError as error:
             raise SourceLostError(str(error)) from error
         try:
-            container = av.open(
-                address.url,
-                format=address.format,
-                container_options=address.options,
-                metadata_errors="ignore",
-                timeout=(self._open_s, self._stall_s) if address.live else None,
-            )
+            container = self._container(looked_up)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             said = f"not a video that FFmpeg can read: {address} ({_reason(error)}); copy or convert it again"
             # without the error itself: it holds the password
+            if address.live and isinstance(error, av.error.ExitError):
+                raise SourceLateError(f"{address}: nothing came within {self._open_s:.0f} s") from None
             raise self._refusal(f"{address}: {_reason(error)}{_BOUNDED * bounded}" if address.live else said) from None
         stream = picture_stream(container)
         if stream is None:
@@ -176,6 +177,20 @@ class Source:
             container.close()
             raise self._refusal(f"no video stream in {address} ({what})")
         return container, stream
+
+    def _container(self, address: Address) -> "InputContainer":
+        import av
+
+        if address.path is not None:
+            return open_film(address.path, address.url, address.options)
+        return av.open(
+            address.url,
+            "r",
+            format=address.format,
+            container_options=address.options,
+            metadata_errors="ignore",
+            timeout=(self._open_s, self._stall_s),
+        )
 
     def _has_length(self) -> bool:
         """A length is what a recording has and a broadcast has not; MPEG-TS tells it in bytes alone."""

@@ -3,6 +3,9 @@
 It reads, decodes, scales and writes clips, so that what comes from outside is touched here alone, and killing it
 harms no other camera. It holds no model and imports none. It ends when the engine says so, or is gone.
 
+A live source that was not open in time gets twice as long the next time (`open_limit_s`): where a machine is short of
+cores the same time would never do. While it is waited for, pulses tell that this process is not hung.
+
 Frames that come too late: when the packet at hand is more than `LATE_S` behind the promptest one (the machine was
 too slow, or the network held pictures back), packets are dropped undecoded, oldest first, up to the next keyframe
 that is in time again. They are counted. Whoever is too slow catches up in this way within moments; what stays late for
@@ -16,6 +19,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -38,7 +42,7 @@ from refinevad.apps.live.capture.messages import (
 from refinevad.apps.live.capture.preview import PreviewMaker
 from refinevad.apps.live.capture.recorder import MOST_CLIP_S, ClipRecorder, KeptPacket
 from refinevad.apps.live.capture.segment_maker import SegmentMaker
-from refinevad.apps.live.capture.source import Source, SourceLostError
+from refinevad.apps.live.capture.source import OPEN_S, Source, SourceLateError, SourceLostError
 from refinevad.apps.live.disk import RESERVE_MB
 from refinevad.apps.live.settings.addresses import Address
 from refinevad.errors import InputError
@@ -53,6 +57,8 @@ LATE_S = 2.0
 LATE_FOR_S = 5.0
 PULSE_S = 1.0
 LONGEST_PAUSE_S = 30.0  # between two attempts to open a source
+LONGEST_OPEN_S = 160.0  # that opening one may take
+_LOOK_UP_S = 60.0  # that asking for a host's addresses may take, which nothing bounds, twice
 STEADY_S = 10.0  # a source that held so long is tried again at once when it breaks off
 
 
@@ -85,6 +91,11 @@ def work(job: WorkerJob, connection: Connection) -> None:
     Worker(job, connection).run()
 
 
+def open_limit_s(late: int) -> float:
+    """Seconds in which a live source has to be open, after so many attempts that were too short for it."""
+    return min(OPEN_S * 2.0 ** min(late, 30), LONGEST_OPEN_S)
+
+
 class _Counts:
     """Since the last pulse."""
 
@@ -108,11 +119,11 @@ class Worker:
         """Until the engine ends it."""
         threading.Thread(target=self._obey, name="commands", daemon=True).start()
         self._pulse(now=True)
-        failures = 0
+        failures = late = 0
         while not self._stop.is_set():
             opened = time.monotonic()
             try:
-                source = Source(self.job.address, stall_s=self.job.stall_s, fast=self.job.fast, nap=self._nap)
+                source = self._open(open_limit_s(late))
                 try:
                     notes = self._watch(source)
                 finally:
@@ -121,6 +132,7 @@ class Worker:
                 self._send(Ended(str(error)))
                 break
             except SourceLostError as error:
+                late += isinstance(error, SourceLateError)
                 failures = 1 if time.monotonic() - opened > STEADY_S else failures + 1
                 pause = backoff_s(failures, random.random(), LONGEST_PAUSE_S)
                 self._send(Gap(str(error), pause))
@@ -132,6 +144,28 @@ class Worker:
                 break
         while not self._stop.is_set():  # clips may yet be asked for
             self._nap(PULSE_S)
+
+    def _open(self, open_s: float) -> Source:
+        job = self.job
+        with self._pulsing(open_s + _LOOK_UP_S if job.address.live else 0.0):
+            return Source(job.address, stall_s=job.stall_s, open_s=open_s, fast=job.fast, nap=self._nap)
+
+    @contextmanager
+    def _pulsing(self, most_s: float) -> Iterator[None]:
+        """Pulses from a thread of their own, for so long at most: whatever takes longer is hung."""
+        over, until = threading.Event(), time.monotonic() + most_s
+
+        def pulse() -> None:
+            while time.monotonic() < until and not over.wait(PULSE_S):
+                self._pulse()
+
+        beside = threading.Thread(target=pulse, name="pulses", daemon=True)
+        beside.start()
+        try:
+            yield
+        finally:
+            over.set()
+            beside.join()
 
     def _watch(self, source: Source) -> str:
         """Everything one connection brings; what was found amiss in it, in sentences."""

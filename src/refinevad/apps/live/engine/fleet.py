@@ -2,6 +2,9 @@
 
 One thread hears them all. A process that is killed is noticed at once, by the end of its pipe; one that says nothing
 for `silence_s` is hung, and is killed. Either is started again after a pause that grows from 1 s to 30 s.
+
+A process that starts says little: modules are loaded and a source is looked at, which takes minutes where a machine is
+short of cores. One that is killed while it starts gives the next one twice the time, so that all come up in the end.
 """
 
 import multiprocessing
@@ -13,11 +16,21 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 
 from refinevad.apps.live.backoff import backoff_s
-from refinevad.apps.live.capture.messages import MOST_BYTES, Command, Message, MessageError, Stop, decode, encode
+from refinevad.apps.live.capture.messages import (
+    MOST_BYTES,
+    Command,
+    Message,
+    MessageError,
+    Pulse,
+    Stop,
+    decode,
+    encode,
+)
 from refinevad.apps.live.capture.worker import LONGEST_PAUSE_S, STEADY_S, WorkerJob, work
 
 LEAVE_S = 3.0  # what a process is given to end by itself
 _LOOK_S = 0.2
+_MOST_PATIENCE = 16  # times `silence_s`: a process that can never start is not waited for without end
 _ALREADY_GONE = threading.Event()
 _ALREADY_GONE.set()
 
@@ -45,6 +58,8 @@ class _Seat:
     heard: float = 0.0
     failures: int = 0
     start_at: float = 0.0
+    up: bool = False  # its process has begun to watch, or said why it cannot
+    slow_starts: int = 0  # processes in a row that were killed before they were up
     leave_until: float | None = None  # it was told to end; what it says is no longer told
     gone: threading.Event = field(default_factory=threading.Event)
     sending: threading.Lock = field(default_factory=threading.Lock)
@@ -154,6 +169,8 @@ class Fleet:
             self._lost(seat, f"its process sent {error}")
             return
         seat.heard = time.monotonic()
+        if not isinstance(message, Pulse):
+            seat.up, seat.slow_starts = True, 0
         if seat.leave_until is None and not isinstance(message, Command):
             self._hear(seat.camera, message)
 
@@ -165,8 +182,18 @@ class Fleet:
                 self._start(seat)
             elif seat.process is not None and not self._has_room(seat.camera):
                 seat.heard = now  # it is not listened to
-            elif seat.process is not None and now - seat.heard > self._silence_s:
-                self._lost(seat, f"its process said nothing for {self._silence_s:.0f} s")
+            elif seat.process is not None:
+                self._end_if_hung(seat, now)
+
+    def _end_if_hung(self, seat: _Seat, now: float) -> None:
+        limit_s = self._silence_s if seat.up else start_limit_s(self._silence_s, seat.slow_starts)
+        if now - seat.heard <= limit_s or seat.connection is None or seat.connection.poll():
+            return  # what it said meanwhile will be heard
+        if seat.up:
+            self._lost(seat, f"its process said nothing for {limit_s:.0f} s")
+        else:
+            seat.slow_starts += 1
+            self._lost(seat, f"its process was still starting after {limit_s:.0f} s")
 
     def _start(self, seat: _Seat) -> None:
         with self._lock:
@@ -177,7 +204,7 @@ class Fleet:
             process = self._context.Process(target=work, args=(seat.job, theirs), name=name, daemon=True)
             process.start()
             theirs.close()  # so that its end is heard
-            seat.process, seat.connection = process, ours
+            seat.process, seat.connection, seat.up = process, ours, False
             seat.started = seat.heard = time.monotonic()
 
     def _lost(self, seat: _Seat, reason: str = "") -> None:
@@ -204,6 +231,11 @@ class Fleet:
                 if seat in self._leaving:
                     self._leaving.remove(seat)
             seat.gone.set()
+
+
+def start_limit_s(silence_s: float, slow_starts: int) -> float:
+    """Seconds for which a process that starts may be silent, after so many in a row that were killed while they did."""
+    return min(silence_s * 2.0**slow_starts, silence_s * _MOST_PATIENCE)
 
 
 def _bury(seat: _Seat, kill: bool) -> int | None:

@@ -5,8 +5,8 @@ things keep it to what was meant: only known schemes come through; `protocol_whi
 `format_whitelist` bound what it opens on its own; a file is handed over as `file:` and an absolute path, so that
 no name is taken for a protocol.
 
-An address that came in by the API is bounded further: its host is looked at each time it is opened (hosts.py), and
-nothing that an answer names is followed, neither a redirect nor a playlist.
+An address that came in by the API is bounded further: its host is looked at each time it is opened (hosts.py), FFmpeg
+goes to the address that was looked at, and nothing that an answer names is followed, neither a redirect nor a playlist.
 """
 
 import re
@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
-from refinevad.apps.live.settings.hosts import Resolve, addresses_of, require_ordinary_host
+from refinevad.apps.live.settings.hosts import Resolve, addresses_of, one_that_answers, require_ordinary_host
 from refinevad.apps.live.settings.secret import Secret
 from refinevad.errors import InputError
 
 Scheme = Literal["file", "rtsp", "rtsps", "http", "https", "device"]
 NETWORK: tuple[Scheme, ...] = ("rtsp", "rtsps", "http", "https")
+_PORTS: dict[Scheme, int] = {"rtsp": 554, "rtsps": 322, "http": 80}
 TIMEOUT_S = 10.0  # without a byte for so long, the connection counts as lost
 
 _DEVICE = re.compile(r"/dev/video\d{1,3}")
@@ -53,6 +54,7 @@ class Address:
         by_api: someone gave it through the API, who need not be the operator.
         ca_file: certificates by one of which an rtsps or https server must be vouched for; None: whatever certificate
             it has is taken, as FFmpeg does, because cameras sign their own.
+        named: the host and port by which an HTTP server knows itself, where `url` has an address in place of it.
     """
 
     scheme: Scheme
@@ -60,9 +62,15 @@ class Address:
     url: str = field(repr=False)
     by_api: bool = False
     ca_file: Path | None = None
+    named: str = ""
 
     def __str__(self) -> str:
         return self.shown
+
+    @property
+    def path(self) -> Path | None:
+        """Where a file lies; None: it is none."""
+        return Path(self.url.removeprefix("file:")) if self.scheme == "file" else None
 
     @property
     def live(self) -> bool:
@@ -87,14 +95,43 @@ class Address:
             options |= {"rw_timeout": microseconds, "format_whitelist": f"{_CONTAINERS},hls"}
             if self.by_api:
                 options |= {"max_redirects": "0", "format_whitelist": _CONTAINERS}
+        if self.named:
+            options["headers"] = f"Host: {self.named}\r\n"
         if self.ca_file is not None:
             options |= {"tls_verify": "1", "ca_file": str(self.ca_file)}
         return options
 
-    def require_allowed(self, resolve: Resolve = addresses_of) -> None:
-        """Look at the host of an address that came in by the API. Raises InputError where it may not be reached."""
-        if self.by_api and self.scheme in NETWORK:
-            require_ordinary_host(urlsplit(self.url).hostname or "", resolve)
+    def require_allowed(self, resolve: Resolve = addresses_of) -> list[str]:
+        """The addresses of the host of an address that came in by the API; of the operator's none are looked at.
+
+        Raises:
+            InputError: one of them may not be reached.
+        """
+        return require_ordinary_host(urlsplit(self.url).hostname or "", resolve) if self._bounded else []
+
+    def looked_up(self, resolve: Resolve = addresses_of) -> "Address":
+        """What to open: where it came in by the API, the host's address in place of its name, so that both are one.
+
+        https keeps the name: servers choose their certificate by it. What is asked for there is sent only once a
+        server has answered the TLS handshake, which a cloud's metadata service does not.
+
+        Raises:
+            InputError: as `require_allowed`.
+        """
+        found = self.require_allowed(resolve)
+        if not found or self.scheme not in _PORTS:
+            return self
+        parts = urlsplit(self.url)
+        before, at, place = parts.netloc.rpartition("@")
+        host = one_that_answers(found, parts.port or _PORTS[self.scheme])
+        host = f"[{host}]" if ":" in host else host
+        netloc = f"{before}{at}{host}{'' if parts.port is None else f':{parts.port}'}"
+        named = place if self.scheme == "http" else ""
+        return replace(self, url=urlunsplit(parts._replace(netloc=netloc)), named=named)
+
+    @property
+    def _bounded(self) -> bool:
+        return self.by_api and self.scheme in NETWORK
 
 
 def parse_address(

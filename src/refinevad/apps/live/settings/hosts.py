@@ -1,17 +1,19 @@
 """Hosts that an address given by the API must not lead to, whatever their name says.
 
 A service can reach what the person who adds a camera cannot: above all the link-local address at which clouds hand out
-a machine's credentials. So a host is resolved first, as FFmpeg will, and each of its addresses looked at. The
-operator's own configuration is not held against this.
+a machine's credentials. So a host is resolved first and each of its addresses looked at; FFmpeg is given one of those
+in place of the name, which may lead elsewhere a moment later. The operator's own configuration is not held against it.
 """
 
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from refinevad.errors import InputError
 
 Resolve = Callable[[str], Iterable[str]]
+_ANSWER_S = 3.0
 _LAST_32 = 0xFFFFFFFF
 # IPv6 networks whose last 32 bits are an IPv4 address: RFC 4291 (both), RFC 2765, RFC 6052
 _MAPPED, _COMPATIBLE = ip_network("::ffff:0:0/96"), ip_network("::/96")
@@ -32,18 +34,28 @@ def addresses_of(host: str) -> list[str]:
     return [str(place[0]) for *_, place in found]
 
 
-def require_ordinary_host(host: str, resolve: Resolve = addresses_of) -> None:
-    """Pass a host all of whose addresses are of one machine in a network, this one included.
+def require_ordinary_host(host: str, resolve: Resolve = addresses_of) -> list[str]:
+    """The addresses of a host all of which are of one machine in a network, this one included.
 
     Raises:
         InputError: it is not known, or one of its addresses is link-local, multicast, unspecified, broadcast or a
             cloud's metadata service.
     """
-    for text in resolve(host):
+    found = list(dict.fromkeys(resolve(host)))
+    for text in found:
         kind = _kind(ip_address(text.partition("%")[0]))
         if kind is not None:
             what = f"{host} is" if host == text else f"{host} leads to {text},"
             raise InputError(f"{what} {kind}; such an address can only be watched from the operator's cameras.toml")
+    return found
+
+
+def one_that_answers(addresses: Sequence[str], port: int) -> str:
+    """One of a host's addresses, the first that a connection can be made to; the first of all where there is none."""
+    for address in addresses if len(addresses) > 1 else ():
+        with suppress(OSError), socket.create_connection((address, port), _ANSWER_S):
+            return address
+    return addresses[0]
 
 
 def _kind(address: IPv4Address | IPv6Address) -> str | None:
