@@ -9,6 +9,8 @@ from refinevad.apps.live.status import CameraStatus, Listener, Preview, ScoreBat
 from refinevad.apps.live.storage.records import ScoreRow
 from refinevad.checkpoint import CALIBRATION, CONFIG, WEIGHTS, write_json
 from refinevad.errors import InputError
+from refinevad.video.masks import share_hidden
+from refinevad.video.zones import Zones
 
 CATEGORIES = ("fall", "fight")
 JPEG = b"\xff\xd8picture\xff\xd9"
@@ -44,6 +46,7 @@ class StillEngine:
                 events=1,
                 score=0.25,
                 scored_by=self.scored_by,
+                hidden=share_hidden(camera.zones),
                 threshold=0.6 if camera.threshold is None else camera.threshold,
             )
             for camera in self.watched.values()
@@ -68,6 +71,9 @@ class StillEngine:
 
     def set_threshold(self, name: str, threshold: float | None) -> None:
         self.watched[name] = replace(self.watched[name], threshold=threshold)
+
+    def set_zones(self, name: str, zones: Zones) -> None:
+        self.watched[name] = replace(self.watched[name], zones=zones)
 
     def preview(self, name: str) -> Preview | None:
         return Preview(JPEG, 1_700_000_000.0) if name != "dark" else None

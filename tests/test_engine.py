@@ -17,6 +17,7 @@ from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
 from refinevad.scoring.windows import WindowRule
+from refinevad.video.zones import Area, Zones
 from servers import RtspServer
 from videos import flat, write_video
 from watch_cases import RULE, Ear, checkpoint, write_film
@@ -235,6 +236,24 @@ def test_cameras_and_models_come_and_go_while_others_run(
     assert [camera.name for camera in engine.cameras] == ["b"]
     assert ear.cameras[-1] == ("a", str(other), False)
     assert [status.name for status in engine.statuses()] == ["b"]
+
+
+def test_a_mask_set_while_a_camera_runs_makes_its_scores_those_of_detect_with_it(
+    start: Callable[..., Engine], ear: Ear, tmp_path: Path
+) -> None:
+    film = write_film(tmp_path / "a.mp4", 12)
+    zones = Zones((Area("left", ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))),))
+    engine = start(film)
+    wait_until(lambda: engine.status("a").segments_scored > 0, "a score")
+    engine.set_zones("a", zones)
+    assert engine.status("a").hidden == pytest.approx(0.5, abs=0.01)
+    assert engine.wait(120.0)
+    before, after = (batch.fingerprint for batch in (ear.batches[0], ear.batches[-1]))
+    assert before != after
+    choice = EncoderChoice("lite", MeanEncoder(), None)
+    detector = Detector(checkpoint(), "run", choice.looking_at(zones), WindowRule(RULE.window_s, RULE.delay_s))
+    found = [row.score for batch in ear.batches if batch.fingerprint == after for row in batch.rows]
+    np.testing.assert_allclose(found, detector.detect(film).scores, atol=1e-5)
 
 
 def test_what_cannot_be_watched_is_told(start: Callable[..., Engine], ear: Ear, tmp_path: Path) -> None:

@@ -128,6 +128,9 @@ def test_no_secret_shows(folder: Path) -> None:
         (("env:DOOR_PASSWORD", "file:/dev/zero"), "/dev/zero"),
         (("env:DOOR_PASSWORD", "file:" + "a" * 5000), "password"),
         (("env:DOOR_PASSWORD", "file:a\\u0000b"), "password"),
+        (("threshold = 0.75", "mask = [{points = [[0, 0], [1, 0]]}]"), "3 to 64 corners"),
+        (("threshold = 0.75", "zone = 5"), "zone"),
+        (("threshold = 0.75", "mask = [{points = [[0, 0], [1, 0], [1, 1], [0, 1]]}]"), "nothing of the picture"),
         (("[retention]", "[[retention]]"), "retention"),
         (("[[camera]]", "[camera]"), "TOML"),
     ],
@@ -242,7 +245,8 @@ def test_the_documented_file_is_read_and_leaves_out_no_key(tmp_path: Path, monke
     tables = tomllib.loads(example)
     assert {name for name in tables if name not in ("camera", "sink", "retention")} == names_of(_Top)
     assert set(tables["retention"]) == names_of(RetentionConfig)
-    assert set(tables["camera"][0]) == names_of(_CameraTable)
+    assert set(tables["camera"][0]) == names_of(_CameraTable) | {"mask", "zone"}
+    assert config.cameras[0].zones.masks[0].name == tables["camera"][0]["mask"][0]["name"]
     assert {table["type"]: set(table) - {"type"} for table in tables["sink"]} == {
         kind: names_of(options) for kind, options in SINK_TYPES.items()
     }

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -221,6 +222,75 @@ def test_a_camera_is_added_and_a_bad_address_keeps_what_was_typed(visit: Visit) 
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     sync_api.expect(tile).to_have_count(0)
     assert [complaint for complaint in visit.complaints if "40" not in complaint] == []
+
+
+def test_masks_and_zones_are_drawn_with_mouse_finger_and_keys(visit: Visit, browser: "sync_api.Browser") -> None:
+    page = visit.open("cameras/street/zones")
+    stage = page.locator(".polygons")
+    page.locator(".drawing-stage.has-picture").wait_for()
+    page.get_by_role("button", name="Draw a mask").click()
+    box = stage.bounding_box()
+    assert box is not None
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    page.mouse.move(*at(0.1, 0.2))
+    page.mouse.down()
+    page.mouse.move(*at(0.3, 0.5), steps=3)
+    page.mouse.move(*at(0.4, 0.6), steps=3)
+    page.mouse.up()
+    page.get_by_label("Name of mask 1").fill("tree")
+    page.get_by_label("Name of mask 1").press("Enter")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Draw a zone").click()
+    for keys in ("Enter", *("Shift+ArrowRight",) * 4, "Enter", *("Shift+ArrowDown",) * 4, "ArrowDown", "Enter", "c"):
+        page.keyboard.press(keys)
+    page.keyboard.press("Tab")  # to the first corner, one step up
+    page.keyboard.press("ArrowUp")
+    sync_api.expect(page.locator(".as-text")).to_contain_text("points = [[0.5, 0.49], [0.7, 0.5], [0.7, 0.71]]")
+    sync_api.expect(page.get_by_text("Not saved yet.")).to_be_visible()
+    page.get_by_role("button", name="Save").click()
+    sync_api.expect(page.get_by_text("Saved: street is opened again")).to_be_visible()
+    stored = visit.api("/cameras/street/zones")
+    assert [area["name"] for area in stored["mask"]] == ["tree"]
+    corners = [[0.1, 0.2], [0.4, 0.2], [0.4, 0.6], [0.1, 0.6]]
+    np.testing.assert_allclose(stored["mask"][0]["points"], corners, atol=2e-3)
+    assert 0.95 < visit.api("/cameras/street")["hidden"] < 0.99  # all but a triangle of 0.2 x 0.21 / 2
+    assert [complaint for complaint in visit.complaints if "404" not in complaint] == []
+    _on_a_phone(browser, visit)
+
+
+def _on_a_phone(browser: "sync_api.Browser", before: Visit) -> None:
+    """With a finger: the zone goes, and a corner of the mask is dragged; a tap that sets no third corner is none."""
+    state = before.context.storage_state()
+    options = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    context = browser.new_context(base_url=before.page.url.partition("/#")[0], storage_state=state, **options)
+    context.set_default_timeout(patience(60 * SECOND_MS))
+    page = context.new_page()
+    page.goto("/#/cameras/street/zones")
+    page.get_by_role("button", name="Delete zone 1").tap()
+    page.get_by_label("Name of tree").tap()
+    page.locator(".polygons").scroll_into_view_if_needed()
+    box = page.locator(".polygons").bounding_box()
+    assert box is not None
+    finger = context.new_cdp_session(page)
+    for kind, x, y in (("Start", 0.4, 0.6), ("Move", 0.6, 0.7), ("Move", 0.8, 0.9), ("End", 0, 0)):
+        points = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}] if kind != "End" else []
+        finger.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+    sync_api.expect(page.get_by_label("Corner 3 of tree: 80 % from the left, 90 % from the top")).to_be_visible()
+    with page.expect_response("**/zones") as answer:
+        page.get_by_role("button", name="Save").tap()
+    assert answer.value.ok, answer.value.text()
+    stored = before.api("/cameras/street/zones")
+    assert stored["zone"] == []
+    np.testing.assert_allclose(stored["mask"][0]["points"][2], [0.8, 0.9], atol=0.01)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Delete tree").tap()
+    page.get_by_role("button", name="Save").tap()
+    sync_api.expect(page.get_by_text("None: the whole picture counts.")).to_be_visible()
+    wait_until(lambda: before.api("/cameras/street")["hidden"] == 0, "the whole picture does not count again")
+    context.close()
 
 
 def test_a_day_with_its_event_and_what_a_threshold_would_have_meant(visit: Visit) -> None:

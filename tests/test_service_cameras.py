@@ -143,6 +143,33 @@ def test_a_paused_camera_is_let_go_of_and_comes_back_as_it_was(house: House) -> 
     assert house.engine.watched["door"].threshold == 0.8
 
 
+def test_masks_and_zones_are_kept_and_refused_in_one_sentence(house: House) -> None:
+    mask = {"name": "tree", "points": [[0, 0], [0.5, 0], [0.5, 0.5], [0, 0.5]]}
+    assert house.client.get("/api/v1/cameras/door/zones").json() == {"mask": [], "zone": []}
+    answer = house.client.put("/api/v1/cameras/door/zones", json={"mask": [mask]})
+    assert (answer.status_code, answer.json()["hidden"]) == (200, pytest.approx(0.25, abs=0.01))
+    assert house.client.get("/api/v1/cameras/door/zones").json() == {"mask": [mask], "zone": []}
+    assert house.engine.watched["door"].zones.masks[0].name == "tree"
+    for body, status, word in (
+        ({"mask": [{"points": [[0, 0], [1, 0], [1, 1], [0, 1]]}]}, 400, "nothing of the picture"),
+        ({"mask": [{"points": [[0, 0], [0.5, 0], [1, 0]]}]}, 400, "enclose nothing"),
+        ({"mask": [{"points": [[0, 0], [2, 0], [1, 1]]}]}, 422, "mask.0.points"),
+        ({"masks": []}, 422, "masks"),
+    ):
+        refused = house.client.put("/api/v1/cameras/door/zones", json=body)
+        assert (refused.status_code, word in refused.json()["detail"]) == (status, True), refused.json()
+    assert house.client.put("/api/v1/cameras/gate/zones", json={}).status_code == 404
+    assert [entry.what for entry in house.app.state.context.audit.find(1, None)] == ["zones set"]
+    restarted = StillEngine()
+    door = CameraConfig("door", parse_address("rtsp://admin:secret@10.0.0.5/a"), house.run)
+    WatchedCameras(restarted, ChangeLog(house.folder / "changes.json"), [door], house.run).start(house.told.append)
+    assert restarted.watched["door"].zones.masks[0].name == "tree"
+    house.client.patch("/api/v1/cameras/door", json={"paused": True})
+    assert house.client.put("/api/v1/cameras/door/zones", json={}).json()["hidden"] == 0
+    house.client.patch("/api/v1/cameras/door", json={"paused": False})
+    assert not house.engine.watched["door"].zones
+
+
 def test_a_removed_camera_stays_away_after_a_restart(house: House) -> None:
     assert house.client.delete("/api/v1/cameras/door").status_code == 204
     assert house.client.get("/api/v1/cameras").json() == []

@@ -23,6 +23,8 @@ from refinevad.scoring.scores import score_timeline
 from refinevad.scoring.windows import WindowRule
 from refinevad.timeline import SegmentRule
 from refinevad.top_k import top_mean
+from refinevad.video.masks import checked_zones
+from refinevad.video.zones import Zones
 
 
 class Detector:
@@ -52,6 +54,7 @@ class Detector:
         threshold: float | None = None,
         device: str | None = None,
         allow_download: bool = False,
+        zones: str | os.PathLike[str] | Zones | None = None,
     ) -> "Detector":
         """A run's detector.
 
@@ -63,9 +66,11 @@ class Detector:
             threshold: in [0, 1], in place of the calibrated one.
             device: where the model runs, `cpu` or `cuda`; None: CUDA where there is one.
             allow_download: an encoder that the run names may be fetched from a model hub.
+            zones: masks and zones of the picture, or their file; None: the whole picture counts.
 
         Raises:
-            InputError: `run` is no finished run, its encoder is not to be had here, or a number cannot be.
+            InputError: `run` is no finished run, its encoder is not to be had here, a number cannot be, or zones are
+                none.
         """
         if isinstance(window, WindowRule):
             rule: WindowRule | None = window
@@ -74,7 +79,7 @@ class Detector:
         else:
             rule = None if window is None else WindowRule.of(window, delay)
         open_device(device)  # whether it is there is told before a run is read
-        opened = OpenedRun.load(run, allow_download).at(threshold).on(device)
+        opened = OpenedRun.load(run, allow_download).at(threshold).on(device).looking_at(checked_zones(zones))
         return cls(opened.checkpoint, opened.name, opened.encoder, rule)
 
     @property
@@ -190,4 +195,5 @@ class Detector:
             start_s=float(features.provenance.source.get("start_s", 0.0)),
             notes=tuple(features.provenance.source.get("notes", ())),
             paths=PathCurves.of(self.checkpoint.model, scored.paths),
+            zones=self.encoder.needs.zones if self.encoder is not None else Zones(),
         )

@@ -12,6 +12,7 @@ from refinevad.errors import InputError
 from refinevad.features.store import Provenance, require_same_signature
 from refinevad.input_ranges import Ranges
 from refinevad.machine.devices import open_device
+from refinevad.video.zones import Zones
 
 
 class EncoderShelf:
@@ -112,3 +113,7 @@ class OpenedRun:
         """The same with its model moved to a device by its name. Raises InputError as `open_device` does."""
         self.checkpoint.model.to(open_device(device))
         return self
+
+    def looking_at(self, zones: Zones) -> "OpenedRun":
+        """The same where masks and zones say which parts of a picture count. Raises InputError as the encoder does."""
+        return replace(self, encoder=self.video_encoder.looking_at(zones)) if zones else self

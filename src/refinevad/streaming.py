@@ -32,8 +32,10 @@ from refinevad.scoring.tracking import EventUpdate
 from refinevad.scoring.windows import WindowRule
 from refinevad.segment_stream import Scored, SegmentStream
 from refinevad.video.frames import as_video_frame
+from refinevad.video.masks import checked_zones
 from refinevad.video.stamps import StreamClock, longest_step_s
 from refinevad.video.stream_cutter import Break, CutSegment, StreamCutter
+from refinevad.video.zones import Zones
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class StreamingDetector:
         rate_hz: float = 25.0,
         longest_s: float = math.inf,
         allow_download: bool = False,
+        zones: str | PathLike[str] | Zones | None = None,
     ) -> "StreamingDetector":
         """A run's detector for one stream.
 
@@ -111,11 +114,13 @@ class StreamingDetector:
             device: where the model runs, `cpu` or `cuda`; None: CUDA where there is one.
             rate_hz, longest_s: as for the class.
             allow_download: an encoder that the run names may be fetched from a model hub.
+            zones: masks and zones of the picture, or their file; None: the whole picture counts.
 
         Raises:
-            InputError: no finished run, its encoder is not to be had here, or a number that cannot be.
+            InputError: no finished run, its encoder is not to be had here, a number that cannot be, or zones that are
+                none.
         """
-        opened = OpenedRun.load(run, allow_download).at(threshold).on(device)
+        opened = OpenedRun.load(run, allow_download).at(threshold).on(device).looking_at(checked_zones(zones))
         rule = opened.checkpoint.window.live(window, delay)
         return cls(opened.checkpoint, rule, opened.encoder, rate_hz, longest_s=longest_s)
 

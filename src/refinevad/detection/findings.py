@@ -1,7 +1,7 @@
 """The fields of a detection, which those who write one down are given."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from jaxtyping import Float
 from refinevad.scoring.events import Event
 from refinevad.scoring.paths import PathCurves
 from refinevad.timeline import Timeline
+from refinevad.video.zones import Zones
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -33,6 +34,7 @@ class Findings:
     start_s: float = 0.0
     notes: tuple[str, ...] = ()
     paths: PathCurves | None = None
+    zones: Zones = field(default_factory=Zones)
 
     @property
     def times_s(self) -> Float[np.ndarray, "segment 2"]:

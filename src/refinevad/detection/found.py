@@ -32,6 +32,7 @@ class Detection(Findings):
             given with times of their own begin with the first of these.
         notes: what a person should know of the video: a sentence each, none of a clean one.
         paths: what each path of the model adds to each segment's logit; None: not followed.
+        zones: which parts of the picture counted; without any, all of it.
     """
 
     def to_json(self) -> str:

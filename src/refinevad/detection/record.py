@@ -45,6 +45,7 @@ def detection_record(detection: Findings) -> dict[str, Any]:
         "events": [_event_record(detection, event) for event in detection.events],
         "notes": list(detection.notes),
         **paths_record(detection),
+        **({"zones": detection.zones.as_dict()} if detection.zones else {}),
     }
 
 

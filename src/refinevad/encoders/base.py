@@ -4,13 +4,14 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from refinevad.video.frames import Clip, FrameNeeds
+from refinevad.video.zones import Zones
 
 __all__ = ["Clip", "Encoder", "EncoderIdentity", "FrameNeeds"]
 
@@ -55,3 +56,13 @@ class Encoder(ABC):
         Its vectors are not to be stored: they carry the whole encoder's identity.
         """
         return self
+
+    def looking_at(self, zones: Zones) -> "Encoder":
+        """This encoder with its frames grey where the picture does not count; it shares what is opened with this one.
+
+        Its identity is the same: a model takes its vectors as those of a scene in which nothing moves there.
+        """
+        other = object.__new__(type(self))
+        other.__dict__ |= self.__dict__
+        other.needs = replace(self.needs, zones=zones)
+        return other

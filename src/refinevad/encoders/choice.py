@@ -19,6 +19,7 @@ from refinevad.encoders.captions import Caption, CaptionEncoder, SentenceEncoder
 from refinevad.encoders.own import Adapted, OwnEncoder
 from refinevad.errors import InputError
 from refinevad.timeline import Timeline
+from refinevad.video.zones import Zones
 
 DEFAULT_ENCODER = "lite"
 LITE_NETWORKS = {"lite": "efficientnet-lite0", "lite2": "efficientnet-lite2"}
@@ -70,6 +71,18 @@ class EncoderChoice:
     def reading(self, spans: Sequence[tuple[int, int]]) -> "EncoderChoice":
         """This choice for somebody who reads these channels alone (`Encoder.reading`); none: all."""
         return self if self.vision is None else replace(self, vision=self.vision.reading(spans))
+
+    def looking_at(self, zones: Zones) -> "EncoderChoice":
+        """This choice where zones and masks say which parts of a picture count.
+
+        Raises:
+            InputError: it looks at no picture.
+        """
+        if not zones:
+            return self
+        if self.vision is None:
+            raise InputError(f"encoder '{self.spec}' looks at no picture: masks and zones would change nothing")
+        return replace(self, vision=self.vision.looking_at(zones))
 
     def encode_clips(self, clips: Sequence[Clip]) -> Float[np.ndarray, "segment channel"]:
         """The vision branch's vectors; no channels without one."""

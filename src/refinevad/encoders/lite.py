@@ -149,7 +149,9 @@ class LiteEncoder(Encoder):
 
     def _follow(self, clips: Sequence[Clip], vectors: Float[np.ndarray, "segment channel"]) -> None:
         """How things move."""
-        segments = [motion.GraySegment(clip.gray, clip.gray_times, motion.find_cuts(clip.gray)) for clip in clips]
+        segments = [
+            motion.GraySegment(clip.gray, clip.gray_times, motion.find_cuts(clip.gray), clip.hidden) for clip in clips
+        ]
         vectors[:, : motion.DIM] = motion.motion_of(segments)
         if "frame_difference" not in self._made:
             return

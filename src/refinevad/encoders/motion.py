@@ -45,11 +45,13 @@ class GraySegment:
         gray: luma, 0 to 255.
         times: presentation second of each frame, rising.
         cuts: what `find_cuts` says of them.
+        hidden: pixels that do not count: nothing moves there. None: all count.
     """
 
     gray: UInt8[np.ndarray, "frame height width"]
     times: Float[np.ndarray, "frame"]
     cuts: Bool[np.ndarray, "pair"]
+    hidden: Bool[np.ndarray, "height width"] | None = None
 
     @property
     def usable(self) -> Bool[np.ndarray, "pair"]:
@@ -72,7 +74,7 @@ def motion_of(segments: Sequence[GraySegment]) -> Float[np.ndarray, "segment cha
     sizes = {segments[place].gray.shape[1:] for place in moving}
     for size in sizes:  # one, but for streams that change it
         places = [place for place in moving if segments[place].gray.shape[1:] == size]
-        pairs = [pairs_of(segments[place].gray, segments[place].times) for place in places]
+        pairs = [pairs_of(segments[place].gray, segments[place].times, segments[place].hidden) for place in places]
         ends = np.cumsum([len(one.steps) for one in pairs])[:-1]
         for place, series in zip(places, np.split(describe(Pairs.joined(pairs)), ends), strict=True):
             values[place] = summarise(series[segments[place].usable])
@@ -122,28 +124,43 @@ def touched_by_cut(cuts: Bool[np.ndarray, "pair"]) -> Bool[np.ndarray, "pair"]:
     return touched
 
 
-def pairs_of(gray: UInt8[np.ndarray, "frame height width"], times: Float[np.ndarray, "frame"]) -> Pairs:
+def pairs_of(
+    gray: UInt8[np.ndarray, "frame height width"],
+    times: Float[np.ndarray, "frame"],
+    hidden: Bool[np.ndarray, "height width"] | None = None,
+) -> Pairs:
     """The pairs of neighbouring frames of one segment, which has two frames at least."""
     coarse = on_grid(gray)
     steps = np.maximum(np.diff(times) / UNIT_S, 1e-3)
     first = np.arange(len(steps)) == 0
-    return Pairs(coarse[1:], coarse[:-1], steps, first, flow_fields(gray, times))
+    return Pairs(coarse[1:], coarse[:-1], steps, first, flow_fields(gray, times, hidden))
 
 
-def flow_fields(gray: UInt8[np.ndarray, "frame height width"], times: Float[np.ndarray, "frame"]) -> FlowFields:
-    """Optical flow of each pair on the coarse grid.
+def flow_fields(
+    gray: UInt8[np.ndarray, "frame height width"],
+    times: Float[np.ndarray, "frame"],
+    hidden: Bool[np.ndarray, "height width"] | None = None,
+) -> FlowFields:
+    """Optical flow of each pair on the coarse grid; none where pixels are hidden, though motion beside them reaches in.
 
-    The median of each field is taken off: a camera that pans moves everything alike.
+    The median of each field, over the cells that are seen, is taken off: a camera that pans moves everything alike.
     """
     rows, columns = grid(gray.shape[1:])
+    seen = None if hidden is None else 1 - hidden.astype(np.float32)
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     scale = (UNIT_LONG_SIDE / max(gray.shape[1:]) * UNIT_S / np.maximum(np.diff(times), 1e-3)).astype(np.float32)
     coarse = np.empty((len(gray) - 1, rows, columns, 2), dtype=np.float32)
     for pair, (before, after) in enumerate(itertools.pairwise(gray)):
         flow = method.calc(before, after, None)
+        if seen is not None:
+            flow *= seen[..., None]
         cv2.resize(flow, (columns, rows), dst=coarse[pair], interpolation=cv2.INTER_AREA)
     x, y = coarse.transpose(3, 0, 1, 2) * scale[:, None, None]
-    return FlowFields.of(x - medians(x), y - medians(y))
+    if seen is None:
+        return FlowFields.of(x - medians(x), y - medians(y))
+    share = cv2.resize(seen, (columns, rows), interpolation=cv2.INTER_AREA)
+    inside = share > 0.5 if (share > 0.5).any() else np.ones_like(share, dtype=bool)
+    return FlowFields.of(*(part - medians(part[:, inside][:, None]) * share for part in (x, y)))
 
 
 def _mean_difference(gray: UInt8[np.ndarray, "frame height width"]) -> Series:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
 from refinevad.timeline import Segmenter, SegmentRule, Timeline
 from refinevad.video.frames import Clip, FrameNeeds
+from refinevad.video.masks import blank, hidden
 from refinevad.video.stamps import longest_step_s
 from refinevad.video.upright import orientation
 
@@ -79,6 +80,7 @@ class _Gathering:
     gray: list[UInt8[np.ndarray, "_ _"]] = field(default_factory=list)
     gray_times: list[float] = field(default_factory=list)
     lead: bool = False
+    hidden: Bool[np.ndarray, "_ _"] | None = None
 
 
 class ClipCutter:
@@ -106,6 +108,7 @@ class ClipCutter:
         self._current: _Gathering | None = None
         self._last: tuple[VideoFrame | None, float] | None = None
         self._gray_size: tuple[int, int] | None = None
+        self._hidden: Bool[np.ndarray, "_ _"] | None = None  # of the newest grey frame
         self._to_rgb, self._to_gray = _scaler(), _scaler()
 
     def push(self, frame: "VideoFrame | None", time_s: float) -> Clip | None:
@@ -127,6 +130,7 @@ class ClipCutter:
         if pick.gray and frame is not None:
             current.gray.append(self._gray(frame))
             current.gray_times.append(time_s)
+            current.hidden = self._hidden
         self.frames += 1
         self._last = (frame, time_s)
         return clip
@@ -143,7 +147,7 @@ class ClipCutter:
         if before is not None and before.gray:
             gathering.gray.append(before.gray[-1])
             gathering.gray_times.append(before.gray_times[-1])
-            gathering.lead = True
+            gathering.lead, gathering.hidden = True, before.hidden
         return gathering
 
     def _clip(self, end_s: float) -> Clip | None:
@@ -166,6 +170,7 @@ class ClipCutter:
             start_s=current.start_s,
             end_s=end_s,
             lead=current.lead,
+            hidden=current.hidden,
         )
 
     def _rgb(self, frame: "VideoFrame") -> UInt8[np.ndarray, "height width 3"]:
@@ -173,7 +178,9 @@ class ClipCutter:
         shown = orientation(frame)
         if self.needs.rgb_size is not None and shown.swapped:
             width, height = height, width
-        return shown.apply(self._to_rgb.reformat(frame, width, height, "rgb24", threads=1).to_ndarray())
+        pixels = shown.apply(self._to_rgb.reformat(frame, width, height, "rgb24", threads=1).to_ndarray())
+        where = self._hidden_in(pixels, frame)
+        return pixels if where is None else blank(pixels, where)
 
     def _gray(self, frame: "VideoFrame") -> UInt8[np.ndarray, "height width"]:
         scale = (self.needs.gray_long_side or 0) / max(frame.width, frame.height)
@@ -183,8 +190,17 @@ class ClipCutter:
                 max(2, round(frame.height * scale / 2) * 2),
             )
         width, height = self._gray_size
-        pixels = self._to_gray.reformat(frame, width, height, "gray", threads=1).to_ndarray()
-        return orientation(frame).apply(pixels)
+        pixels = orientation(frame).apply(self._to_gray.reformat(frame, width, height, "gray", threads=1).to_ndarray())
+        self._hidden = self._hidden_in(pixels, frame)
+        return pixels if self._hidden is None else blank(pixels, self._hidden)
+
+    def _hidden_in(self, pixels: np.ndarray, frame: "VideoFrame") -> Bool[np.ndarray, "height width"] | None:
+        """Which pixels of a frame's upright picture do not count; None: all do."""
+        if not self.needs.zones:
+            return None
+        source = frame.width, frame.height
+        upright = source[::-1] if orientation(frame).swapped else source
+        return hidden(self.needs.zones, (pixels.shape[1], pixels.shape[0]), upright)
 
 
 class RecordingCutter(ClipCutter):

@@ -1,12 +1,13 @@
 """Pixels that travel with their time stamps: what an encoder asks of a segment, and what it gets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from refinevad.errors import InputError
+from refinevad.video.zones import Zones
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -21,12 +22,14 @@ class FrameNeeds:
         rgb_size: (width, height) they are scaled to while decoding; None keeps the source's size.
         gray_long_side: grey (luma) frames with this long side, aspect kept; None: no grey frames.
         gray_hz: about this many grey frames a second: every n-th, n nearest to the rate over gray_hz.
+        zones: which parts of the picture count; what does not is grey in every frame (masks.py).
     """
 
     rgb_frames: int = 1
     rgb_size: tuple[int, int] | None = None
     gray_long_side: int | None = None
     gray_hz: float = 25.0
+    zones: Zones = field(default_factory=Zones)
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Clip:
     """One segment's pixels with their presentation times.
 
     When `lead` is true, the first grey frame is the last one of the segment before, so that motion across the
-    border is seen.
+    border is seen. `hidden`: which pixels of the grey frames do not count; None: all do.
     """
 
     rgb: UInt8[np.ndarray, "rgb_frame height width 3"]
@@ -44,6 +47,7 @@ class Clip:
     start_s: float
     end_s: float
     lead: bool
+    hidden: Bool[np.ndarray, "gray_height gray_width"] | None = None
 
 
 def as_video_frame(image: Any) -> "VideoFrame":

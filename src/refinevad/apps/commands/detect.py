@@ -51,6 +51,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="processes that share a video of 5 minutes or more (default: one a core; 1: none)",
     )
     parser.add_argument("--allow-download", action="store_true", help="fetch an encoder that a run names from a hub")
+    parser.add_argument(
+        "--zones",
+        type=Path,
+        metavar="FILE",
+        help="masks, whose motion never counts, and zones, outside of which none does (docs/live.md)",
+    )
     parser.add_argument("--json", metavar="FILE", help="write a summary of all videos as JSON; - for stdout")
 
 
@@ -104,6 +110,7 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
         threshold=args.threshold,
         device=args.device,
         allow_download=args.allow_download,
+        zones=args.zones,
     )
     failed: dict[str, str] = {}
     entries, summary = [], []

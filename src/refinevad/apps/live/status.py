@@ -44,6 +44,7 @@ class CameraStatus:
         reconnects: times the source was opened again; restarts: times its process was started again.
         events: begun; open_event: the id of the one that is going on.
         on_s: how long it has been above its threshold without a break; notice: what an operator should look at.
+        hidden: share of its picture that masks and zones leave out.
         score: newest final score, None before there is one; score_time: its Unix second.
     """
 
@@ -74,6 +75,7 @@ class CameraStatus:
     scored_by: str = ""
     on_s: float = 0.0
     notice: str = ""
+    hidden: float = 0.0
     latency: Latency = field(default_factory=lambda: Latency(*[float("nan")] * 4))
 
 

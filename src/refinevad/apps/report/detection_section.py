@@ -14,6 +14,7 @@ from refinevad.detection.found import Detection
 from refinevad.detection.lifts import event_lifts
 from refinevad.detection.wording import clock, escape, length, span, verdict
 from refinevad.scoring.events import Event
+from refinevad.video.masks import share_hidden
 
 SCRIPTS = ("detection.js",)
 Truth = tuple[float, float, str]  # start and end in seconds, category
@@ -52,6 +53,7 @@ def detection_section(
                 "Highest score": f"{peak:.2f}",
                 "Threshold": f"{detection.threshold:.2f}",
                 "Events": str(len(detection.events)),
+                "Left out": f"{share_hidden(detection.zones):.0%} of the picture" if detection.zones else "",
                 "What really happens": "; ".join(f"{name}, {clock(a)}–{clock(b)}" for a, b, name in truth),
             }
         ),

@@ -16,6 +16,8 @@ from refinevad.files.finite import is_finite
 from refinevad.files.json_files import read_own
 from refinevad.files.shown import short
 from refinevad.files.whole import atomic_write
+from refinevad.video.masks import checked_zones
+from refinevad.video.zones import Zones
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Changes:
     paused: tuple[str, ...] = ()
     thresholds: dict[str, float] = field(default_factory=dict)
     model: str | None = None
+    zones: dict[str, Any] = field(default_factory=dict)  # of each camera, as video/zones.py writes them
 
     def with_added(self, name: str, address: str) -> "Changes":
         return replace(self, added={**self.added, name: address}, removed=_without(self.removed, name))
@@ -39,6 +42,7 @@ class Changes:
             removed=(*_without(self.removed, name), name) if configured else self.removed,
             paused=_without(self.paused, name),
             thresholds={camera: value for camera, value in self.thresholds.items() if camera != name},
+            zones={camera: areas for camera, areas in self.zones.items() if camera != name},
         )
 
     def with_paused(self, name: str, paused: bool) -> "Changes":
@@ -49,9 +53,19 @@ class Changes:
         others = {camera: value for camera, value in self.thresholds.items() if camera != name}
         return replace(self, thresholds=others if threshold is None else {**others, name: threshold})
 
+    def with_zones(self, name: str, zones: Zones) -> "Changes":
+        return replace(self, zones={**self.zones, name: zones.as_dict()})
+
 
 def _are_names(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _are_zones(value: object) -> bool:
+    try:
+        return isinstance(value, dict) and checked_zones(value, "") is not None
+    except InputError:
+        return False
 
 
 _KINDS: dict[str, Callable[[Any], bool]] = {
@@ -60,6 +74,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "paused": _are_names,
     "thresholds": lambda value: isinstance(value, dict) and all(is_finite(n) and 0 <= n <= 1 for n in value.values()),
     "model": lambda value: value is None or isinstance(value, str),
+    "zones": lambda value: isinstance(value, dict) and all(map(_are_zones, value.values())),
 }
 
 

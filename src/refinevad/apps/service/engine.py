@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, Listener, Preview
+from refinevad.video.zones import Zones
 
 
 @runtime_checkable
@@ -24,6 +25,8 @@ class LiveEngine(Protocol):
     def set_model(self, name: str, run: Path) -> None: ...
 
     def set_threshold(self, name: str, threshold: float | None) -> None: ...
+
+    def set_zones(self, name: str, zones: Zones) -> None: ...
 
     def preview(self, name: str) -> Preview | None: ...
 

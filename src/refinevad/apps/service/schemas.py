@@ -12,6 +12,8 @@ from refinevad.apps.live.storage.records import EventState, Job, JobState, Revie
 from refinevad.apps.service.audit import AuditEntry
 from refinevad.apps.service.watched_cameras import WatchedCamera
 from refinevad.scoring.event_record import SCHEMA_VERSION
+from refinevad.video.masks import checked_zones
+from refinevad.video.zones import Zones
 
 MOST_NUMBER = 2**31 - 1  # of entries, skipped or numbered: what every database counts to
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -45,7 +47,10 @@ class Document(BaseModel):
 
 
 class CameraOut(Document):
-    """A camera as it is now; counts since it was added. `trouble`: why it delivers nothing, or what to look at."""
+    """A camera as it is now; counts since it was added.
+
+    `trouble`: why it delivers nothing, or what to look at; `hidden`: share of its picture that does not count.
+    """
 
     name: str
     source: str
@@ -65,6 +70,7 @@ class CameraOut(Document):
     reconnects: int
     events: int
     open_event: str | None
+    hidden: float
 
     @classmethod
     def of(cls, watched: WatchedCamera) -> "CameraOut":
@@ -78,6 +84,7 @@ class CameraOut(Document):
             score_time=None if status.score_time is None else iso(status.score_time),
             fps_in=round(status.fps_in, 2),
             fps_scored=round(status.fps_scored, 2),
+            hidden=round(status.hidden, 4),
         )
 
 
@@ -96,6 +103,28 @@ class CameraChange(Document):
 
     paused: bool | None = None
     threshold: Score | None = None
+
+
+class AreaDocument(Document):
+    """A polygon of the picture: [x, y] of each corner, in fractions of width and height from the upper left corner."""
+
+    name: Annotated[Words, Field(min_length=1, max_length=64)] | None = None
+    points: Annotated[list[Annotated[list[Score], Field(min_length=2, max_length=2)]], Field(min_length=3)]
+
+
+class ZonesDocument(Document):
+    """Masks, whose motion never counts, and zones: where there are some, what lies in none of them does not either."""
+
+    mask: list[AreaDocument] = []
+    zone: list[AreaDocument] = []
+
+    @classmethod
+    def of(cls, zones: Zones) -> "ZonesDocument":
+        return cls.model_validate(zones.as_dict())
+
+    def zones(self) -> Zones:
+        """Raises InputError for what is no area, and where nothing of the picture is left."""
+        return checked_zones(self.model_dump(exclude_none=True), "masks and zones")
 
 
 class ReviewOut(Document):

@@ -13,6 +13,8 @@ from refinevad.apps.service.engine import LiveEngine
 from refinevad.errors import InputError
 from refinevad.run_folder import read_calibration
 from refinevad.scoring.events import Calibration
+from refinevad.video.masks import checked_zones, share_hidden
+from refinevad.video.zones import Zones
 
 NONE_YET = "none yet"  # no model's fingerprint: nothing was scored with what a camera will be watched with
 
@@ -125,6 +127,23 @@ class WatchedCameras:
                 self.engine.set_threshold(name, threshold)
             self._changes.change(lambda now: now.with_threshold(name, threshold))
 
+    def zones(self, name: str) -> Zones:
+        """Masks and zones of a camera. Raises InputError where there is none of that name."""
+        return self._config(name).zones
+
+    def set_zones(self, name: str, zones: Zones) -> None:
+        """Other masks and zones for a camera."""
+        with self._lock:
+            if name in self._paused:
+                camera, status = self._paused[name]
+                self._paused[name] = (
+                    replace(camera, zones=zones),
+                    replace(status, hidden=share_hidden(zones), scored_by=NONE_YET),
+                )
+            else:
+                self.engine.set_zones(name, zones)
+            self._changes.change(lambda now: now.with_zones(name, zones))
+
     def swap_model(self, run: Path) -> None:
         """Another RUN for all cameras that follow the common one. Raises InputError where it cannot be used."""
         with self._lock:
@@ -158,8 +177,10 @@ class WatchedCameras:
         """A camera with what was changed of it in the browser."""
         if self.model is not None and camera.model == self._default:
             camera = replace(camera, model=self.model)
-        threshold = self._changes.now.thresholds.get(camera.name, camera.threshold)
-        return replace(camera, threshold=threshold)
+        now = self._changes.now
+        drawn = now.zones.get(camera.name)
+        zones = camera.zones if drawn is None else checked_zones(drawn, f"camera {camera.name!r}")
+        return replace(camera, threshold=now.thresholds.get(camera.name, camera.threshold), zones=zones)
 
 
 def _at_rest(camera: CameraConfig, last: CameraStatus | None = None) -> CameraStatus:
@@ -167,7 +188,13 @@ def _at_rest(camera: CameraConfig, last: CameraStatus | None = None) -> CameraSt
     if last is not None:
         return replace(last, state="ended", reason="", pid=None, fps_in=0.0, fps_scored=0.0, open_event=None)
     return CameraStatus(
-        camera.name, camera.source.shown, str(camera.model), "ended", since=0.0, threshold=_threshold(camera)
+        camera.name,
+        camera.source.shown,
+        str(camera.model),
+        "ended",
+        since=0.0,
+        threshold=_threshold(camera),
+        hidden=share_hidden(camera.zones),
     )
 
 

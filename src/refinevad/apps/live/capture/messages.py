@@ -17,7 +17,8 @@ from refinevad.errors import RefineVADError
 from refinevad.video.frames import Clip
 
 MOST_BYTES = 256 << 20  # a segment's pixels at full size; more is no message of ours
-_ARRAYS = {"rgb": ("u1", 4), "rgb_times": ("f8", 1), "gray": ("u1", 3), "gray_times": ("f8", 1)}
+_ARRAYS = {"rgb": ("u1", 4), "rgb_times": ("f8", 1), "gray": ("u1", 3), "gray_times": ("f8", 1), "hidden": ("u1", 2)}
+_ALL_SEEN = np.zeros((0, 0), np.uint8)  # a clip of which all counts
 _HEAD = struct.Struct(">I")
 
 
@@ -139,7 +140,8 @@ def encode(message: Message | Command) -> bytes:
         clip = message.clip
         values = {"frames": message.frames, "arrived": message.arrived, "origin": message.origin}
         values |= {"start_s": clip.start_s, "end_s": clip.end_s, "lead": clip.lead}
-        arrays = [np.ascontiguousarray(getattr(clip, array)) for array in _ARRAYS]
+        hidden = _ALL_SEEN if clip.hidden is None else clip.hidden.astype(np.uint8)
+        arrays = [np.ascontiguousarray({**vars(clip), "hidden": hidden}[array]) for array in _ARRAYS]
         head = json.dumps({"kind": name, "shapes": [array.shape for array in arrays], **values}).encode()
         return b"".join([_HEAD.pack(len(head)), head, *(array.tobytes() for array in arrays)])
     if isinstance(message, Picture):
@@ -178,5 +180,14 @@ def _segment(head: dict[str, Any], body: memoryview) -> Segment:
         count = prod(shape)
         arrays[name] = np.frombuffer(body, dtype, count, at).reshape(shape)
         at += count * np.dtype(dtype).itemsize
-    clip = Clip(**arrays, start_s=float(head["start_s"]), end_s=float(head["end_s"]), lead=bool(head["lead"]))
+    hidden = arrays.pop("hidden")
+    if hidden.size and hidden.shape != arrays["gray"].shape[1:]:
+        raise MessageError("a segment whose hidden pixels are another picture's")
+    clip = Clip(
+        **arrays,
+        start_s=float(head["start_s"]),
+        end_s=float(head["end_s"]),
+        lead=bool(head["lead"]),
+        hidden=hidden.astype(bool) if hidden.size else None,
+    )
     return Segment(clip, int(head["frames"]), float(head["arrived"]), float(head["origin"]))

@@ -14,6 +14,7 @@ from refinevad.apps.live.engine.live_model import LiveModel
 from refinevad.apps.live.engine.track import CameraTrack
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraState, CameraStatus, Latency, Preview
+from refinevad.video.masks import share_hidden
 
 RATE_OVER_S = 5.0
 
@@ -191,6 +192,7 @@ class Camera:
             score_time=track.score_time,
             on_s=track.on_s,
             notice=track.notice,
+            hidden=share_hidden(self.config.zones),
             scored_by=track.model.fingerprint,
             threshold=track.model.checkpoint.calibration.threshold,
             latency=Latency(*encoded, *scored),

@@ -30,6 +30,7 @@ from refinevad.apps.live.engine.track import CameraTrack
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, Listener, Preview
 from refinevad.errors import InputError
+from refinevad.video.zones import Zones
 
 _RING_SLACK_S = 15.0  # of packets, beyond pre-roll and delay: an event is announced after it has begun
 _KEYFRAME_S = 20.0  # a clip begins at the keyframe ahead; cameras that send few of them send one every ten seconds
@@ -115,7 +116,7 @@ class Engine:
 
     def add(self, camera: CameraConfig) -> None:
         """Start watching a camera. Raises InputError: the name is taken, or its run or encoder is not to be had."""
-        base = self._shelf.open(camera.model)
+        base = self._shelf.open(camera.model).looking_at(camera.zones)
         track = CameraTrack(
             camera.name,
             base.at(camera.threshold),
@@ -151,18 +152,15 @@ class Engine:
 
     def set_model(self, name: str, run: Path) -> None:
         """Score with another run from the next segment on; an open event ends. Raises InputError as `add`."""
-        camera, base = self._roster.known(name), self._shelf.open(run)
+        camera = self._roster.known(name)
+        base = self._shelf.open(run).looking_at(camera.config.zones)
         before, config = camera.base, replace(camera.config, model=run)
 
         def use() -> None:
             camera.track.use(base.at(config.threshold))
             camera.base, camera.config = base, config
             if (before.encoder.needs, before.segment_rule) != (base.encoder.needs, base.segment_rule):
-                with self._roster.changed:
-                    camera.forget_segments()
-                camera.track.give_up_clips()
-                if not camera.finished:
-                    self._fleet.add(name, self._job(config, base))
+                self._start_anew(camera)
 
         self._scoring.do(camera, use)
         for listener in self._listeners:
@@ -178,6 +176,18 @@ class Engine:
         def use() -> None:
             camera.config = replace(camera.config, threshold=threshold)
             camera.track.use(camera.base.at(threshold))
+
+        self._scoring.do(camera, use)
+
+    def set_zones(self, name: str, zones: Zones) -> None:
+        """Look at other parts of the picture from now on; an open event ends, and its source is opened again."""
+        camera = self._roster.known(name)
+        base = self._shelf.open(camera.config.model).looking_at(zones)
+
+        def use() -> None:
+            camera.base, camera.config = base, replace(camera.config, zones=zones)
+            camera.track.use(base.at(camera.config.threshold))
+            self._start_anew(camera)
 
         self._scoring.do(camera, use)
 
@@ -235,12 +245,20 @@ class Engine:
         for listener in self._listeners:
             listener.on_state(status)
 
+    def _start_anew(self, camera: Camera) -> None:
+        """Another process for a camera whose pictures are to be made otherwise; what waits is of no use."""
+        with self._roster.changed:
+            camera.forget_segments()
+        camera.track.give_up_clips()
+        if not camera.finished:
+            self._fleet.add(camera.config.name, self._job(camera.config, camera.base))
+
     def _job(self, camera: CameraConfig, model: LiveModel) -> WorkerJob:
         options = self.options
         ring_s = camera.pre_roll_s + model.rule.delay_s + _RING_SLACK_S if self.media is not None else 0.0
         return WorkerJob(
             address=camera.source,
-            needs=model.encoder.needs,
+            needs=replace(model.encoder.needs, zones=camera.zones),
             rule=model.segment_rule,
             fast=options.fast,
             stall_s=options.stall_s,

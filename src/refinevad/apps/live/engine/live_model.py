@@ -12,6 +12,7 @@ from refinevad.files.whole import sha256_file
 from refinevad.opened_run import EncoderShelf, OpenedRun
 from refinevad.scoring.windows import WindowRule
 from refinevad.timeline import SegmentRule
+from refinevad.video.zones import Zones
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class LiveModel:
         opened: its model, and the encoder of its pictures.
         digest: tells its files from newer ones.
         rule: window and delay of its scores.
-        fingerprint: of weights, categories and window rule: scores of two models of one fingerprint can be compared.
+        fingerprint: of weights, categories, window rule and the camera's masks and zones: scores of two models of one
+            fingerprint can be compared.
     """
 
     opened: OpenedRun
@@ -54,6 +56,13 @@ class LiveModel:
     def at(self, threshold: float | None) -> "LiveModel":
         """The same with another threshold; None: the run's own."""
         return self if threshold is None else replace(self, opened=self.opened.at(threshold))
+
+    def looking_at(self, zones: Zones) -> "LiveModel":
+        """The same for a camera with masks and zones: its scores cannot be compared with those without."""
+        if not zones:
+            return self
+        both = hashlib.sha256(f"{self.fingerprint} {zones.digest}".encode()).hexdigest()
+        return replace(self, fingerprint=both)
 
 
 class ModelShelf:

@@ -14,6 +14,9 @@
     password = "file:/run/secrets/door"     # secrets: in place, env:NAME or file:PATH
     ca_file = "camera.pem"                  # rtsps, https: hold the server's certificate against this
 
+    [[camera.mask]]                         # and [[camera.zone]]: video/zones.py
+    points = [[0.1, 0.0], [0.3, 0.0], [0.3, 0.4]]
+
     [[sink]]
     type = "mqtt"
     name = "home"
@@ -36,6 +39,8 @@ from refinevad.apps.live.settings.sink_options import SINK_TYPES, SinkOptions, S
 from refinevad.errors import InputError
 from refinevad.files.shown import short
 from refinevad.files.toml_files import read_toml
+from refinevad.video.masks import checked_zones
+from refinevad.video.zones import Zones
 
 DEFAULT_STORAGE = "sqlite:///refinevad-live.db"
 NAME = re.compile(r"\w(?:[\w .-]{0,62}\w)?")  # also a folder's name and a topic's level
@@ -87,6 +92,7 @@ class CameraConfig:
     post_roll_s: float = 5.0
     reserve_mb: float = RESERVE_MB
     longest_event_s: float = LONGEST_EVENT_S
+    zones: Zones = field(default_factory=Zones)
 
 
 @dataclass(frozen=True)
@@ -210,7 +216,8 @@ def _storage(url: Secret, base: Path) -> Secret:
 
 
 def _camera(values: Mapping[str, Any], where: str, base: Path, top: _Top) -> CameraConfig:
-    table = _build(_CameraTable, values, where, base)
+    areas = {kind: values[kind] for kind in ("mask", "zone") if kind in values}
+    table = _build(_CameraTable, {key: value for key, value in values.items() if key not in areas}, where, base)
     source = table.source
     if source.startswith("env:"):
         source = read_secret(source, f"{where}: source").reveal()
@@ -229,6 +236,7 @@ def _camera(values: Mapping[str, Any], where: str, base: Path, top: _Top) -> Cam
         top.post_roll_s if table.post_roll_s is None else table.post_roll_s,
         top.reserve_mb,
         top.longest_event_s if table.longest_event_s is None else table.longest_event_s,
+        checked_zones(areas, where),
     )
 
 

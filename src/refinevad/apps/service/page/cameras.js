@@ -9,7 +9,8 @@ import { Tile } from "./tile.js";
 const PICTURE_MS = 1000,
   REFRESH_MS = 5000;
 
-export async function show(root) {
+export async function show(root, { rest = [] } = {}) {
+  if (rest[1] === "zones") return (await import("./zones.js")).show(root, rest[0]);
   const tiles = new Map(),
     wall = el("ul", { class: "wall", "aria-label": "Cameras" });
   const add = el("button", { class: "tool primary", onclick: addCamera }, "Add a camera");

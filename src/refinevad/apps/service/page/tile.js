@@ -55,6 +55,15 @@ export class Tile {
           el(
             "div",
             { class: "tools" },
+            el(
+              "a",
+              {
+                class: "tool",
+                href: `#/cameras/${encodeURIComponent(camera.name)}/zones`,
+                "aria-label": `Masks and zones of ${camera.name}`,
+              },
+              "Zones",
+            ),
             this.pause,
             el(
               "button",
@@ -111,6 +120,7 @@ export class Tile {
     this.facts.textContent = [
       state === "live" ? `${fps_in.toFixed(fps_in < 10 ? 1 : 0)} fps` : null,
       `threshold ${score(threshold)}`,
+      this.camera.hidden ? `${Math.round(100 * this.camera.hidden)} % masked` : null,
     ]
       .filter(Boolean)
       .join(" · ");

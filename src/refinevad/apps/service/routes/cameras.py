@@ -8,7 +8,14 @@ from refinevad.apps.live.settings.config import NAME
 from refinevad.apps.live.settings.secret import Secret
 from refinevad.apps.service.calibration import calibrate_camera
 from refinevad.apps.service.context import Here, Who
-from refinevad.apps.service.schemas import CalibrationIn, CalibrationOut, CameraChange, CameraOut, NewCamera
+from refinevad.apps.service.schemas import (
+    CalibrationIn,
+    CalibrationOut,
+    CameraChange,
+    CameraOut,
+    NewCamera,
+    ZonesDocument,
+)
 from refinevad.errors import InputError
 
 router = APIRouter(prefix="/cameras", tags=["cameras"])
@@ -72,6 +79,24 @@ def preview(here: Here, name: str) -> Response:
     if picture is None:
         raise HTTPException(404, "no picture has come yet")
     return Response(picture.jpeg, media_type="image/jpeg", headers={"x-refinevad-time": iso(picture.time)})
+
+
+@router.get("/{name}/zones")
+def get_zones(here: Here, name: str) -> ZonesDocument:
+    """Masks and zones of the picture."""
+    here.camera(name)
+    return ZonesDocument.of(here.watch.zones(name))
+
+
+@router.put("/{name}/zones")
+def set_zones(here: Here, who: Who, name: str, new: ZonesDocument) -> CameraOut:
+    """Other masks and zones, from now on and after a restart; an open event ends, and the source is opened again."""
+    here.camera(name)
+    zones = new.zones()
+    here.watch.set_zones(name, zones)
+    names = {kind: [area["name"] for area in areas] for kind, areas in zones.as_dict().items()}
+    here.audit.add(who, "zones set", name, **names)
+    return CameraOut.of(here.camera(name))
 
 
 @router.post("/{name}/calibration")
