@@ -89,7 +89,7 @@ def _features(recipe: Recipe, root: Path) -> FeatureIndex:
 
 def _train_briefly(recipe: Recipe, root: Path) -> None:
     index = _features(recipe, root / "features")
-    short = replace(recipe, train=replace(recipe.train, epochs=1))
+    short = replace(recipe, train=replace(recipe.train, epochs=1, steps=0))  # `steps` would ask for its own epochs
     checkpoint = train_run(short, index, split_items(short, index, None), root / "run")
     assert 0 <= checkpoint.calibration.threshold <= 1
 
