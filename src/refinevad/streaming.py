@@ -31,6 +31,7 @@ from refinevad.scoring.segment_scores import SegmentScores
 from refinevad.scoring.tracking import EventUpdate
 from refinevad.scoring.windows import WindowRule
 from refinevad.segment_stream import Scored, SegmentStream
+from refinevad.timeline import UNSTATED_RATE_HZ
 from refinevad.video.frames import as_video_frame
 from refinevad.video.stamps import StreamClock, longest_step_s
 from refinevad.video.stream_cutter import Break, CutSegment, StreamCutter
@@ -74,7 +75,7 @@ class StreamingDetector:
         checkpoint: Checkpoint,
         rule: WindowRule,
         encoder: EncoderChoice | None = None,
-        rate_hz: float = 25.0,
+        rate_hz: float = UNSTATED_RATE_HZ,
         clock: Callable[[], float] = time.monotonic,
         longest_s: float = math.inf,
     ) -> None:
@@ -97,7 +98,7 @@ class StreamingDetector:
         *,
         threshold: float | None = None,
         device: str | None = None,
-        rate_hz: float = 25.0,
+        rate_hz: float = UNSTATED_RATE_HZ,
         longest_s: float = math.inf,
         allow_download: bool = False,
     ) -> "StreamingDetector":

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from refinevad.errors import InputError
+from refinevad.scoring.events import MERGE_GAP_S
 from refinevad.timeline import Timeline
 
 ScoredEvent = tuple[float, float, float]
@@ -26,7 +27,7 @@ Interval = tuple[float, float]
 
 EVENT_IOU = 0.3
 EARLY_S = 5.0  # as far ahead as a clip with pre-roll begins: an alert this early still shows the event
-GAP_S = 2.0  # segments above the threshold that lie closer than this are one event
+GAP_S = MERGE_GAP_S  # segments above the threshold that lie closer than this are one event, as the detector has it
 SWEEP_THRESHOLDS = 512
 
 
@@ -170,7 +171,7 @@ def join_close(truth: Sequence[Interval], gap_s: float = GAP_S, early_s: float =
 
 @dataclass(frozen=True, eq=False)
 class AlertCounts:
-    """What each threshold, falling, finds in each video: sums over videos make a sweep, of resamples of them too.
+    """What each threshold, from the highest down, finds in each video; summed over videos, or over resamples of them.
 
     Attributes:
         videos: names, in the order of the columns.
