@@ -94,7 +94,8 @@ def _features(recipe: Recipe, root: Path) -> FeatureIndex:
 
 def _train_briefly(recipe: Recipe, root: Path) -> None:
     index = _features(recipe, root / "features")
-    short = replace(recipe, train=replace(recipe.train, epochs=1, steps=0))  # `steps` would ask for its own epochs
+    steps = min(recipe.train.steps, 4)  # 0: as many as the epoch has
+    short = replace(recipe, train=replace(recipe.train, epochs=1, steps=steps))
     checkpoint = train_run(short, index, split_items(short, index, None), root / "run")
     assert 0 <= checkpoint.calibration.threshold <= 1
 

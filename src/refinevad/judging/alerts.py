@@ -189,16 +189,45 @@ class AlertCounts:
     true: Int[np.ndarray, "video"]
 
 
+@dataclass(frozen=True)
+class AlertSweep:
+    """One entry a threshold, falling: share of true events found, false and all alerts per hour of footage."""
+
+    thresholds: Float[np.ndarray, "threshold"]
+    recall: Float[np.ndarray, "threshold"]
+    false_per_hour: Float[np.ndarray, "threshold"]
+    alerts_per_hour: Float[np.ndarray, "threshold"]
+
+
+def sweep_alerts(
+    curves: Mapping[str, Curve],
+    truths: Mapping[str, Sequence[Interval]],
+    hours: float,
+    gap_s: float = GAP_S,
+    early_s: float = EARLY_S,
+) -> AlertSweep:
+    """Event recall against alerts over thresholds: every distinct score, or 512 even quantiles where there are more.
+
+    Raises:
+        InputError: no footage, no true event, or truth of a video without a curve.
+    """
+    if not hours > 0:
+        raise InputError("alerts per hour need footage; give at least one video and hours above 0")
+    counts = count_alerts(curves, truths, gap_s, early_s)
+    found, false, alerts = (each.sum(axis=1).astype(np.float64) for each in (counts.found, counts.false, counts.alerts))
+    return AlertSweep(counts.thresholds, found / counts.true.sum(), false / hours, alerts / hours)
+
+
 def count_alerts(
     curves: Mapping[str, Curve],
     truths: Mapping[str, Sequence[Interval]],
     gap_s: float = GAP_S,
     early_s: float = EARLY_S,
 ) -> AlertCounts:
-    """Events found and alerts by threshold and video: at every distinct score, or 512 even quantiles of more.
+    """Events found and alerts by threshold and video, at the thresholds of `sweep_alerts`.
 
     Raises:
-        InputError: no footage, no true event, or truth of a video without a curve.
+        InputError: as `sweep_alerts`.
     """
     if not any(len(curve.scores) for curve in curves.values()):
         raise InputError("alerts per hour need footage; give at least one video and hours above 0")
