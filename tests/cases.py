@@ -52,13 +52,11 @@ option_sets = st.fixed_dictionaries(
         "direct_smoothing": st.integers(0, 3),
         "refined_smoothing": st.integers(0, 3),
         "dropout": st.just(0.0),
-        "direct_dropout": st.just(0.0),
         "inputs": st.sampled_from(["all", "all", "head", "ends"]),
         "direct": st.booleans(),
         "head_weight": st.sampled_from([1.0, 0.3]),
         "centre_head": st.booleans(),
         "prompt_owner": st.booleans(),
-        "prompt_weight": st.sampled_from([1.0, 0.5]),
         "input_clip": st.sampled_from([0.0, 1.0]),
     }
 ).map(_complete)

@@ -2,36 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Float
-
-from refinevad.judging.alerts import EARLY_S, GAP_S, Curve, Interval, count_alerts
+from refinevad.judging.alerts import EARLY_S, GAP_S, Curve, Interval, sweep_alerts
 from refinevad.judging.event_points import EVENT_IOUS, count_events
-
-
-@dataclass(frozen=True)
-class AlertSweep:
-    """One entry a threshold, falling: share of true events found, false and all alerts per hour of footage."""
-
-    thresholds: Float[np.ndarray, "threshold"]
-    recall: Float[np.ndarray, "threshold"]
-    false_per_hour: Float[np.ndarray, "threshold"]
-    alerts_per_hour: Float[np.ndarray, "threshold"]
-
-
-def sweep_alerts(
-    curves: Mapping[str, Curve],
-    truths: Mapping[str, Sequence[Interval]],
-    hours: float,
-    gap_s: float = GAP_S,
-    early_s: float = EARLY_S,
-) -> AlertSweep:
-    """Event recall against alerts over the thresholds of `count_alerts`, which says what is raised."""
-    counts = count_alerts(curves, truths, gap_s, early_s)
-    found, false, alerts = (each.sum(axis=1).astype(np.float64) for each in (counts.found, counts.false, counts.alerts))
-    return AlertSweep(counts.thresholds, found / counts.true.sum(), false / hours, alerts / hours)
 
 
 def alerts_per_hour_at_recall(

@@ -23,7 +23,7 @@ Options = Mapping[str, Any]
 OPTIONS = {
     "channels", "categories", "inputs", "width", "gate", "folding", "gate_temperature", "layers", "heads", "dropout",
     "positions", "topology", "weights", "category_temperature", "label_injection", "segment_posterior", "smoothing",
-    "direct", "direct_dropout", "head_weight", "centre_head", "prompt_owner", "prompt_weight", "input_clip",
+    "direct", "head_weight", "centre_head", "prompt_owner", "input_clip",
     "shift_layers", "ridge", "direct_smoothing", "refined_smoothing",
 }  # fmt: skip
 # those that act on finished logits, in scores.py, and are tested there
@@ -452,11 +452,10 @@ def heads(
     else:
         categories = [linear(weights, "segment_categories", row) for row in content]
     if options["prompt_owner"]:
-        share = options["prompt_weight"]
         told = [prompt_prior(row, weights, options) for row in selected(x, options)]
-        logits = [logit + share * row[-1] for logit, row in zip(logits, told, strict=True)]
+        logits = [logit + row[-1] for logit, row in zip(logits, told, strict=True)]
         categories = [
-            [value + 0.5 * share * likeness for value, likeness in zip(row, extra[:-1], strict=True)]
+            [value + 0.5 * likeness for value, likeness in zip(row, extra[:-1], strict=True)]
             for row, extra in zip(categories, told, strict=True)
         ]
     return logits, categories

@@ -67,7 +67,7 @@ def uneven_bags() -> list[Bag]:
 def test_gradients_of_shares_add_up_to_those_of_the_batch(count: int) -> None:
     """Shares of one or two videos too, and ones without any anomalous video."""
     batch = collate(uneven_bags(), 12)
-    model = random_model(config(direct=True, direct_dropout=0.0), 5).train()
+    model = random_model(config(direct=True), 5).train()
 
     def gradients(process: Processes) -> tuple[torch.Tensor, torch.Tensor]:
         share = process.share(batch)
@@ -129,7 +129,6 @@ root = "{root}"
 segment_s = 0.2
 [model]
 dropout = 0.0
-direct_dropout = 0.0
 direct = true
 width = 8
 heads = 2

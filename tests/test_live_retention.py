@@ -11,9 +11,10 @@ from sqlalchemy import text
 from live_cases import START, open_store
 from manual_clock import ManualClock
 from patience import wait_until
+from refinevad.apps.live.clock import DAY_S
 from refinevad.apps.live.settings.config import RetentionConfig
 from refinevad.apps.live.storage.records import EventRecord, ScoreRow
-from refinevad.apps.live.storage.retention import DAY_S, MediaFile, Retention, RetentionReport, over_limit
+from refinevad.apps.live.storage.retention import MediaFile, Retention, RetentionReport, over_limit
 from refinevad.apps.live.storage.store import Store
 from refinevad.apps.service.audit import AuditLog
 from refinevad.apps.service.running import deleting

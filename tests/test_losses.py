@@ -120,7 +120,7 @@ def test_losses_of_a_training_step_equal_the_reference(
     lengths: list[int], seed: int, constant: bool, normal: bool, direct: bool
 ) -> None:
     """Model and losses together, labels injected, in float64."""
-    model = random_model(config(direct=direct, direct_dropout=0.0), seed).double().train()
+    model = random_model(config(direct=direct), seed).double().train()
     bags = random_bags(lengths, 6, seed, constant)
     labels = random_labels(len(bags), 3, seed, normal)
     values, mask = padded(bags)

@@ -14,6 +14,7 @@ from peer_cases import SMALL
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.errors import InputError
 from refinevad.model_choice import open_config, open_model, ridge_config
+from refinevad.model_config import RefineVADConfig
 from refinevad.segment_model import ModelConfig, ModelOutput
 
 MODELS: dict[str, ModelConfig] = {"RefineVAD": config(), "linear": ridge_config(config())} | {
@@ -50,6 +51,17 @@ import refinevad.apps.live.engine.engine, refinevad.apps.commands.detect, refine
 others = ("refinevad.training", "refinevad.peers", "refinevad.peers.contender")
 print(*sorted(name for name in sys.modules if name.startswith(others)))
 """
+
+
+def test_a_run_of_an_older_version_holds_options_that_are_none_any_more() -> None:
+    """One acted in training alone; the other is what it always was, or would change every score."""
+    now = config(direct=True)
+    assert open_config({**now.as_dict(), "direct_dropout": 0.7, "prompt_weight": 1.0}) == now
+    for weight in (0.5, "1", None, float("nan")):
+        with pytest.raises(InputError, match="prompt_weight"):
+            open_config({**now.as_dict(), "prompt_weight": weight})
+    with pytest.raises(InputError, match="unknown model option direct_dropout"):  # of a recipe that is written today
+        RefineVADConfig.from_dict({**now.as_dict(), "direct_dropout": 0.7})
 
 
 def save(model: ModelConfig, folder: Path) -> Path:

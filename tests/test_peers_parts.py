@@ -94,7 +94,7 @@ def test_ur_dmu_samples_in_training_only() -> None:
 
 def test_segment_norm_is_batch_norm_of_the_real_segments() -> None:
     values, mask = random_batch([4, 1, 6], 0, beyond=2)
-    ours, theirs = SegmentNorm(CHANNELS, 0.1), nn.BatchNorm1d(CHANNELS)
+    ours, theirs = SegmentNorm(CHANNELS), nn.BatchNorm1d(CHANNELS)
     for _ in range(3):
         normal, _ = ours(values, mask)
         close(normal[mask], theirs(values[mask]).detach().double().numpy())
@@ -105,7 +105,7 @@ def test_segment_norm_is_batch_norm_of_the_real_segments() -> None:
 
 
 def test_divergence_is_a_mahalanobis_distance_to_the_running_mean() -> None:
-    norm = SegmentNorm(2, 0.1).eval()
+    norm = SegmentNorm(2).eval()
     norm.running_mean.copy_(torch.tensor([1.0, -1.0]))
     norm.running_variance.copy_(torch.tensor([4.0, 0.25]))
     _, distance = norm(torch.tensor([[[7.0, 1.0], [9.0, 9.0]]]), torch.tensor([[True, False]]))
@@ -113,7 +113,7 @@ def test_divergence_is_a_mahalanobis_distance_to_the_running_mean() -> None:
 
 
 def test_a_batch_of_one_segment_is_normalised_by_the_running_statistics() -> None:
-    norm = SegmentNorm(2, 0.1).train()
+    norm = SegmentNorm(2).train()
     normal, _ = norm(torch.tensor([[[3.0, -2.0]]]), torch.tensor([[True]]))
     assert normal[0, 0].tolist() == pytest.approx([3.0, -2.0], rel=1e-4)
     assert norm.running_mean.tolist() == [0.0, 0.0]

@@ -1,7 +1,9 @@
 """Every recipe and every ablation variant is parsed, builds a model, and trains an epoch on features of its shape."""
 
+import re
+import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,17 @@ from refinevad.encoders.base import EncoderIdentity
 from refinevad.encoders.captions import SentenceEncoder
 from refinevad.errors import InputError
 from refinevad.features.store import Features, Provenance, save_features
+from refinevad.model_config import RefineVADConfig
 from refinevad.study.ablation import Variant, paired, read_variant
 from refinevad.study.seed_rows import SeedRow
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training import fitting
 from refinevad.training.experiment import split_items, train_run
-from refinevad.training.recipe import Recipe, read_recipe
+from refinevad.training.recipe import DEFAULT_MODEL, DEFAULT_TRAINING, Recipe, read_recipe
+from refinevad.training.train_options import TrainOptions
 
-RECIPES = Path(__file__).parents[1] / "recipes"
+ROOT = Path(__file__).parents[1]
+RECIPES = ROOT / "recipes"
 VARIANTS = sorted([*(RECIPES / "ablation").glob("*.toml"), *(RECIPES / "defaults" / "candidates").glob("*.toml")])
 PARTS = {
     "lite": {
@@ -126,6 +131,18 @@ def test_inputs_laid_over_a_recipe_are_the_parts_they_name(
     for recipe in ("survfights", "falls"):
         variant = read_variant(RECIPES / "inputs" / f"{name}.toml").of(open_recipe(RECIPES / f"{recipe}.toml"))
         assert variant.config(20, ("fall",), PARTS["lite"]).inputs == expected
+
+
+@pytest.mark.parametrize("options", [RefineVADConfig, TrainOptions], ids=["model", "train"])
+def test_every_option_is_set_by_a_recipe_or_explained_in_a_document(options: type) -> None:
+    """What nobody sets and nobody is told of would be a constant."""
+    of_data, of_commands = {"channels", "categories", "prompt_owner"}, {"seed", "precision"}
+    documents = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("paper.md", "training.md"))
+    told = set(re.findall(r"`(\w+)(?: = [^`]+)?`|^    (\w+) = ", documents, flags=re.MULTILINE))
+    tables = [tomllib.loads(path.read_text(encoding="utf-8")) for path in RECIPES.rglob("*.toml")]
+    known = {name for pair in told for name in pair} | {*DEFAULT_MODEL, *DEFAULT_TRAINING}
+    known |= {name for table in tables for part in ("model", "train") for name in table.get(part, {})}
+    assert {field.name for field in fields(options)} <= known | of_data | of_commands
 
 
 def test_a_variant_is_laid_over_a_recipe_and_its_prompts_can_go(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ class Detector:
         if features.values.shape[1] != channels:
             raise InputError(f"{name} has {features.values.shape[1]} numbers a segment, the model takes {channels}")
         scored = score_timeline(self.checkpoint.model, features.values, features.timeline, self.window)
-        if not np.isfinite(scored.segments).all():  # which is above no threshold: nothing would be found
+        if not np.isfinite(scored.segments).all():  # NaN is above no threshold: nothing would be found
             raise InputError(f"the model gives no number for some segments of {name}; check the run's weights")
         calibration, categories = self.checkpoint.calibration, self.categories
         events = find_events(

@@ -74,7 +74,7 @@ class RidgeEvidence(nn.Module):
 
     @torch.no_grad()
     def take(self, ridge: Ridge) -> None:
-        """Become this ridge, which is of the channels the model looks at."""
+        """Take over the numbers of a ridge fitted to the channels the model looks at."""
         for name in ("mean", "scale", "weight", "share_weight", "share_bias"):
             getattr(self, name).copy_(torch.from_numpy(np.ascontiguousarray(getattr(ridge, name))))
         self.bias.fill_(ridge.bias)

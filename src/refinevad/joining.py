@@ -75,5 +75,5 @@ def summands(
         base = nothing + mean[1]
     else:  # the refined path counts alone
         direct = nothing
-    prompted = nothing if prior is None else config.prompt_weight * prior.double()
+    prompted = nothing if prior is None else prior.double()
     return smooth(torch.stack([base, direct, refined, prompted, nothing], dim=-1), mask, config.smoothing)

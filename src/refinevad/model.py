@@ -286,7 +286,7 @@ class RefineVAD(SegmentModel):
         if config.ridge:
             self.evidence = RidgeEvidence(len(config.selected), categories)
         elif config.direct:
-            self.evidence = DirectEvidence(len(config.selected), categories, config.direct_dropout)
+            self.evidence = DirectEvidence(len(config.selected), categories, config.dropout)
             # the refined head starts silent, and adds to the direct path what context tells
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
@@ -380,8 +380,8 @@ class RefineVAD(SegmentModel):
             categories = smooth(evidence, mask, self.config.half_widths[0])
         if self.prompts is not None:
             likeness, prior = self.prompts(seen)
-            logits = logits + self.config.prompt_weight * prior
-            categories = categories + 0.5 * self.config.prompt_weight * likeness
+            logits = logits + prior
+            categories = categories + 0.5 * likeness
         return logits, categories
 
     def path_logits(

@@ -23,9 +23,22 @@ def open_config(values: Any) -> ModelConfig:
     if not isinstance(values, Mapping):
         raise InputError(f"a run's model is a table of options, not {short(values)}")
     if "head" not in values:
-        return RefineVADConfig.from_dict(dict(values))
+        return RefineVADConfig.from_dict(without_old_options(values))
     config: ModelConfig = _other_heads().ContenderConfig.from_dict(values)
     return config
+
+
+def without_old_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """RefineVAD's options less those that older runs hold and this version has not, where these change no score.
+
+    Raises:
+        InputError: one that would change it.
+    """
+    kept = {name: value for name, value in values.items() if name not in ("direct_dropout", "prompt_weight")}
+    weight = values.get("prompt_weight", 1.0)  # the other one acted in training alone
+    if weight != 1.0:
+        raise InputError(f"this run was trained with prompt_weight {short(weight)}, which is 1 now; train it again")
+    return kept
 
 
 def open_model(config: ModelConfig) -> SegmentModel:

@@ -43,7 +43,8 @@ class RefineVADConfig(InputRanges):
         gate_temperature: softness of `soft` in channels; towards 0 it becomes `hard`.
         shift_layers: 0: the shift borrows raw channels, before the projection (the paper's). n: it borrows features
             of n layers behind the projection, each a shift, a linear map and a residual (ours).
-        layers, heads, dropout, positions: the light Transformer.
+        layers, heads, positions: the light Transformer.
+        dropout: on the inputs of both paths, and between layers.
         topology: how the category mixture enters the segments; `none` leaves CORE's injection out.
         weights: `soft` mixture over categories, or the single most present one (`hard`).
         category_temperature: of the softmax that makes w from p.
@@ -55,14 +56,12 @@ class RefineVADConfig(InputRanges):
         direct: add the evidence a segment carries by itself (ours; evidence.py).
         direct_smoothing, refined_smoothing: half-width in segments of an average over time of one path's logits alone,
             before `smoothing`: the refined path has its neighbours from MoTAR. They do not apply with `merge_runs`.
-        direct_dropout: on the direct path's input.
         ridge: the direct path is a linear model, fitted before training and kept; after training both paths are
             brought to one scale (`match_paths`), and `head_weight` is the refined path's share of their average.
         head_weight, centre_head: share of the refined head in the score (1 in training: multiple-instance learning
             leaves it too sure of itself), and whether its mean over the video is taken off, so that it says when and
             the direct path says whether.
         prompt_owner: category of each written prompt (C: normal life); none: no prompts.
-        prompt_weight: share of the prompts' prior in the score.
         input_clip: standardised inputs are clipped to +- this; 0: not.
         merge_runs: equal neighbouring segments become one, empty ones are left out; for features that are constant
             over stretches, as captions are.
@@ -95,12 +94,10 @@ class RefineVADConfig(InputRanges):
     direct: bool = False
     direct_smoothing: int = 0
     refined_smoothing: int = 0
-    direct_dropout: float = 0.2
     ridge: bool = False
     head_weight: float = 1.0
     centre_head: bool = False
     prompt_owner: tuple[int, ...] = ()
-    prompt_weight: float = 1.0
     input_clip: float = 0.0
     merge_runs: bool = False
     empty: Empty = "zero"
@@ -160,7 +157,7 @@ class RefineVADConfig(InputRanges):
         counts = {
             "direct": self.direct and not (self.ridge and self.head_weight == 1),
             "refined": self.head_weight != 0,
-            "prompts": bool(self.prompt_owner) and self.prompt_weight != 0,
+            "prompts": bool(self.prompt_owner),
         }
         names = {"direct": "direct path", "refined": " + ".join(parts) or "refined path", "prompts": "written prompts"}
         return {name: told for name, told in names.items() if counts[name]}

@@ -2,7 +2,8 @@
 
 Runs are passed from hand to hand. What one holds is read in this order, each step bounded by the one before: files that
 are files, JSON that is whole, values of the kind and range they must have, sizes that are those of the stored weights,
-weights that are numbers, and a model that gives numbers. Nothing is allotted by what the configuration merely claims.
+weights that are numbers, and a model that gives numbers. No memory is taken for a size that the configuration merely
+claims.
 """
 
 import math
@@ -254,7 +255,11 @@ def _check_sizes(config: ModelConfig, stored: Arrays, path: Path) -> None:
 
 
 def _probe(model: SegmentModel, config: ModelConfig, path: Path) -> None:
-    """Finite weights may still give none: scales of 0, variances below it, numbers that overflow."""
+    """Score a plain input: finite weights may still give no number (scales of 0, negative variances, overflow).
+
+    Raises:
+        InputError: the model cannot score, or gives NaN or infinities.
+    """
     values: Tensor = torch.zeros(1, _PROBE_SEGMENTS, config.channels)
     values[..., list(config.selected)] = model.input_mean
     values[:, ::2] += 1.0  # neither empty nor without motion

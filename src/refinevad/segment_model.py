@@ -105,8 +105,8 @@ class ModelOutput(Protocol):
 class SegmentModel(nn.Module, ABC):
     """Segments of videos in, a score for each out. What a checkpoint keeps of it is its configuration and state dict.
 
-    A video scores the same alone, padded, and beside any neighbour; in training BatchNorm may not. Outputs are given
-    back as they came, so each model's own methods take its own kind.
+    A video scores the same alone, padded, and beside any neighbour; in training BatchNorm may not. The outputs that
+    `losses`, `path_logits` and `match_outputs` are handed are those that this model's own `forward` gave.
 
     Attributes:
         input_mean: of each channel looked at, over the training segments.
@@ -166,7 +166,7 @@ class SegmentModel(nn.Module, ABC):
         return 0.0
 
     def take(self, ridge: Ridge) -> None:
-        """Become this fitted model, which is of the channels looked at; for one that is fitted in one go."""
+        """Take over a ridge fitted to the channels looked at. Raises TypeError of a model that is trained."""
         raise TypeError(f"{self.config.head} is trained, not fitted")
 
     @property

@@ -136,7 +136,7 @@ class SegmentStream:
             raise InputError(f"NaN or infinite values in the segment from {start_s:.2f} s; check the encoder's weights")
 
     def _take(self, segments: SegmentScores) -> Scored:
-        if not np.isfinite(segments.scores).all():  # which is above no threshold: nothing would ever be told
+        if not np.isfinite(segments.scores).all():  # NaN is above no threshold: nothing would ever be told
             raise InputError(f"the model gives no number after {segments.start_s[0]:.2f} s; check the run's weights")
         arrived = np.array([self._arrivals.popleft() for _ in range(len(segments))], dtype=np.float64)
         return Scored(segments, tuple(self._tracker.push(segments)), arrived)

@@ -31,6 +31,7 @@ from refinevad.scoring.segment_scores import SegmentScores
 from refinevad.scoring.tracking import EventUpdate
 from refinevad.scoring.windows import WindowRule
 from refinevad.segment_stream import Scored, SegmentStream
+from refinevad.timeline import UNSTATED_RATE_HZ
 from refinevad.video.frames import as_video_frame
 from refinevad.video.masks import checked_zones
 from refinevad.video.stamps import StreamClock, longest_step_s
@@ -76,7 +77,7 @@ class StreamingDetector:
         checkpoint: Checkpoint,
         rule: WindowRule,
         encoder: EncoderChoice | None = None,
-        rate_hz: float = 25.0,
+        rate_hz: float = UNSTATED_RATE_HZ,
         clock: Callable[[], float] = time.monotonic,
         longest_s: float = math.inf,
     ) -> None:
@@ -99,7 +100,7 @@ class StreamingDetector:
         *,
         threshold: float | None = None,
         device: str | None = None,
-        rate_hz: float = 25.0,
+        rate_hz: float = UNSTATED_RATE_HZ,
         longest_s: float = math.inf,
         allow_download: bool = False,
         zones: str | PathLike[str] | Zones | None = None,

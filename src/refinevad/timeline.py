@@ -17,6 +17,7 @@ from refinevad.errors import InputError
 
 DEFAULT_SEGMENT_S = 0.64
 FIELD_SEGMENT_FRAMES = 16
+UNSTATED_RATE_HZ = 25.0  # of pictures whose source says none
 MOST_FRAMES = 20_000_000  # of a video whose length a file merely claims: nine days at 25 a second
 _TICK_S = 1e-4  # half a tick of the coarsest usual time base: frames on a border belong to the later segment
 

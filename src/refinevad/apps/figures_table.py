@@ -72,7 +72,7 @@ def figures_table(metrics: Mapping[str, Any], controls: Mapping[str, Mapping[str
 
 
 def rates_differ(metrics: Mapping[str, Any]) -> bool:
-    """Whether the videos' frame rates differ, so that frames and seconds weigh them otherwise."""
+    """Whether the videos' frame rates differ, so that figures by frames and by seconds weigh them differently."""
     rates = metrics.get("frame_rate_hz") or (1.0, 1.0)
     return bool(rates[1] > _RATES_DIFFER * rates[0])
 

@@ -26,7 +26,7 @@ from refinevad.files.shown import short
 from refinevad.files.strict_json import parse_json
 from refinevad.timeline import FIELD_SEGMENT_FRAMES, MOST_FRAMES, SegmentRule, Timeline
 
-RATE_HZ = 30.0  # every video of the benchmark was re-encoded at this rate
+RATE_HZ = UCF_CRIME.rate_hz  # every video of the benchmark was re-encoded at this rate
 
 
 @dataclass(frozen=True)

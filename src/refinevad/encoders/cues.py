@@ -1,4 +1,4 @@
-"""SubRip and WebVTT text -> cues: whatever stands in it is said in a cue, is no speech by the format, or is refused."""
+"""SubRip and WebVTT text -> cues. A line is part of a cue, something that the format does not speak, or an error."""
 
 import re
 from collections.abc import Iterator, Sequence

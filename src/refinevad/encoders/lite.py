@@ -30,11 +30,11 @@ from refinevad.encoders.quantization import CALIBRATION
 from refinevad.machine.cores import call_all, usable_cores
 
 RGB_FRAMES = 2
-NAMES = {"efficientnet-lite0": "lite", "efficientnet-lite2": "lite2"}  # of the encoder on each network
+NAMES = {"efficientnet-lite0": "lite", "efficientnet-lite2": "lite2"}  # network -> name of the encoder
 GRAY_LONG_SIDE = 160
 GRAY_HZ = 12.5  # sources of 25 and 30 frames a second both give every second frame
 CHANGE_CELLS = 10  # of 14 x 14: a person in a corner counts as much as one in front
-_MOTION = frozenset({"motion_mean", "motion_deviation", "motion_peak"})  # made together
+_MOTION = frozenset({"motion_mean", "motion_deviation", "motion_peak"})  # one computation makes them all
 _VERSION = 1  # raise it when a segment's vector changes: older features are then refused (tests/lite_golden.py)
 
 
@@ -85,9 +85,9 @@ class LiteEncoder(Encoder):
         return self._opened[0]
 
     def reading(self, spans: Sequence[tuple[int, int]]) -> "LiteEncoder":
-        """Without the image network, or the last quarter of it, and the control, where nobody reads what they give.
+        """The same encoder without what only serves channels that nobody reads.
 
-        Every bit that is read is the same.
+        That may be the image network, its last quarter, or the frame difference. What is read is equal to the bit.
         """
         read = frozenset(
             name

@@ -17,12 +17,11 @@ from refinevad.features.store import Features, Provenance, read_provenance
 from refinevad.features.workers import Encoded, Workers, in_chunks
 from refinevad.files.whole import sampled_sha256
 from refinevad.machine.read_ahead import read_ahead
-from refinevad.timeline import SegmentRule
+from refinevad.timeline import UNSTATED_RATE_HZ, SegmentRule
 from refinevad.video.clips import RecordingCutter
 from refinevad.video.frames import Clip, as_video_frame
 from refinevad.video.reading import ClipReader, probe
 from refinevad.video.stamps import FilmTimes
-from refinevad.video.streams import FALLBACK_RATE_HZ
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -132,7 +131,7 @@ def with_rate(
         return frames, float(rate_hz)
     held = list(islice(frames, FRAMES_FOR_RATE))
     steps = [later[0] - earlier[0] for earlier, later in pairwise(held) if later[0] > earlier[0]]
-    return chain(held, frames), 1.0 / median(steps) if steps else FALLBACK_RATE_HZ
+    return chain(held, frames), 1.0 / median(steps) if steps else UNSTATED_RATE_HZ
 
 
 def _cut(cutter: RecordingCutter, timed: Iterable[tuple["VideoFrame", float]]) -> Iterator[Clip]:

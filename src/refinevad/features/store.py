@@ -16,7 +16,7 @@ from refinevad.files.json_files import check_regular
 from refinevad.files.shown import short
 from refinevad.files.strict_json import parse_json
 from refinevad.files.whole import atomic_write
-from refinevad.timeline import SegmentRule, Timeline
+from refinevad.timeline import UNSTATED_RATE_HZ, SegmentRule, Timeline
 
 FORMAT = "refinevad-features-1"
 MOST_BYTES = 64 << 30  # of one video's: a day in ten crops
@@ -87,7 +87,7 @@ def features_of(
         signature: encoder and rule that they are taken to be of.
         rule: what a segment is.
         name: of the video, for what is said of it.
-        rate_hz: its frames a second; None: 25 where the rule is in seconds, which then tells nothing but frames.
+        rate_hz: its frames a second; None: 25 where the rule is in seconds: then only counts of frames depend on it.
 
     Raises:
         InputError: another shape, no segment, what is no number, or no rate where the rule counts frames.
@@ -102,7 +102,7 @@ def features_of(
         raise InputError(f"features of {name} hold NaN or infinite values (first: segment {int(bad.argmax())})")
     if rate_hz is None and rule.frames is not None:
         raise InputError(f"segments of {name} are {rule.frames} frames each: give rate_hz, its frames a second")
-    rate_hz = 25.0 if rate_hz is None else rate_hz
+    rate_hz = UNSTATED_RATE_HZ if rate_hz is None else rate_hz
     if not 0 < rate_hz < np.inf:
         raise InputError(f"a rate is above 0 frames a second: got {rate_hz} for {name}")
     places = np.arange(len(values) + 1)

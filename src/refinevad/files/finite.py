@@ -1,4 +1,4 @@
-"""Whether a value that stood in a file is a number to reckon with."""
+"""Whether a value out of a file is an ordinary number."""
 
 import sys
 from typing import TypeGuard

@@ -55,7 +55,7 @@ def read_json(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
 
 
 def read_own(path: Path, checks: Mapping[str, Check], remedy: str) -> dict[str, Any]:
-    """The object in a file that refinevad wrote to go on from; the values that `checks` names are there, of their kind.
+    """Read back an object that refinevad wrote; every value that `checks` names must be there and of its kind.
 
     Keys that it does not name are left alone: another version may have written them.
 

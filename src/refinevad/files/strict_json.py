@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-MOST_DEPTH = 64  # of lists and objects in each other: to print what nests deeper may raise as well as to read it
+MOST_DEPTH = 64  # lists and objects in each other; Python's recursion limit ends what reads or prints much deeper ones
 _MOST_DIGITS = 308  # a whole number of more is beyond every float
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from refinevad.errors import InputError
+from refinevad.scoring.events import MERGE_GAP_S
 from refinevad.timeline import Timeline
 
 ScoredEvent = tuple[float, float, float]
@@ -26,7 +27,7 @@ Interval = tuple[float, float]
 
 EVENT_IOU = 0.3
 EARLY_S = 5.0  # as far ahead as a clip with pre-roll begins: an alert this early still shows the event
-GAP_S = 2.0  # segments above the threshold that lie closer than this are one event
+GAP_S = MERGE_GAP_S  # segments above the threshold that lie closer than this are one event, as the detector has it
 SWEEP_THRESHOLDS = 512
 
 
@@ -170,7 +171,7 @@ def join_close(truth: Sequence[Interval], gap_s: float = GAP_S, early_s: float =
 
 @dataclass(frozen=True, eq=False)
 class AlertCounts:
-    """What each threshold, falling, finds in each video: sums over videos make a sweep, of resamples of them too.
+    """What each threshold, from the highest down, finds in each video; summed over videos, or over resamples of them.
 
     Attributes:
         videos: names, in the order of the columns.
@@ -188,16 +189,45 @@ class AlertCounts:
     true: Int[np.ndarray, "video"]
 
 
+@dataclass(frozen=True)
+class AlertSweep:
+    """One entry a threshold, falling: share of true events found, false and all alerts per hour of footage."""
+
+    thresholds: Float[np.ndarray, "threshold"]
+    recall: Float[np.ndarray, "threshold"]
+    false_per_hour: Float[np.ndarray, "threshold"]
+    alerts_per_hour: Float[np.ndarray, "threshold"]
+
+
+def sweep_alerts(
+    curves: Mapping[str, Curve],
+    truths: Mapping[str, Sequence[Interval]],
+    hours: float,
+    gap_s: float = GAP_S,
+    early_s: float = EARLY_S,
+) -> AlertSweep:
+    """Event recall against alerts over thresholds: every distinct score, or 512 even quantiles where there are more.
+
+    Raises:
+        InputError: no footage, no true event, or truth of a video without a curve.
+    """
+    if not hours > 0:
+        raise InputError("alerts per hour need footage; give at least one video and hours above 0")
+    counts = count_alerts(curves, truths, gap_s, early_s)
+    found, false, alerts = (each.sum(axis=1).astype(np.float64) for each in (counts.found, counts.false, counts.alerts))
+    return AlertSweep(counts.thresholds, found / counts.true.sum(), false / hours, alerts / hours)
+
+
 def count_alerts(
     curves: Mapping[str, Curve],
     truths: Mapping[str, Sequence[Interval]],
     gap_s: float = GAP_S,
     early_s: float = EARLY_S,
 ) -> AlertCounts:
-    """Events found and alerts by threshold and video: at every distinct score, or 512 even quantiles of more.
+    """Events found and alerts by threshold and video, at the thresholds of `sweep_alerts`.
 
     Raises:
-        InputError: no footage, no true event, or truth of a video without a curve.
+        InputError: as `sweep_alerts`.
     """
     if not any(len(curve.scores) for curve in curves.values()):
         raise InputError("alerts per hour need footage; give at least one video and hours above 0")

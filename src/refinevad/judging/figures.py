@@ -79,8 +79,9 @@ class Figures(Mapping[str, Figure]):
         return len(self._names)
 
     def ahead_of(self, control: str, name: str = "auc") -> Figure | None:
-        """What the model's figure is above a control's, over the same resamples of the videos; it is surely ahead where
-        `low` is above 0. None where there are too few videos to tell.
+        """By how much the model's figure is above a control's, over the same resamples of the videos.
+
+        It is surely ahead where `low` is above 0. None where there are too few videos to tell.
 
         Raises:
             InputError: no control of that name, or none of its figures.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from refinevad.datasets.benchmarks import UCF_CRIME
 from refinevad.datasets.labels import NORMAL_NAMES, labels_of
 from refinevad.errors import InputError
 from refinevad.files.names import hint
@@ -17,7 +18,7 @@ from refinevad.judging.localisation import TrueSpan
 from refinevad.judging.truth import FIELD_RULE, Truth, VideoTruth, merged, ranges_of
 from refinevad.timeline import MOST_FRAMES, SegmentRule, Timeline
 
-_FIELD_RATE_HZ = 30.0  # UCF-Crime's; a truth file counts frames and does not say the rate
+_RATE_HZ = UCF_CRIME.rate_hz  # a truth file counts frames and does not say the rate
 _EVENT_COLUMNS = ("path", "start_s", "end_s", "category")
 
 
@@ -100,7 +101,7 @@ def _video_of(entry: Any, where: str, columns: Sequence[str], rule: SegmentRule)
     if late:
         raise InputError(f"{where}: frame {late[0]} is marked, but the last of its {frames} frames is {frames - 1}")
     spans = tuple(TrueSpan(start, end, name) for (start, end), name in zip(segments, names, strict=True))
-    return VideoTruth(entry["name"], labels, Timeline.uniform(frames, _FIELD_RATE_HZ, rule), spans, anomalous)
+    return VideoTruth(entry["name"], labels, Timeline.uniform(frames, _RATE_HZ, rule), spans, anomalous)
 
 
 def _ranges(value: object, where: str, key: str) -> list[tuple[int, int]]:

@@ -19,9 +19,10 @@ def usable_cores() -> int:
 
 
 def call_all(calls: Sequence[Callable[[], _Result]], threads: int) -> list[_Result]:
-    """What each call returns, in their order, made by so many threads, of which none is left; with 1, made here.
+    """Make every call, shared among so many threads, and return what they return, in the order of `calls`.
 
-    The first call in their order that raises raises here; those not begun by then are not made.
+    With one thread they are made in the caller's. No thread outlives this function. Where calls raise, the error of
+    the first of them in `calls` is raised, and calls that have not begun by then are not made.
     """
     if threads == 1 or len(calls) < 2:
         return [call() for call in calls]

@@ -109,10 +109,10 @@ class Head(nn.Module, ABC, Generic[OutputT]):
         self.input_scale.copy_(scale)
 
     def fit_text(self, embeddings: Float[Tensor, "class channel"]) -> None:
-        """Take embeddings of the classes, normal first; of no concern to a head that reads no text."""
+        """Take embeddings of the classes, normal first. A head that reads no text does nothing."""
 
     def take(self, ridge: Ridge) -> None:
-        """Become this fitted linear model; no head that is trained can."""
+        """Take over a fitted ridge. Raises TypeError of a head that is trained."""
         raise TypeError(f"{type(self).__name__} is trained, not fitted")
 
     def forward(self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]) -> OutputT:

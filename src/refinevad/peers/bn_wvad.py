@@ -34,6 +34,8 @@ from refinevad.peers.gl_mhsa import Enhancer
 from refinevad.peers.selection import mean_of, mean_over, top_segments
 
 LAYER_CHANNELS = (32, 16)
+BAG = 200  # the paper's segments a video, to which L_nor is scaled
+MOMENTUM = 0.1  # of the running statistics, as PyTorch has it
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,6 @@ class BNWVADConfig(HeadConfig):
     width, layers, heads, dropout: of the Transformer.
     sample_share, batch_share: of segments selected in each video and over the batch.
     first_mpp, second_mpp, margin: weights of the two pull-push terms, and their margin.
-    bag: segments L_nor is scaled to.
-    momentum: of the running statistics.
     """
 
     width: int = 512
@@ -56,12 +56,10 @@ class BNWVADConfig(HeadConfig):
     first_mpp: float = 5.0
     second_mpp: float = 20.0
     margin: float = 1.0
-    bag: int = 200
-    momentum: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("sample_share", "batch_share", "momentum"):
+        for name in ("sample_share", "batch_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise InputError(f"head option {name} must be above 0 and at most 1: got {getattr(self, name)}")
 
@@ -80,9 +78,8 @@ class SegmentNorm(nn.Module):
     running_mean: Tensor
     running_variance: Tensor
 
-    def __init__(self, channels: int, momentum: float) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.momentum = momentum
         self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_variance", torch.ones(channels))
@@ -94,7 +91,7 @@ class SegmentNorm(nn.Module):
         real = x[mask]
         statistics = self.training and len(real) > 1
         normal = F.batch_norm(
-            real, self.running_mean, self.running_variance, self.weight, self.bias, statistics, self.momentum
+            real, self.running_mean, self.running_variance, self.weight, self.bias, statistics, MOMENTUM
         )
         # a copy: the buffers move on at the next step, before this one's gradient may be taken
         mean, variance = self.running_mean.clone(), self.running_variance.clone()
@@ -118,7 +115,7 @@ class BNWVAD(Head[BNWVADOutput]):
         self.enhance = Enhancer(config.channels, config.width, config.layers, config.heads, config.dropout)
         first, second = LAYER_CHANNELS
         self.reduce = nn.ModuleList([nn.Linear(config.width, first), nn.Linear(first, second)])
-        self.norms = nn.ModuleList(SegmentNorm(channels, config.momentum) for channels in LAYER_CHANNELS)
+        self.norms = nn.ModuleList(SegmentNorm(channels) for channels in LAYER_CHANNELS)
         self.classify = nn.Linear(second, 1)
 
     def score(self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]) -> BNWVADOutput:
@@ -139,7 +136,7 @@ class BNWVAD(Head[BNWVADOutput]):
         """`normal`, `first_mpp` and `second_mpp`, weighted."""
         anomalous = is_anomalous(labels)
         power = mean_over(torch.sigmoid(output.class_logits).square(), mask)
-        size = (self.config.bag * power).add(1e-12).sqrt()
+        size = (BAG * power).add(1e-12).sqrt()
         first, second = (pull_push_loss(far, anomalous, mask, self.config) for far in output.divergence)
         return {
             "normal": mean_of(size, ~anomalous),

@@ -166,7 +166,7 @@ class Contender(SegmentModel):
 
     @torch.no_grad()
     def take(self, ridge: Ridge) -> None:
-        """Become the fitted ridge, which is of the channels the model selects."""
+        """Take over a ridge fitted to the channels looked at."""
         self.head.take(ridge)
         self.input_mean.copy_(torch.from_numpy(ridge.mean))
         self.input_scale.copy_(torch.from_numpy(ridge.scale))

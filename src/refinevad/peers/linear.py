@@ -38,7 +38,7 @@ class Linear(Head[HeadOutput]):
 
     @torch.no_grad()
     def take(self, ridge: Ridge) -> None:
-        """Become this ridge; its mean and scale are for whoever standardises the input."""
+        """Take over the weights of a ridge; its mean and scale are for whoever standardises the input."""
         self.anomaly.weight.copy_(torch.from_numpy(np.ascontiguousarray(ridge.weight[None])))
         self.anomaly.bias.fill_(ridge.bias)
         if self.shares is not None:

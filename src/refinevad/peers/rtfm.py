@@ -36,6 +36,8 @@ from refinevad.top_k import K_DIVISOR, bag_sizes
 
 DILATIONS = (1, 2, 4)
 
+BAG = 32  # segments of the paper's bags, for which sparsity and smoothness are weighed
+
 
 @dataclass(frozen=True)
 class RTFMConfig(HeadConfig):
@@ -44,7 +46,7 @@ class RTFMConfig(HeadConfig):
     width: D, if not the features' own channels (0).
     hidden, bottleneck, dropout: of the classifier.
     margin, magnitude: between the norms, and its term's weight.
-    sparsity, smoothness, bag: weights of the two terms, and the segments they are meant for.
+    sparsity, smoothness: weights of the two terms.
     """
 
     width: int = 0
@@ -56,7 +58,6 @@ class RTFMConfig(HeadConfig):
     magnitude: float = 0.01
     sparsity: float = 8e-5
     smoothness: float = 8e-5
-    bag: int = 32
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -150,8 +151,8 @@ class RTFM(Head[RTFMOutput]):
         chosen = top_segments(output.magnitude, mask, bag_sizes(mask, self.config.k_divisor))
         norm = mean_over(output.magnitude, chosen)
         video = mean_over(scores, chosen)
-        scale = self.config.bag / mask.sum(1)
-        sparse = mean_over(scores, mask) * self.config.bag
+        scale = BAG / mask.sum(1)
+        sparse = mean_over(scores, mask) * BAG
         return {
             "mil": cross_entropy_of(video, anomalous.to(video.dtype), torch.ones_like(anomalous)),
             "magnitude": self.config.magnitude * pairwise_hinge(norm[anomalous], norm[~anomalous], self.config.margin),

@@ -8,8 +8,8 @@ The paper trains with Adagrad (0.001), 30 and 30 videos a batch, on L2-normalise
 Free choices where it is silent, or where we differ:
 - any number of segments: sparsity and smoothness are the paper's sums scaled to a bag of 32
 - every anomalous video is ranked against every normal one of the batch (the paper: a bag against a bag)
-- `unit_norm` scales each segment's vector to length 1, as the paper's features are; the mean of several clips is not
-  quite, and here it is
+- each segment's vector is scaled to length 1, as the paper's features are; the mean of several clips is not quite, and
+  here it is
 - weights start as PyTorch's linear layers do
 """
 
@@ -23,6 +23,8 @@ from torch import Tensor, nn
 from refinevad.peers.base import Head, HeadConfig, HeadOutput, is_anomalous
 from refinevad.peers.selection import mean_of, pairwise_hinge, smoothness
 
+BAG = 32  # segments of the paper's bags, for which sparsity and smoothness are weighed
+
 
 @dataclass(frozen=True)
 class SultaniConfig(HeadConfig):
@@ -30,8 +32,6 @@ class SultaniConfig(HeadConfig):
 
     hidden, bottleneck: units of the first and the second layer.
     sparsity, smoothness: weights of the two terms on anomalous videos.
-    bag: segments the two weights were set for.
-    unit_norm: whether each segment's vector is scaled to length 1.
     """
 
     hidden: int = 512
@@ -39,8 +39,6 @@ class SultaniConfig(HeadConfig):
     dropout: float = 0.6
     sparsity: float = 8e-5
     smoothness: float = 8e-5
-    bag: int = 32
-    unit_norm: bool = True
 
 
 class Sultani(Head[HeadOutput]):
@@ -59,9 +57,7 @@ class Sultani(Head[HeadOutput]):
         )
 
     def score(self, x: Float[Tensor, "video segment channel"], mask: Bool[Tensor, "video segment"]) -> HeadOutput:
-        if self.config.unit_norm:
-            x = F.normalize(x, dim=-1)
-        return HeadOutput(self.layers(x).squeeze(-1) * mask, None)
+        return HeadOutput(self.layers(F.normalize(x, dim=-1)).squeeze(-1) * mask, None)
 
     def loss(
         self, output: HeadOutput, labels: Float[Tensor, "video category"], mask: Bool[Tensor, "video segment"]
@@ -69,7 +65,7 @@ class Sultani(Head[HeadOutput]):
         """`ranking` (hinge on the largest scores), `sparsity` and `smoothness` of anomalous videos."""
         scores, anomalous = output.scores, is_anomalous(labels)
         largest = scores.masked_fill(~mask, 0.0).amax(1)  # scores are at least 0
-        of_32 = self.config.bag / mask.sum(1)
+        of_32 = BAG / mask.sum(1)
         sparse = torch.where(mask, scores, torch.zeros_like(scores)).sum(1) * of_32
         return {
             "ranking": pairwise_hinge(largest[anomalous], largest[~anomalous], 1.0),

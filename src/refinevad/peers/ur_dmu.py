@@ -31,6 +31,8 @@ from refinevad.peers.gl_mhsa import Enhancer
 from refinevad.peers.selection import cross_entropy_of, mean_of, mean_over, pairwise_hinge, top_segments
 from refinevad.top_k import K_DIVISOR, bag_sizes
 
+TRIPLET_MARGIN = 1.0  # between readings of length 1; our choice
+
 
 @dataclass(frozen=True)
 class URDMUConfig(HeadConfig):
@@ -40,7 +42,7 @@ class URDMUConfig(HeadConfig):
     memory: prototypes of each memory.
     hidden: units of the classifier.
     dual_memory, triplet, kl, magnitude: weights of the terms.
-    margin, triplet_margin: of the magnitude distance and the triplet.
+    margin: of the magnitude distance.
     """
 
     width: int = 512
@@ -55,7 +57,6 @@ class URDMUConfig(HeadConfig):
     kl: float = 1e-3
     magnitude: float = 1e-4
     margin: float = 100.0
-    triplet_margin: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class URDMU(Head[URDMUOutput]):
         return {
             "mil": cross_entropy_of(video, anomalous.to(video.dtype), torch.ones_like(anomalous)),
             "dual_memory": self.config.dual_memory * dual_memory_loss(output, anomalous, mask, k),
-            "triplet": self.config.triplet * triplet_loss(output, anomalous, mask, k, self.config.triplet_margin),
+            "triplet": self.config.triplet * triplet_loss(output, anomalous, mask, k, TRIPLET_MARGIN),
             "kl": self.config.kl * kl_loss(output, anomalous, mask),
             "magnitude": self.config.magnitude * pairwise_hinge(norm[anomalous], norm[~anomalous], self.config.margin),
         }

@@ -40,6 +40,7 @@ from refinevad.peers.selection import cross_entropy_of, mean_over, top_segments
 from refinevad.top_k import K_DIVISOR, bag_sizes
 
 WEAK = 0.7  # cosine below which two segments are not neighbours
+SIGMA = 1.0  # segments: range of the distance adjacency, the paper's
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,6 @@ class VadCLIPConfig(HeadConfig):
     """Attributes beyond HeadConfig's.
 
     width, heads, dropout, window: of the temporal adapter.
-    sigma: range of the distance adjacency, in segments.
     text_channels: size of the class embeddings that `fit_text` will be given; 0: they are learnt.
     prompts: learnt context vectors for given class embeddings.
     temperature: of the alignment.
@@ -59,7 +59,6 @@ class VadCLIPConfig(HeadConfig):
     heads: int = 8
     dropout: float = 0.1
     window: int = 8
-    sigma: float = 1.0
     text_channels: int = 0
     prompts: int = 20
     temperature: float = 0.07
@@ -69,8 +68,8 @@ class VadCLIPConfig(HeadConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (self.sigma > 0 and self.temperature > 0):
-            raise InputError(f"sigma and temperature must be above 0: got {self.sigma} and {self.temperature}")
+        if not self.temperature > 0:
+            raise InputError(f"head option temperature must be above 0: got {self.temperature}")
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class VadCLIPOutput(HeadOutput):
 class GraphLayer(nn.Module):
     """A graph convolution over time with one weight, neighbours by similarity and by distance."""
 
-    def __init__(self, width: int, sigma: float) -> None:
+    def __init__(self, width: int, sigma: float = SIGMA) -> None:
         super().__init__()
         self.sigma = sigma
         self.weight = nn.Linear(2 * width, width, bias=False)
@@ -164,7 +163,7 @@ class VadCLIP(Head[VadCLIPOutput]):
         width = config.width
         self.project = nn.Identity() if config.channels == width else nn.Linear(config.channels, width)
         self.local = TransformerBlock(width, config.heads, 4 * width, config.dropout)
-        self.graph = GraphLayer(width, config.sigma)
+        self.graph = GraphLayer(width)
         self.out = nn.Linear(width, width)
         self.refine = FeedForward(width, config.dropout)
         self.confidence = nn.Linear(width, 1)

@@ -79,7 +79,7 @@ class Calibration:
         if threshold == self.threshold:
             return self.low_threshold
         quiet = (self.low_threshold - LOW_SHARE * self.threshold) / (1 - LOW_SHARE)
-        if quiet < 0:  # thresholds that a person wrote may lie so that no score is so quiet: they keep their ratio
+        if quiet < 0:  # no score is so quiet: a person wrote these thresholds, and they keep their ratio
             return threshold * self.low_threshold / self.threshold
         return _low(threshold, quiet)
 

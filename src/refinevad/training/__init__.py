@@ -1,1 +1,1 @@
-"""Training and honest evaluation: the only package that needs labels, and the only one that may read truth."""
+"""Videos with their labels -> a RUN: bags, losses, the loop, recipes. Never when anything happens."""

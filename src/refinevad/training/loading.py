@@ -138,7 +138,7 @@ def read_batches(
     ahead = AHEAD.get(device.type, 1)
     threads = 1 if any(isinstance(bag, WindowedBag) for bag in bags) else ahead
     left = iter(order)
-    torch.get_num_threads()  # settles this thread's number before the readers take 1, each for itself
+    torch.get_num_threads()  # fixes this thread's number of threads before each reader sets its own to 1
     with ThreadPoolExecutor(threads, "batches", torch.set_num_threads, (1,)) as pool:
         waiting: deque[Future[Batch]] = deque(pool.submit(make, indices) for indices in islice(left, ahead))
         try:

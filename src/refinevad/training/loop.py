@@ -284,7 +284,7 @@ class Trainer:
                 "\n".join([*lines, json.dumps({"epoch": self.epoch, **figures})]) + "\n", encoding="utf-8"
             )
 
-    @cached_property  # each epoch's state has it, and to tell a set's videos apart is to open all their files
+    @cached_property  # every epoch's state holds it, and making it opens all the files of the set
     def fingerprint(self) -> dict[str, Any]:
         """What a saved state must share with this run to be resumed."""
         return {

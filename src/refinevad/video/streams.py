@@ -5,12 +5,13 @@ from itertools import islice, pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
+from refinevad.timeline import UNSTATED_RATE_HZ
+
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
 MOST_STUMBLES = 100  # reads in a row that fail before a recording counts as over
-FALLBACK_RATE_HZ = 25.0  # for raw streams that state no rate
 _RAW = frozenset(("h264", "hevc", "m4v", "mpegvideo", "vvc", "obu", "cavsvideo", "vc1"))  # without times
 _STILLS = frozenset(("image2", "ico", "fits"))
 _STILL_BRANDS = frozenset(("avif", "mif1", "heic", "heix", "heim", "heis"))
@@ -86,7 +87,7 @@ def stated_rate_hz(container: "InputContainer", stream: "VideoStream") -> float:
 
 def _believable(rate_hz: float) -> float:
     """A rate that pictures can have: bad stamps make averages of one in years."""
-    return rate_hz if rate_hz >= _LEAST_HZ else FALLBACK_RATE_HZ
+    return rate_hz if rate_hz >= _LEAST_HZ else UNSTATED_RATE_HZ
 
 
 def is_in_doubt(container: "InputContainer", stream: "VideoStream") -> bool:

@@ -22,7 +22,7 @@ DRIVE_ON = 6.0  # metres a second after a halt
 def witnesses(stage: Stage, centre: tuple[float, float], alarm: float, count: int, flee: bool, happens: bool) -> None:
     """People who stand near, then step back from `centre` (or run off), look at it, and perhaps wave for help.
 
-    Where nothing happens they stroll off sooner or later.
+    With `happens` false they stroll off sooner or later.
     """
     times, rng = stage.times, stage.rng
     low, high = stage.layout.walks[0 if centre[1] < stage.layout.near_edge else -1]
@@ -57,7 +57,10 @@ def witnesses(stage: Stage, centre: tuple[float, float], alarm: float, count: in
 
 
 def fight(stage: Stage, start: float, end: float, happens: bool) -> tuple[float, float]:
-    """Two or three people meet and talk, then punch, kick, shove and grapple, circling; or talk on, and part."""
+    """Two or three people meet and talk, then punch, kick, shove and grapple, circling.
+
+    With `happens` false they talk on, and part.
+    """
     times, rng = stage.times, stage.rng
     x, z = stage.spot(near=True)
     fighting = between(times, start, end, 0.25) * happens
@@ -91,7 +94,7 @@ def fight(stage: Stage, start: float, end: float, happens: bool) -> tuple[float,
 def fall(stage: Stage, start: float, end: float, happens: bool) -> tuple[float, float]:
     """A walker trips or faints and lies on the ground; gets up at the end, or stays down when end is the video's.
 
-    Or stops there, on one knee or on foot, and goes on at the end.
+    With `happens` false the walker stops there, on one knee or on foot, and goes on at the end.
     """
     times, rng = stage.times, stage.rng
     x, z = stage.spot(near=True)
@@ -172,7 +175,7 @@ def _brake(times: Times, start: float, before: float, go: float) -> Times:
 def road_accident(stage: Stage, start: float, end: float, happens: bool) -> tuple[float, float]:
     """Two vehicles collide: into the back of a standing one, or head on after one swerves; both stay, one smokes.
 
-    Or the one behind brakes in time and both drive on; or each keeps to its lane.
+    With `happens` false the one behind brakes in time and both drive on, or each keeps to its lane.
     """
     times, rng, layout = stage.times, stage.rng, stage.layout
     lane = int(rng.integers(2))
@@ -222,7 +225,7 @@ def road_accident(stage: Stage, start: float, end: float, happens: bool) -> tupl
 def fire(stage: Stage, start: float, end: float, happens: bool) -> tuple[float, float]:
     """A bin, a parked car or a shop catches fire; flames and smoke grow; people run. It may burn out by the end.
 
-    Or people just stand about there.
+    With `happens` false people just stand about there.
     """
     times, rng, layout = stage.times, stage.rng, stage.layout
     at, largest, row = _fuel(stage)

@@ -13,6 +13,7 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
 
+DAY_S = 86_400.0
 ASTRAY_S = 2.0  # time servers slew smaller differences away
 
 

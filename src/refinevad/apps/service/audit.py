@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from refinevad.apps.live.clock import Clock
+from refinevad.apps.live.clock import DAY_S, Clock
 from refinevad.apps.live.storage.database import StorageError
 from refinevad.files.shown import shown
 from refinevad.files.strict_json import parse_json
@@ -30,7 +30,6 @@ CREATE TABLE IF NOT EXISTS entry (
 )
 """
 _LONGEST = 200  # of a name or a program's own description
-_DAY_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class AuditLog:
                 self._tell(f"audit: cannot clear out {self._path}: {error}")
 
     def _expire(self, connection: sqlite3.Connection) -> None:
-        connection.execute("DELETE FROM entry WHERE time < ?", (self._clock.now() - self._days * _DAY_S,))
+        connection.execute("DELETE FROM entry WHERE time < ?", (self._clock.now() - self._days * DAY_S,))
         connection.execute("DELETE FROM entry WHERE number <= (SELECT max(number) FROM entry) - ?", (self._most,))
 
     @contextmanager

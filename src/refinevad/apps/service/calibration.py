@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from refinevad.apps.live.clock import DAY_S
 from refinevad.apps.live.storage.alert_rate import stretches
 from refinevad.apps.live.storage.records import ScoreCurve
 from refinevad.apps.live.storage.store import Store
@@ -12,7 +13,7 @@ from refinevad.scoring.events import Calibration, calibrate
 from refinevad.timeline import Timeline
 
 AROUND_EVENT_S = 30.0  # before and after a confirmed event the scene is not quiet yet, or not again
-LONGEST_S = 31 * 86_400.0
+LONGEST_S = 31 * DAY_S
 
 
 def calibrate_camera(

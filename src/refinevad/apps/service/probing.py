@@ -12,10 +12,11 @@ from pathlib import Path
 
 from refinevad.apps.live.settings.addresses import parse_address
 from refinevad.errors import InputError
+from refinevad.timeline import UNSTATED_RATE_HZ
 from refinevad.video.edit_lists import open_film
 from refinevad.video.streams import picture_stream, stated_duration_s, why_no_picture
 
-_FASTEST_HZ, _USUAL_HZ = 240.0, 25.0  # faster is a slip of the header; unknown is taken as usual
+_FASTEST_HZ = 240.0  # more is a slip of the header
 MOST_MEMORY_BYTES = 4_000_000_000
 # FFmpeg's name of a container -> the suffix under which it is stored: the uploader's own name is not believed
 _SUFFIXES = {"mov": ".mp4", "matroska": ".mkv", "avi": ".avi", "mpegts": ".ts", "mpeg": ".mpg", "asf": ".wmv"}
@@ -76,7 +77,7 @@ def _look(path: Path, most_pixels: int) -> Probed:
             names = container.format.name.split(",")
             duration = stated_duration_s(container, stream)
             codec = stream.codec_context.name
-            rate = min(_FASTEST_HZ, float(stream.average_rate or stream.guessed_rate or _USUAL_HZ))
+            rate = min(_FASTEST_HZ, float(stream.average_rate or stream.guessed_rate or UNSTATED_RATE_HZ))
             frames = max(float(stream.frames or 0), rate * duration)
     except (av.error.FFmpegError, ValueError, OSError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).split("\n")[0]

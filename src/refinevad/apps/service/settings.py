@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from refinevad.apps.live.clock import DAY_S
 from refinevad.apps.service.access_token import TokenHash
 from refinevad.apps.service.connections import ConnectionLimits
 
@@ -54,4 +55,4 @@ class ServiceSettings:
     audit_days: float = 365.0
     audit_entries: int = 100_000
     heartbeat_s: float = 15.0
-    session_s: float = 7 * 86_400.0
+    session_s: float = 7 * DAY_S

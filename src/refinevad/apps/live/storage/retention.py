@@ -19,11 +19,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from refinevad.apps.live.clock import Anchor
+from refinevad.apps.live.clock import DAY_S, Anchor
 from refinevad.apps.live.settings.config import RetentionConfig
 from refinevad.apps.live.storage.store import INCOMING, UPLOADS, Store
 
-DAY_S = 86_400.0
 ORPHAN_S = 3_600.0  # a clip may be written a while before its event is stored
 
 

@@ -5,14 +5,14 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, HTTPException, Query
 
-from refinevad.apps.live.clock import iso
+from refinevad.apps.live.clock import DAY_S, iso
 from refinevad.apps.live.storage.alert_rate import alert_rates
 from refinevad.apps.service.context import Here, Stretch
 from refinevad.apps.service.schemas import RateOut, RatesOut, ScoresOut
 from refinevad.scoring.events import EventRule
 
 router = APIRouter(prefix="/cameras/{name}", tags=["scores"])
-LONGEST_S = 7 * 86_400.0
+LONGEST_S = 7 * DAY_S
 THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 100))
 
 

@@ -150,7 +150,7 @@ class MqttSink:
                 client.publish(topic, text, qos=1, retain=True)
 
     def _on_connect_fail(self, _client: Client, _data: Any) -> None:
-        error = sys.exc_info()[1]  # paho calls this while it handles what the attempt failed of
+        error = sys.exc_info()[1]  # paho calls this from within its `except`
         self._trouble = str(getattr(error, "verify_message", None) or getattr(error, "strerror", None) or error)
         if isinstance(error, ssl.SSLCertVerificationError):
             self._trouble = f"its certificate is not vouched for by ca_file ({self._trouble})"
