@@ -203,6 +203,30 @@ def test_a_folder_that_links_back_to_itself(tmp_path: Path) -> None:
     assert [item.path for item in read_dataset(tmp_path / "set")] == ["train/normal/a.mp4", "train/normal/more/b.mp4"]
 
 
+def test_links_to_folders_that_are_read_already_are_told(tmp_path: Path) -> None:
+    """Whatever their names: a link that stands first in the order must not take the place of the folder itself."""
+    touch(tmp_path, "train/normal/a.mp4", "train/fight/b.mp4", "test/normal/c.mp4")
+    for link, folder in (("latest", "train"), ("val", "test"), ("test/normal/all", "../../train"), ("up", ".")):
+        (tmp_path / link).symlink_to(folder)
+    found = survey(tmp_path)
+    assert {item.path for item in found.items} == {"train/normal/a.mp4", "train/fight/b.mp4", "test/normal/c.mp4"}
+    (note,) = found.notes
+    assert note.startswith("4 folders are links to what is read already, left out: ")
+    assert str(tmp_path / "latest") in note
+    assert note.endswith(" and 1 more")
+    table(tmp_path, "path,labels,split\ntrain/normal/a.mp4,normal,train\n")
+    assert note in survey(tmp_path).notes
+
+
+def test_a_category_with_accents_is_one_however_they_are_written(tmp_path: Path) -> None:
+    """U+00E9, and e with U+0301, as copies from macOS have them."""
+    touch(tmp_path, "train/caf\u00e9/a.mp4", "test/cafe\u0301/b.mp4")
+    assert {item.labels for item in read_dataset(tmp_path)} == {("caf\u00e9",)}
+    assert [item.path for item in read_dataset(tmp_path)] == ["train/caf\u00e9/a.mp4", "test/cafe\u0301/b.mp4"]
+    table(tmp_path, "path,labels,split\ntest/cafe\u0301/b.mp4,cafe\u0301,test\n")
+    assert [item.labels for item in read_dataset(tmp_path)] == [("caf\u00e9",)]
+
+
 def test_videos_that_a_table_does_not_list_are_counted(tmp_path: Path) -> None:
     touch(tmp_path, "a.mp4", "sub/b.dav", "c.txt")
     table(tmp_path, "Path;Labels;Split\n")

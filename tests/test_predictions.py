@@ -273,6 +273,17 @@ def test_far_more_scores_than_segments_are_not_guessed_at() -> None:
     assert align(predictions, _truth(a=48, b=40), "repeat").adjusted == (Adjustment("b", 30, 3, "cut"),)
 
 
+def test_far_fewer_scores_than_segments_are_not_guessed_at() -> None:
+    """Else the last of 4 scores would stand for 36 more segments, and figures be made of it."""
+    few = {"a": _scores(0.5, 0.5, 0.5), "b": _scores(*[0.5] * 4)}
+    with pytest.raises(InputError, match="'b' has 4 scores for 40 segments and 640 frames: neither one a segment nor"):
+        align(few, _truth(a=48, b=640))
+    with pytest.raises(InputError, match="'b' has 11 scores for 40 segments"):  # one video tells of no common length
+        align({"b": _scores(*[0.5] * 11)}, _truth(b=640))
+    assert align(few, _truth(a=48, b=640), "repeat").adjusted == (Adjustment("b", 4, 40, "padded"),)
+    assert align({"b": _scores(*[0.5] * 12)}, _truth(b=640)).adjusted == (Adjustment("b", 12, 40, "padded"),)
+
+
 def test_names_with_points_are_whole_and_no_prediction_is_taken_twice() -> None:
     """`cam.1` has no suffix to be left off."""
     truth = _truth(**{"cam.1": 32, "cam.2": 32})

@@ -170,6 +170,28 @@ def test_masks_and_zones_are_kept_and_refused_in_one_sentence(house: House) -> N
     assert not house.engine.watched["door"].zones
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("cameras/door", {"threshold": True}),
+        ("cameras/door", {"threshold": "0.9"}),
+        ("cameras/door", {"paused": "yes"}),
+        ("cameras/door", {"paused": 1}),
+        ("cameras", {"name": "yard", "source": "rtsp://10.0.0.7/b", "threshold": True}),
+        ("cameras/door/calibration", {"quiet": [{"start": 1, "end": 2}], "alerts_per_hour": True}),
+        ("cameras/door/calibration", {"quiet": [{"start": 1, "end": 2}], "apply": "true"}),
+    ],
+)
+def test_a_value_of_another_kind_changes_nothing(shared: House, path: str, body: dict[str, object]) -> None:
+    """`true` would be a threshold of 1, and the camera would never alert."""
+    before = shared.client.get("/api/v1/cameras").json()
+    method = "PATCH" if path == "cameras/door" else "POST"
+    answer = shared.client.request(method, f"/api/v1/{path}", json=body)
+    assert answer.status_code == 422, answer.text
+    assert shared.client.get("/api/v1/cameras").json() == before
+    assert shared.client.patch("/api/v1/cameras/door", json={"threshold": None}).status_code == 200
+
+
 def test_a_removed_camera_stays_away_after_a_restart(house: House) -> None:
     assert house.client.delete("/api/v1/cameras/door").status_code == 204
     assert house.client.get("/api/v1/cameras").json() == []

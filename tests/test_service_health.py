@@ -57,6 +57,15 @@ def test_health_and_readiness(house: House) -> None:
     (house.folder / "live.db").rmdir()
 
 
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
+def test_who_asks_by_head_hears_the_same_without_a_body(shared: House, path: str) -> None:
+    """Load balancers and uptime checks do."""
+    asked = shared.client.get(path)
+    assert asked.status_code == 200
+    answer = shared.client.head(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, asked.headers["content-type"])
+
+
 def test_what_keeps_events_from_being_kept_is_told(house: House) -> None:
     assert "refinevad_troubles 0.0" in house.client.get("/metrics").text.splitlines()
     house.troubles = ["the outbox cannot be written (database or disk is full); events go out from memory"]

@@ -112,6 +112,7 @@ def test_events_are_read(tmp_path: Path) -> None:
         ("a.mp4,2,2,fire", "line 3, column end_s"),
         ("a.mp4,-1,2,fire", "line 3, column start_s"),
         ("a.mp4,1,nan,fire", "line 3, column end_s"),
+        ("a.mp4,1,2_5,fire", "line 3, column end_s: '2_5' is not a number"),
         (",1,2,fire", "line 3, column path: empty"),
         ("a.mp4,1,2", "line 3, column category: empty"),
         ("a.mp4,1,2,flood", "line 3, column category: 'flood' is not one of fire"),

@@ -109,6 +109,20 @@ def test_accents_may_be_written_either_way(tmp_path: Path) -> None:
     assert found.events == (TimedEvent(name, 1.0, 3.0, "fight"),)
 
 
+def test_names_that_differ_in_how_accents_are_written_keep_their_rows(tmp_path: Path) -> None:
+    """Both may lie side by side on Linux: the one that is written so is meant."""
+    names = ["test/fight/caf\u00e9.mp4", "test/fight/cafe\u0301.mp4"]
+    path = write(tmp_path, "".join(f"{name},1,3,fight\n" for name in names))
+    judged = dict.fromkeys(names, next(iter(JUDGED.values())))
+    found = match_events(path, read_events_csv(path), dict.fromkeys(names, ("fight",)), judged)
+    assert [event.path for event in found.events] == names
+
+
+def test_a_category_with_accents_is_one_however_they_are_written(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.mp4,1,3,bagarre\u0301\n")
+    assert read_events_csv(path, ["bagarr\u00e9"])[0].category == "bagarr\u00e9"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

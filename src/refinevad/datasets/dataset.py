@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from refinevad.datasets.folders import SPLITS, files_below, split_named, unreadable_words, videos_in_folders
+from refinevad.datasets.folders import SPLITS, NotRead, files_below, split_named, videos_in_folders
 from refinevad.datasets.index_file import is_inside, read_index
 from refinevad.datasets.published import PublishedSet
 from refinevad.errors import InputError
 from refinevad.features.store import Features, StoredFeatures, load_features, map_values, require_same_signature
-from refinevad.files.names import hint, some
+from refinevad.files.names import hint, same_letters, some
 from refinevad.files.table import Row, read_table
 from refinevad.files.whole import atomic_write, fitting, is_there
 from refinevad.video.reading import VIDEO_SUFFIXES
@@ -105,8 +105,8 @@ def _from_csv(path: Path) -> DataSet:
         raise InputError(f"{path} needs the columns path,labels and split or fold; it has {sorted(columns)}")
     items = [_item(row, columns, f"{path} line {row.line}") for row in table.rows]
     listed = {item.path for item in items}
-    unreadable: list[Path] = []
-    files = files_below(path.parent, unreadable)
+    aside = NotRead()
+    files = files_below(path.parent, aside)
     videos = [file.relative_to(path.parent).as_posix() for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
     others = [name for name in videos if name not in listed]
     absent = [item.path for item in items if not is_there(path.parent / item.path)]
@@ -116,9 +116,7 @@ def _from_csv(path: Path) -> DataSet:
         notes.append(f"{len(absent)} rows of {path} name no file: {some(named)}")
     if others:
         notes.append(f"{len(others)} videos are not in {path} and are left out: {some(others)}")
-    if unreadable:
-        notes.append(unreadable_words(unreadable))
-    return DataSet(items, tuple(notes))
+    return DataSet(items, (*notes, *aside.words()))
 
 
 def _item(row: Row, columns: Collection[str], where: str) -> Item:
@@ -133,7 +131,7 @@ def _item(row: Row, columns: Collection[str], where: str) -> Item:
         raise InputError(f"{where}: split '{split}' is none of {', '.join(SPLITS)}")
     if (fold or not split) and not (fold.isdecimal() and len(fold) < 10):
         raise InputError(f"{where}: fold '{fold[:30]}' is not a whole number, or too large for one")
-    names = dict.fromkeys(label.strip() for label in labels.split(";") if label.strip())
+    names = dict.fromkeys(same_letters(label.strip()) for label in labels.split(";") if label.strip())
     anomalies = tuple(name for name in names if name.lower() != NORMAL)
     return Item(Path(path).as_posix(), anomalies, named or "", int(fold) if fold else None)
 

@@ -2,12 +2,12 @@
 
 import errno
 import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from refinevad.files.names import some
+from refinevad.files.names import same_letters, some
 from refinevad.video.reading import VIDEO_SUFFIXES
 
 SPLITS = ("train", "val", "test")
@@ -27,6 +27,22 @@ class FoundVideo:
 
 
 @dataclass
+class NotRead:
+    """Folders that were not looked into: `unreadable`, as a disk's `lost+found` often is, and links to `known` ones."""
+
+    unreadable: list[Path] = field(default_factory=list)
+    known: list[Path] = field(default_factory=list)
+
+    def words(self) -> list[str]:
+        """A sentence for each kind."""
+        told = (
+            (self.unreadable, "cannot be read, whatever they hold"),
+            (self.known, "are links to what is read already, left out"),
+        )
+        return [f"{len(them)} folders {what}: {some([str(one) for one in them])}" for them, what in told if them]
+
+
+@dataclass
 class _LeftOut:
     """Videos that are not taken, by why; and other files, by suffix."""
 
@@ -34,7 +50,7 @@ class _LeftOut:
     uncategorised: list[str] = field(default_factory=list)
     system: list[str] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
-    unreadable: list[Path] = field(default_factory=list)
+    aside: NotRead = field(default_factory=NotRead)
 
 
 def split_named(name: str) -> str | None:
@@ -51,7 +67,7 @@ def videos_in_folders(root: Path) -> tuple[list[FoundVideo], tuple[str, ...]]:
     """
     found: list[FoundVideo] = []
     left = _LeftOut()
-    for path in files_below(root, left.unreadable):
+    for path in files_below(root, left.aside):
         relative = path.relative_to(root)
         name, parts = relative.as_posix(), relative.parts
         if path.suffix.lower() not in VIDEO_SUFFIXES:
@@ -64,8 +80,8 @@ def videos_in_folders(root: Path) -> tuple[list[FoundVideo], tuple[str, ...]]:
         elif len(parts) == 2:
             left.uncategorised.append(name)
         else:
-            found.append(FoundVideo(name, split, parts[1]))
-    for folder in left.unreadable:
+            found.append(FoundVideo(name, split, same_letters(parts[1])))
+    for folder in left.aside.unreadable:
         parts = folder.relative_to(root).parts
         if parts and split_named(parts[0]) is not None and not any(_is_system(part) for part in parts):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
@@ -73,10 +89,10 @@ def videos_in_folders(root: Path) -> tuple[list[FoundVideo], tuple[str, ...]]:
     return found, tuple(_notes(left))
 
 
-def files_below(root: Path, unreadable: list[Path]) -> Iterator[Path]:
-    """Every file below a folder, in order; links to folders are followed, but none that leads back.
+def files_below(root: Path, aside: NotRead) -> Iterator[Path]:
+    """Every file below a folder, in order; links to folders come last, and none is followed to what was read.
 
-    Folders that cannot be read, as a disk's `lost+found` often cannot, are added to `unreadable`.
+    Folders that are not looked into are added to `aside`.
 
     Raises:
         OSError: the folder itself cannot be read.
@@ -85,23 +101,25 @@ def files_below(root: Path, unreadable: list[Path]) -> Iterator[Path]:
     def set_down(error: OSError) -> None:
         if Path(error.filename) == root:
             raise error
-        unreadable.append(Path(error.filename))
+        aside.unreadable.append(Path(error.filename))
 
     seen: set[tuple[int, int]] = set()
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=set_down):
-        status = Path(folder).stat()
-        place = (status.st_dev, status.st_ino)
-        if place in seen:
-            folders.clear()
-            continue
-        seen.add(place)
-        folders.sort()
-        yield from (Path(folder) / name for name in sorted(files))
-
-
-def unreadable_words(folders: Sequence[Path]) -> str:
-    """A sentence about folders that cannot be read."""
-    return f"{len(folders)} folders cannot be read, whatever they hold: {some([str(folder) for folder in folders])}"
+    beginnings = deque([root])
+    while beginnings:
+        beginning = beginnings.popleft()
+        for name, folders, files in os.walk(beginning, onerror=set_down):
+            folder = Path(name)
+            status = folder.stat()
+            place = (status.st_dev, status.st_ino)
+            if place in seen:
+                folders.clear()
+                aside.known.append(folder)
+                continue
+            seen.add(place)
+            links = [each for each in folders if (folder / each).is_symlink()]
+            beginnings.extend(folder / each for each in sorted(links))
+            folders[:] = sorted(set(folders) - set(links))
+            yield from (folder / each for each in sorted(files))
 
 
 def _is_system(name: str) -> bool:
@@ -116,8 +134,7 @@ def _notes(left: _LeftOut) -> Iterator[str]:
     ):
         if names:
             yield f"{len(names)} videos {why} and are left out: {some(names)}"
-    if left.unreadable:
-        yield unreadable_words(left.unreadable)
+    yield from left.aside.words()
     if left.others:
         counts = ", ".join(f"{count} {suffix}" for suffix, count in left.others.most_common())
         yield f"{left.others.total()} files are no videos by their names and are left out: {counts}"

@@ -59,7 +59,7 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 
 def _frame_pairs(fields: Sequence[str], where: str) -> tuple[tuple[int, int], ...]:
     try:
-        numbers = [int(field) for field in fields]
+        numbers = [int(field.replace("_", "?")) for field in fields]  # Python reads 1_0 as 10
     except ValueError:
         raise InputError(f"{where}: {' '.join(fields)!r} are not all whole frame numbers") from None
     pairs = [(start, end) for start, end in zip(numbers[::2], numbers[1::2], strict=True) if (start, end) != (-1, -1)]

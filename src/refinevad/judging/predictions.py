@@ -9,7 +9,7 @@ How scores meet frames (`Expansion`):
 - `stretch`: a video of n frames and k scores gives frame i score floor(k i / n) (peers resample to 32 a video).
 - `auto`: `stretch` when every video holds a score a frame (its frames, or these filled up to whole segments), or when
   all videos, two or more, hold equally many scores, and not all of them fit; else `repeat`. Where a video has far more
-  scores than segments, nothing is guessed.
+  or far fewer scores than segments, nothing is guessed.
 Whatever does not fit is listed in `Alignment.adjusted`, video by video.
 """
 
@@ -32,7 +32,7 @@ from refinevad.video.reading import VIDEO_SUFFIXES
 
 Expansion = Literal["auto", "repeat", "stretch"]
 Rule = Literal["cut", "padded", "stretched", "missing", "ignored", "one a frame"]
-_FAR_MORE = 16  # scores beyond twice the segments: no slip of a segment or two
+_FAR_OFF = 16  # scores beyond twice the segments, or the other way round: no slip of a segment or two
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +199,7 @@ def align(
         if by_frame:
             prediction = _taken(prediction, np.arange(video.timeline.frames))
         elif not stretch and expansion == "auto":
-            _refuse_far_more(video, prediction)
+            _refuse_far_off(video, prediction)
         aligned, rule = _stretched(video, prediction) if stretch else _repeated(video, prediction)
         rule = "one a frame" if by_frame else rule
         videos.append(aligned)
@@ -236,9 +236,9 @@ def _filled_up(timeline: Timeline) -> int:
     return timeline.segments * int(np.diff(timeline.frame_bounds).max(initial=0))
 
 
-def _refuse_far_more(video: VideoTruth, prediction: VideoPrediction) -> None:
+def _refuse_far_off(video: VideoTruth, prediction: VideoPrediction) -> None:
     count, segments, frames = len(prediction.scores), video.timeline.segments, video.timeline.frames
-    if count > 2 * segments + _FAR_MORE:
+    if count > 2 * segments + _FAR_OFF or segments > 2 * count + _FAR_OFF:
         raise InputError(
             f"{video.name!r} has {count} scores for {segments} segments and {frames} frames: neither one a segment nor "
             "one a frame; say how they lie with --expand, or what a segment is with --segment-frames"

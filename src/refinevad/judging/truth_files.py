@@ -10,7 +10,7 @@ from typing import Any
 from refinevad.datasets.benchmarks import UCF_CRIME
 from refinevad.datasets.labels import NORMAL_NAMES, labels_of
 from refinevad.errors import InputError
-from refinevad.files.names import hint
+from refinevad.files.names import hint, same_letters
 from refinevad.files.shown import short
 from refinevad.files.strict_json import parse_json
 from refinevad.files.table import Row, read_table
@@ -155,19 +155,21 @@ def _event(row: Row, where: str, categories: Sequence[str] | None) -> TimedEvent
     start_s, end_s = (_seconds(row[name], f"{where}, column {name}") for name in ("start_s", "end_s"))
     if end_s <= start_s:
         raise InputError(f"{where}, column end_s: {end_s:g} s is not after the start at {start_s:g} s")
-    if categories is not None and row["category"] not in categories:
+    category = same_letters(row["category"])  # as data sets have them
+    if categories is not None and category not in categories:
         raise InputError(
-            f"{where}, column category: {row['category']!r} is not one of {', '.join(categories)}"
-            f"{hint(row['category'], categories)}"
+            f"{where}, column category: {category!r} is not one of {', '.join(categories)}{hint(category, categories)}"
         )
-    return TimedEvent(row["path"], start_s, end_s, row["category"], row.line)
+    return TimedEvent(row["path"], start_s, end_s, category, row.line)
 
 
 def _seconds(text: str, where: str) -> float:
     try:
-        value = float(text)
+        value = math.nan if "_" in text else float(text)  # Python reads 2_5 as 25
     except ValueError:
-        raise InputError(f"{where}: {text!r} is not a number of seconds") from None
+        value = math.nan
+    if math.isnan(value):
+        raise InputError(f"{where}: {text!r} is not a number of seconds")
     if not math.isfinite(value) or value < 0:
         raise InputError(f"{where}: {text!r} is not a second at or after the video's start")
     return value

@@ -55,7 +55,7 @@ def match_events(
     letters = {same_letters(name): path for path in listed for name in (path, shown(path))}
     first: dict[TimedEvent, int] = {}
     for row in events:
-        event = replace(row, path=letters.get(same_letters(row.path), row.path))
+        event = row if row.path in listed else replace(row, path=letters.get(same_letters(row.path), row.path))
         earlier = first.setdefault(event, event.line)
         wrong = (
             f"repeats line {earlier}"

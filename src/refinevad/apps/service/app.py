@@ -123,6 +123,7 @@ def _add_guards(app: FastAPI, settings: ServiceSettings, log: Sessions, guesses:
 
 
 def _add_page(app: FastAPI) -> None:
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
         return FileResponse(PAGE / "index.html", headers={"cache-control": "no-cache"})

@@ -79,6 +79,8 @@ def _look(path: Path, most_pixels: int) -> Probed:
             codec = stream.codec_context.name
             rate = min(_FASTEST_HZ, float(stream.average_rate or stream.guessed_rate or UNSTATED_RATE_HZ))
             frames = max(float(stream.frames or 0), rate * duration)
+    except InputError as error:  # who uploads it is not told where it lies
+        raise InputError(str(error).replace(str(path), "the file")) from None
     except (av.error.FFmpegError, ValueError, OSError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).split("\n")[0]
         raise InputError(f"this is no video that FFmpeg can read ({reason}); choose another or convert it") from error

@@ -36,7 +36,9 @@ def _without_controls(text: str) -> str:
 Moment = Annotated[datetime, AfterValidator(_within)]  # always with a zone; one without is taken as UTC
 Words = Annotated[str, AfterValidator(_without_controls)]
 CameraName = Annotated[Words, Field(min_length=1, max_length=64, examples=["door"])]
-Score = Annotated[float, Field(ge=0, le=1)]
+# numbers and truths of a body are those of JSON: `true` as a threshold would be 1, above which nothing ever is
+Score = Annotated[float, Field(ge=0, le=1, strict=True)]
+Truth = Annotated[bool, Field(strict=True)]
 Note = Annotated[Words, Field(max_length=2000)]
 
 
@@ -101,7 +103,7 @@ class NewCamera(Document):
 class CameraChange(Document):
     """What to change of a camera; what is left out stays. `threshold` null: the model's own."""
 
-    paused: bool | None = None
+    paused: Truth | None = None
     threshold: Score | None = None
 
 
@@ -255,8 +257,8 @@ class CalibrationIn(Document):
     """Quiet hours and the alert rate wanted in such hours; `apply` puts the threshold in force."""
 
     quiet: Annotated[list[Stretch], Field(min_length=1, max_length=100)]
-    alerts_per_hour: Annotated[float, Field(gt=0, le=3600)] = 1.0
-    apply: bool = False
+    alerts_per_hour: Annotated[float, Field(gt=0, le=3600, strict=True)] = 1.0
+    apply: Truth = False
 
 
 class CalibrationOut(Document):

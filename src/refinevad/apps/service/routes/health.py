@@ -9,12 +9,14 @@ from refinevad.apps.service.schemas import Health
 router = APIRouter(tags=["health"])
 
 
+@router.head("/healthz", include_in_schema=False)  # what balancers ask in place of GET
 @router.get("/healthz")
 async def alive() -> Health:
     """The process answers; on the event loop, so that busy threads do not keep it waiting."""
     return Health(status="ok")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz")
 def ready(here: Here, response: Response) -> Health:
     """Storage can be reached and cameras can be watched; 503 with reasons where not."""
