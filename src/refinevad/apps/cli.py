@@ -23,6 +23,10 @@ COMMANDS = (
     "watch",
     "serve",
     "models",
+    "init",
+    "check",
+    "doctor",
+    "completion",
     "metrics",
     "bench",
 )
