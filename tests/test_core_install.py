@@ -1,5 +1,6 @@
 """The core works where none of the extras is installed: features in, training, scores and events out."""
 
+import re
 import subprocess
 import sys
 
@@ -59,6 +60,11 @@ with tempfile.TemporaryDirectory() as folder:
     assert main(["train", folder, "--out", str(root / "run"), "--epochs", "1", "--json", "-"]) == 0
     assert main(["extract", str(root / "absent"), "--out", folder]) == 2
     assert main(["detect", "video.mp4", "--model", str(root / "run"), "--out", folder]) == 2
+    assert main(["detect", "video.mp4", "--out", folder]) == 2  # the model that ships needs the extra `video`
+    assert main(["models", "fighting"]) == 0
+    assert main(["init", str(root / "new"), "--kind", "cameras"]) == 0
+    assert main(["check", folder, "--no-cost"]) == 0
+    assert main(["doctor"]) == 1
 print("done")
 """
 
@@ -68,3 +74,6 @@ def test_the_core_needs_no_extra() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("done\n")
     assert "Traceback" not in done.stderr
+    told = r"refinevad: error: (detect|encoder lite) needs (av|cv2); pip install 'refinevad\[video\]'\n"
+    assert re.search(told, done.stderr), done.stderr
+    assert "BAD encoders" in done.stdout

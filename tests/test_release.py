@@ -1,6 +1,7 @@
 """What is shipped: the wheel and what is in it, its bill of materials, and the audit. The wheel is what is tested here,
 not the tree."""
 
+import hashlib
 import json
 import os
 import re
@@ -13,6 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from patience import patience
+from videos import write_video
 
 ROOT = Path(__file__).parents[1]
 SITE = next(path for path in sys.path if path.endswith("site-packages"))
@@ -113,6 +117,43 @@ def test_the_installed_wheel_serves_its_page(installed: Path, tmp_path: Path) ->
         service.terminate()
         service.wait(60)
         service.stdout.close()
+
+
+def test_the_wheel_holds_the_models_that_ship(wheel: Path) -> None:
+    """With the weights that their cards speak of, in less than a megabyte."""
+    files = zipfile.ZipFile(wheel)
+    cards = [name for name in files.namelist() if re.fullmatch(r"refinevad/shipped/[^/]+/card\.json", name)]
+    assert "refinevad/shipped/fighting/card.json" in cards
+    for card in cards:
+        content = json.loads(files.read(card))
+        weights = files.read(card.replace("card.json", "model.safetensors"))
+        assert content["weights"]["sha256"] == hashlib.sha256(weights).hexdigest()
+        for name in ("config.json", "calibration.json", "ridge.safetensors"):
+            assert card.replace("card.json", name) in files.namelist()
+    shipped = [each.compress_size for each in files.infolist() if each.filename.startswith("refinevad/shipped/")]
+    assert sum(shipped) < 1_000_000
+
+
+def test_from_the_wheel_to_events_on_a_file_of_one_s_own(installed: Path, tmp_path: Path) -> None:
+    """In an empty folder, of a person who has no data set, has trained nothing, and whose caches are empty."""
+    write_video(tmp_path / "mine.mp4", frames=500, size=(320, 240))
+    home = tmp_path / "home"
+    home.mkdir()
+    alone = {**environment(), "HOME": str(home), "REFINEVAD_CACHE": str(home / "cache"), "REFINEVAD_DATA": str(home)}
+    words = [str(installed), "detect", "mine.mp4", "--out", "found"]
+    done = subprocess.run(words, env=alone, cwd=tmp_path, capture_output=True, text=True, timeout=patience(180))
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first.startswith("model fighting, which ships with refinevad and has never seen this camera: ")
+    assert re.match(r"mine\.mp4: (No|\d+) event", second)
+    record = json.loads((tmp_path / "found/mine.json").read_text())
+    assert record["model"]["run"] == "fighting"
+    assert record["duration_s"] == pytest.approx(20.0)
+    assert (tmp_path / "found/mine.html").exists()
+    all_of_it = subprocess.run([*words, "--threshold", "0"], env=alone, cwd=tmp_path, capture_output=True, text=True)
+    assert "mine.mp4: 1 event: fighting, " in all_of_it.stdout  # at a threshold that all is above
+    told = subprocess.run([str(installed), "models"], env=alone, cwd=tmp_path, capture_output=True, text=True)
+    assert told.stdout.splitlines()[1].startswith("fighting ")
 
 
 def test_the_bill_of_materials_lists_what_is_pinned(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from refinevad.apps.live.watching import configured
 from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
+from refinevad.shipped.names import shipped_folder
 from servers import Program, Receiver
 from watch_cases import RULE, checkpoint, write_film
 
@@ -220,10 +221,13 @@ def test_a_file_says_all_but_what_is_added(place: Path) -> None:
         chosen(place, config=path, model=None)
 
 
+def test_without_a_model_the_one_that_ships_watches(place: Path) -> None:
+    assert chosen(place, "a.mp4", model=None).config.cameras[0].model == shipped_folder("fighting")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"model": None}, "a model is needed"),
         ({"threshold": 1.5}, "must lie in"),
         ({"sinks": ["carrier-pigeon"]}, "carrier-pigeon is no sink"),
         ({"sinks": ["ftp://me:secret@host/"]}, r"ftp://\*\*\*@host/ is no sink"),

@@ -25,6 +25,7 @@ from refinevad.errors import InputError
 from refinevad.files.json_files import check_regular
 from refinevad.files.json_files import read_json as read_json  # where a RUN's other files are read, too
 from refinevad.files.shown import short
+from refinevad.files.sorted_header import sort_metadata
 from refinevad.files.strict_json import parse_json
 from refinevad.files.whole import atomic_write
 from refinevad.model import RefineVAD
@@ -108,6 +109,7 @@ class Checkpoint:
             header = {"format": RIDGE_FORMAT, "config": json.dumps(self.ridge.config.as_dict())}
             with atomic_write(folder / RIDGE_FILE) as partial:
                 save_file(_weights(self.ridge), partial, metadata=header)
+                sort_metadata(partial)
         with atomic_write(folder / WEIGHTS) as partial:
             save_file(_weights(self.model), partial)
 

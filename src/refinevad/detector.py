@@ -47,7 +47,7 @@ class Detector:
     @classmethod
     def open(
         cls,
-        run: str | os.PathLike[str],
+        run: str | os.PathLike[str] | None = None,
         window: float | WindowRule | None = None,
         delay: float | None = None,
         *,
@@ -59,7 +59,8 @@ class Detector:
         """A run's detector.
 
         Args:
-            run: what `refinevad train` left.
+            run: what `refinevad train` left, or the name of a model that ships (`refinevad models`); None: the default
+                one of these.
             window: seconds the model sees at a time, as in a live stream; None: as in training, which for most runs is
                 the whole video.
             delay: with a window, seconds a score waits for what comes after it; None: as long as the window.

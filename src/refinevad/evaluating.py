@@ -14,6 +14,7 @@ from refinevad.judging.evaluation import Result, evaluate_folds
 from refinevad.judging.figures import Figures
 from refinevad.judging.protocol import Protocol
 from refinevad.machine.devices import open_device
+from refinevad.shipped.names import find_run, shipped_name
 from refinevad.training.experiment import extract_features, judged_items
 from refinevad.training.recipe import Recipe, as_recipe
 
@@ -93,7 +94,8 @@ def judge_opened(opened: RunOnData, protocol: str, lenient: bool = False, device
         checkpoint.model.to(where)
     counted: Protocol = "legacy" if protocol == "legacy" else "strict"
     result = evaluate_folds(opened.parts, opened.index, Path(opened.index.source), counted, lenient)
-    write_json(stored, {**before, "test": result.metrics, "controls": result.controls})
+    if shipped_name(opened.folder) is None:
+        write_json(stored, {**before, "test": result.metrics, "controls": result.controls})
     return result
 
 
@@ -116,9 +118,14 @@ def open_on_data(
         tell: takes sentences as they come up.
 
     Raises:
-        InputError: no finished run, no such data, or videos that cannot be read.
+        InputError: no finished run, no such data, videos that cannot be read, or a model that ships without a folder
+            for its features.
     """
     say = tell or (lambda _: None)
+    run_folder = find_run(run_folder)
+    name = shipped_name(run_folder)
+    if name is not None and features is None:
+        raise InputError(f"nothing is written beside the model {name}, which ships: name a folder with --features")
     recipe = as_recipe(data) if features is None else as_recipe(data).with_features(features)
     folders = _fold_folders(run_folder)
     checkpoints = [Checkpoint.load(folder).with_ridge(folder) for folder in folders or [run_folder]]
@@ -149,6 +156,10 @@ def open_on_data(
         told_of_splits |= dict.fromkeys(told)
         parts.append((checkpoint, items))
     told_of_set = (*done.notes, *told_of_splits)
+    if name is not None and first.training.get("data") == recipe.data.name:
+        told_of_set += (
+            f"{name} was trained on all videos of {recipe.data.name}: figures on them say nothing of others",
+        )
     say(told_of_set)
     return RunOnData(run_folder, recipe, done.index, parts, _untested(recipe, done.failed), told_of_set)
 

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from os import PathLike
-from pathlib import Path
 
 from refinevad.checkpoint import Checkpoint
 from refinevad.encoders.choice import EncoderChoice, is_foreign, open_encoder, require_at_hand
@@ -12,6 +11,7 @@ from refinevad.errors import InputError
 from refinevad.features.store import Provenance, require_same_signature
 from refinevad.input_ranges import Ranges
 from refinevad.machine.devices import open_device
+from refinevad.shipped.names import find_run, shipped_name
 from refinevad.video.zones import Zones
 
 
@@ -41,7 +41,7 @@ class OpenedRun:
     Attributes:
         checkpoint: the model with its thresholds and what it was trained on.
         encoder: of its features; reads no more of a video than the model looks at. None: features are given, not made.
-        name: the run's folder as it was named.
+        name: the run's folder as it was named, or the name of a model that ships.
 
     Raises:
         InputError: the encoder is another one than the model was trained on.
@@ -65,25 +65,26 @@ class OpenedRun:
 
     @classmethod
     def load(
-        cls, folder: str | PathLike[str], allow_download: bool = False, encoders: EncoderShelf | None = None
+        cls, run: str | PathLike[str] | None, allow_download: bool = False, encoders: EncoderShelf | None = None
     ) -> "OpenedRun":
         """Of a RUN folder. Its model is on the CPU.
 
         Args:
-            folder: what `refinevad train` left.
+            run: what `refinevad train` left, or the name of a model that ships; None: the default one of these.
             allow_download: an encoder that the run names may be fetched from a model hub.
             encoders: the encoders that runs opened before share; None: its own.
 
         Raises:
             InputError: no finished run, or its encoder is not to be had here or is another one here.
         """
-        folder = Path(folder)
+        folder = find_run(run)
+        name = shipped_name(folder) or str(folder)
         checkpoint = Checkpoint.load(folder)
         if is_foreign(checkpoint.encoder):
-            return cls(checkpoint, None, str(folder))
-        require_at_hand(checkpoint.encoder, allow_download, f"run {folder}")
+            return cls(checkpoint, None, name)
+        require_at_hand(checkpoint.encoder, allow_download, f"run {name}")
         shelf = encoders or EncoderShelf()
-        return cls(checkpoint, shelf.reading(checkpoint.encoder, checkpoint.model.config.made_for), str(folder))
+        return cls(checkpoint, shelf.reading(checkpoint.encoder, checkpoint.model.config.made_for), name)
 
     @property
     def video_encoder(self) -> EncoderChoice:

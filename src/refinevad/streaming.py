@@ -94,7 +94,7 @@ class StreamingDetector:
     @classmethod
     def open(
         cls,
-        run: str | PathLike[str],
+        run: str | PathLike[str] | None = None,
         window: float | None = None,
         delay: float | None = None,
         *,
@@ -108,7 +108,8 @@ class StreamingDetector:
         """A run's detector for one stream.
 
         Args:
-            run: what `refinevad train` left.
+            run: what `refinevad train` left, or the name of a model that ships (`refinevad models`); None: the default
+                one of these.
             window: seconds the model sees at a time; None: as in training, 60 for a run trained on whole videos.
             delay: seconds a score waits for what comes after it; None: as in training, 5 for such a run.
             threshold: in [0, 1], in place of the calibrated one.

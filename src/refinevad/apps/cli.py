@@ -12,13 +12,31 @@ import refinevad
 from refinevad.errors import InputError, RefineVADError
 from refinevad.files.shown import shown
 
-COMMANDS = ("demo", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve", "metrics", "bench")
+COMMANDS = (
+    "demo",
+    "extract",
+    "import",
+    "train",
+    "evaluate",
+    "explain",
+    "detect",
+    "watch",
+    "serve",
+    "models",
+    "init",
+    "check",
+    "doctor",
+    "completion",
+    "metrics",
+    "bench",
+)
 _MODULES = {"import": "import_features"}  # a keyword can name no module
 EPILOG = """\
 start here:
   refinevad demo --out out/demo                     render a small data set, train, evaluate, detect; open report.html
   refinevad train videos/ --out runs/mine           videos/<split>/<category>/*.mp4, category `normal` for normal ones
   refinevad detect camera.mp4 --model runs/mine --out found/
+  refinevad detect camera.mp4 --out found/          with the model that ships; refinevad models says how sure it may be
 
 exit codes: 0 done, 1 something failed, 2 the input or an option is at fault
 """

@@ -1,6 +1,7 @@
 """The same video in two splits: what was trained on is then judged, and figures say nothing. It is told, by name."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 from refinevad.datasets.dataset import FeatureIndex, Item
@@ -9,7 +10,7 @@ from refinevad.features.store import read_provenance
 from refinevad.files.names import some
 from refinevad.files.whole import sha256_file
 
-_Digest = tuple[int, str]
+Digest = tuple[int, str]  # bytes, and the SHA-256 of a sample of them
 
 
 def same_in_two_splits(index: FeatureIndex) -> tuple[str, ...]:
@@ -20,14 +21,18 @@ def same_in_two_splits(index: FeatureIndex) -> tuple[str, ...]:
     """
     if index.published is not None:
         return ()
-    alike: dict[_Digest, list[Item]] = defaultdict(list)
-    for item in index.items:
-        digest = _digest(index.path(item))
+    return same_bytes(Path(index.source), {item: digest_of(index.path(item)) for item in index.items})
+
+
+def same_bytes(root: Path, digests: Mapping[Item, Digest | None]) -> tuple[str, ...]:
+    """`same_in_two_splits` of items whose digests are at hand; `root`: where the videos lie."""
+    alike: dict[Digest, list[Item]] = defaultdict(list)
+    for item, digest in digests.items():
         if digest is not None:
             alike[digest].append(item)
     contradicting = [items for items in alike.values() if len({frozenset(item.labels) for item in items}) > 1]
     groups = [items for items in alike.values() if len({(item.split, item.fold) for item in items}) > 1]
-    same = [_words(group) for items in groups for group in _whole(Path(index.source), items)]
+    same = [_words(group) for items in groups for group in _whole(root, items)]
     notes = []
     if contradicting:
         pairs = [f"{items[0].path} = {_other(items).path}" for items in contradicting]
@@ -54,7 +59,8 @@ def _words(group: list[Item]) -> str:
     return " = ".join(first.values()) + more
 
 
-def _digest(features: Path) -> _Digest | None:
+def digest_of(features: Path) -> Digest | None:
+    """What a features file remembers of its video's bytes; None where it does not."""
     try:
         source = read_provenance(features).source
     except InputError:  # told by whoever loads it

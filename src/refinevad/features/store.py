@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 from refinevad.errors import InputError
 from refinevad.files.json_files import check_regular
 from refinevad.files.shown import short
+from refinevad.files.sorted_header import sort_metadata
 from refinevad.files.strict_json import parse_json
 from refinevad.files.whole import atomic_write
 from refinevad.timeline import UNSTATED_RATE_HZ, SegmentRule, Timeline
@@ -127,6 +128,7 @@ def save_features(path: Path, features: Features) -> None:
     header = {"format": FORMAT, "provenance": json.dumps(asdict(features.provenance), sort_keys=True)}
     with atomic_write(path) as partial:
         save_file(arrays, partial, metadata=header)
+        sort_metadata(partial)
 
 
 class StoredFeatures(Features):

@@ -15,6 +15,8 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from jaxtyping import Float
 
 from refinevad.datasets.dataset import Item
+from refinevad.datasets.folders import SPLITS
+from refinevad.errors import InputError
 from refinevad.judging.metrics import Runs, roc_auc
 from refinevad.top_k import top_mean
 from refinevad.training.validation import Validation
@@ -39,6 +41,22 @@ def deal(items: Sequence[Item], folds: int, seed: int) -> list[list[Item]]:
         random.Random(f"{seed}:{labels}").shuffle(group)
         order += group  # normal videos, which have no label, come first
     return [order[fold::count] for fold in range(count)]
+
+
+def by_split(items: Sequence[Item]) -> list[list[Item]]:
+    """The items of each split as a fold: splits that share no camera stay apart, which dealt folds would mix.
+
+    Raises:
+        InputError: a split without normal or without anomalous videos, or a single split.
+    """
+    folds = [[item for item in items if item.split == split] for split in SPLITS]
+    found = [fold for fold in folds if fold]
+    if len(found) < LEAST_FOLDS or any({item.anomalous for item in fold} != {True, False} for fold in found):
+        raise InputError(
+            "splits can be folds where there are two or more, each with normal and anomalous videos; "
+            'leave splits = "folds" out of the recipe'
+        )
+    return found
 
 
 def without(items: Sequence[Item], fold: Sequence[Item]) -> list[Item]:

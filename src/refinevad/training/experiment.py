@@ -32,7 +32,7 @@ from refinevad.judging.compared import Compared
 from refinevad.ridge import LINEAR
 from refinevad.scoring.events import calibrate
 from refinevad.segment_model import ModelConfig
-from refinevad.training.cross_fit import deal
+from refinevad.training.cross_fit import by_split, deal
 from refinevad.training.distributed import ALONE, Processes
 from refinevad.training.fitting import EpochReport, Fitted, Plan, cross_fitted, held_out
 from refinevad.training.loop import Trained
@@ -77,6 +77,8 @@ def extract_features(
 def split_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> list[Item]:
     """Items with their splits for a fold and a seed. Raises InputError for a fold that is not there."""
     items = index.items
+    if recipe.splits_are_folds:
+        return items
     if fold is not None:
         items = with_fold(items, fold)
     elif any(item.fold is not None and not item.split for item in items):
@@ -93,6 +95,8 @@ def judged_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> tuple
     Raises:
         InputError: the set is in folds, but has no such one.
     """
+    if recipe.splits_are_folds:
+        raise InputError(f"by this recipe every video of {recipe.data} trains: judge the run on another set")
     in_folds = any(item.fold is not None and not item.split for item in index.items)
     if fold is None and in_folds:
         items = [replace(item, split="test") for item in index.items]
@@ -107,8 +111,7 @@ def judged_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> tuple
 
 def warnings_for(recipe: Recipe, items: list[Item], failed: dict[str, str]) -> list[str]:
     """What a person should know before trusting a training set."""
-    labelled = [item for item in items if item.split in ("train", "val")]
-    folds = deal(labelled, recipe.train.cross_fit, recipe.train.seed)
+    labelled, folds = labelled_in_folds(recipe, items)
     trained = [replace(item, split="train") for item in labelled] if folds else items
     found = [f"left out: {sentence}" for sentence in failed.values()]
     found += [f"category '{name}' has a single training video" for name in thin_categories(trained)]
@@ -119,6 +122,18 @@ def warnings_for(recipe: Recipe, items: list[Item], failed: dict[str, str]) -> l
     if chosen and not folds and not any(item.split == "val" and item.anomalous for item in items):
         found.append("no anomalous validation video: the epoch is chosen on the training videos' labels")
     return found
+
+
+def labelled_in_folds(recipe: Recipe, items: Sequence[Item]) -> tuple[list[Item], list[list[Item]]]:
+    """The items whose labels training may know, and the folds they are validated in; no folds: a split validates.
+
+    Raises:
+        InputError: splits that cannot be folds.
+    """
+    if recipe.splits_are_folds:
+        return list(items), by_split(items)
+    labelled = [item for item in items if item.split in ("train", "val")]
+    return labelled, deal(labelled, recipe.train.cross_fit, recipe.train.seed)
 
 
 def train_run(
@@ -142,10 +157,9 @@ def train_run(
     """
     check_trainable(items)
     first = index.stored([item for item in items if item.split == "train"][:1])[0]
-    labelled = [item for item in items if item.split in ("train", "val")]
+    labelled, folds = labelled_in_folds(recipe, items)
     if recipe.train.cross_fit == 1:
         items = [replace(item, split="train") for item in labelled]
-    folds = deal(labelled, recipe.train.cross_fit, recipe.train.seed)
     categories = categories_of(labelled if folds else [item for item in labelled if item.split == "train"])
     recipe, why = by_data(recipe, index, labelled)
     plan = Plan(recipe, index, folder, first, categories, device, processes, report)

@@ -87,6 +87,8 @@ class Recipe:
         train: options of the loop.
         alerts_per_hour: target of the calibration.
         inputs_by_data: where `model` names no inputs, the training videos tell whether appearance is one (places.py).
+        splits_are_folds: every video trains, and those of each split are validated by a model of the others: for a
+            model that is to be used elsewhere, of a set whose splits are told apart by camera. Nothing is left to test.
     """
 
     data: Path
@@ -103,6 +105,7 @@ class Recipe:
     train: TrainOptions = field(default_factory=TrainOptions)
     alerts_per_hour: float = 6.0
     inputs_by_data: bool = False
+    splits_are_folds: bool = False
 
     def config(
         self,
@@ -168,6 +171,7 @@ _TABLES: dict[str, dict[str, type] | None] = {  # None: checked where its option
     "data": {
         "root": str,
         "settings": str,
+        "splits": str,
         "kind": str,
         "features": str,
         "folds": int,
@@ -225,6 +229,8 @@ def read_recipe(path: Path) -> Recipe:
         raise InputError(f"recipe {path}: kind '{data['kind']}' is none of {', '.join(KINDS)}")
     if data.get("settings", "own") not in ("own", "default"):
         raise InputError(f'recipe {path}: settings are "own" or "default", not {data["settings"]!r}')
+    if data.get("splits", "own") not in ("own", "folds"):
+        raise InputError(f'recipe {path}: splits are "own" or "folds", not {data["splits"]!r}')
     as_default = data.get("settings") == "default"
     published = _published(path, content) if data.get("kind") == "published" else None
     recipe = Recipe(
@@ -242,6 +248,7 @@ def read_recipe(path: Path) -> Recipe:
         train=TrainOptions.from_dict({**(DEFAULT_TRAINING if as_default else {}), **content.get("train", {})}),
         alerts_per_hour=content.get("events", {}).get("alerts_per_hour", 6.0),
         inputs_by_data=as_default,
+        splits_are_folds=data.get("splits") == "folds",
     )
     recipe.config(2, ("any",))  # a wrong model option fails here, before any video is read
     return recipe

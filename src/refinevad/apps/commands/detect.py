@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 HELP = "find events in videos"
 EXAMPLE = """\
 example:
+  refinevad detect camera.mp4 --out found/
   refinevad detect camera1.mp4 camera2.mkv --model runs/mine --out found/ --annotate
 
 Writes for each video <stem>.json, <stem>.csv and <stem>.html into DIR, and index.html over several. A video that cannot
@@ -29,7 +30,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("videos", type=Path, nargs="+", metavar="VIDEO", help="video files")
-    parser.add_argument("--model", type=Path, required=True, metavar="RUN", help="folder of a trained run")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="RUN",
+        help="folder of a trained run, or a model that ships (fighting)",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--annotate", action="store_true", help="also write an mp4 with the curve drawn in")
     parser.add_argument(
@@ -91,12 +97,14 @@ def _workers(count: int | None, videos: Sequence[Path]) -> "AbstractContextManag
 def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     from refinevad.apps.report.overview import BatchEntry
     from refinevad.apps.report.writer import report_stems, write_detection, write_overview
+    from refinevad.apps.speaking import who_speaks
     from refinevad.apps.terminal import give_json, note, progress_bar
     from refinevad.detection.record import event_paths, paths_record
     from refinevad.detection.wording import verdict
     from refinevad.detector import Detector
     from refinevad.errors import InputError
     from refinevad.scoring.event_record import SCHEMA_VERSION, event_facts
+    from refinevad.shipped.names import find_run
     from refinevad.video.reading import probe
 
     if args.delay is not None and args.window is None:
@@ -112,6 +120,8 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
         allow_download=args.allow_download,
         zones=args.zones,
     )
+    for sentence in who_speaks([find_run(args.model)]):
+        (note if args.json == "-" else print)(sentence)
     failed: dict[str, str] = {}
     entries, summary = [], []
     for video, stem in zip(args.videos, report_stems(args.videos), strict=True):

@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = HELP
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a trained run")
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a trained run, or a model that ships")
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DATA", help="data set or recipe with temporal truth"
     )
@@ -52,14 +52,16 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.evaluating import judge_opened
     from refinevad.judging.figures import Figures
     from refinevad.machine.devices import open_device
+    from refinevad.shipped.names import find_run
 
     open_device(args.device)  # a wrong one fails before videos are read
-    opened = open_run(args.run_folder, args.data, args.features, args.workers, args.allow_download)
+    run_folder = find_run(args.run_folder)
+    opened = open_run(run_folder, args.data, args.features, args.workers, args.allow_download)
     result = judge_opened(opened, args.protocol, args.lenient, args.device)
     if args.report is not None:
         from refinevad.apps.report.evaluation_report import write_evaluation_report
 
-        write_evaluation_report(args.report, report_of(result, opened.recipe, args.run_folder))
+        write_evaluation_report(args.report, report_of(result, opened.recipe, run_folder))
     notes(result.notes)
     if not give_json(Figures.of(result, opened.failed, opened.notes).content, args.json):
         print(figures_table(result.metrics, result.controls, opened.head))

@@ -39,10 +39,12 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.terminal import give_json, notes
     from refinevad.errors import InputError
     from refinevad.judging.set_truth import read_truth
+    from refinevad.shipped.names import find_run
 
-    if not (args.run_folder / "config.json").exists() and (folds := sorted(args.run_folder.glob("fold*"))):
-        raise InputError(f"{args.run_folder} holds {len(folds)} folds, each a model of its own; explain {folds[0]}")
-    opened = open_run(args.run_folder, args.data, args.features, args.workers, args.allow_download)
+    run_folder = find_run(args.run_folder)
+    if not (run_folder / "config.json").exists() and (folds := sorted(run_folder.glob("fold*"))):
+        raise InputError(f"{run_folder} holds {len(folds)} folds, each a model of its own; explain {folds[0]}")
+    opened = open_run(run_folder, args.data, args.features, args.workers, args.allow_download)
     checkpoint, items = opened.parts[0]
     tested = [item for item in items if item.split == "test"]
     if not tested:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 HELP = "watch cameras and serve the page, the API and metrics"
 EXAMPLE = """\
 example:
-  refinevad serve --model runs/mine                      then open http://127.0.0.1:8600
+  refinevad serve                                        then open http://127.0.0.1:8600
   refinevad serve --config cameras.toml --model runs/mine
   refinevad serve --token-file token --make-token        once: makes a token and shows it
   refinevad serve --host 0.0.0.0 --token-file token --tls-cert server.pem --tls-key key.pem
@@ -31,7 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--config", type=Path, metavar="FILE", help="cameras.toml: cameras, sinks, what is kept")
-    parser.add_argument("--model", type=Path, metavar="RUN", help="run for cameras that name none, and for uploads")
+    parser.add_argument(
+        "--model", type=Path, metavar="RUN", help="run for cameras that name none, and for uploads (fighting)"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to bind to (127.0.0.1)")
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help=f"port (default {DEFAULT_PORT}; 0: any free one)"
@@ -66,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.service.connections import ConnectionLimits
     from refinevad.apps.service.running import serve
     from refinevad.apps.service.settings import ServiceSettings
+    from refinevad.apps.speaking import who_speaks
+    from refinevad.apps.terminal import note
     from refinevad.errors import InputError
     from refinevad.machine.cores import usable_cores
 
@@ -97,6 +101,8 @@ def run(args: argparse.Namespace) -> int:
         connections=ConnectionLimits(args.connections, args.connections_each),
         proxies=_proxies(args.proxy),
     )
+    for sentence in who_speaks([*([config.model] if config.model else []), *(each.model for each in config.cameras)]):
+        note(sentence)
     options = EngineOptions(window_s=args.window, delay_s=args.delay, allow_download=args.allow_download)
     return serve(config, settings, options, args.host, args.port, args.json, tls)
 
@@ -135,10 +141,11 @@ def config_from(args: argparse.Namespace) -> "LiveConfig":
     from refinevad.apps.live.settings.config import LiveConfig, read_config
     from refinevad.apps.live.settings.secret import Secret
     from refinevad.apps.live.storage.stored import DATABASE, MEDIA
+    from refinevad.shipped.names import find_run
 
     config = read_config(args.config) if args.config is not None else LiveConfig(())
-    if args.model is not None:
-        config = replace(config, model=args.model)
+    if args.model is not None or config.model is None:
+        config = replace(config, model=find_run(args.model))
     if args.data is not None or args.config is None:
         data = args.data or DEFAULT_DATA
         config = replace(config, media=data / MEDIA, outbox=data / "outbox.db")

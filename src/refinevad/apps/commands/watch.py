@@ -6,6 +6,7 @@ from pathlib import Path
 HELP = "watch cameras and report events as they happen"
 EXAMPLE = """\
 example:
+  refinevad watch rtsp://10.0.0.5/stream
   refinevad watch rtsp://10.0.0.5/stream /dev/video0 --model runs/mine
   refinevad watch rtsp://10.0.0.5/stream --model runs/mine --sink folder:found/ --sink mqtt://10.0.0.2
   refinevad watch --config cameras.toml
@@ -30,7 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("sources", nargs="*", metavar="SOURCE", help="what to watch; none with --config")
-    parser.add_argument("--model", type=Path, metavar="RUN", help="folder of a trained run")
+    parser.add_argument(
+        "--model", type=Path, metavar="RUN", help="folder of a trained run, or a model that ships (fighting)"
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="cameras, sinks and storage from a TOML file")
     parser.add_argument("--sink", action="append", default=[], metavar="WHERE", help="where events go too; repeatable")
     parser.add_argument("--threshold", type=float, metavar="S", help="in place of the calibrated one")
@@ -53,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
 
     from refinevad.apps.live.engine.engine import EngineOptions
     from refinevad.apps.live.watching import configured, run_watch
+    from refinevad.apps.speaking import who_speaks
+    from refinevad.apps.terminal import note
 
     options = EngineOptions(
         window_s=args.window, delay_s=args.delay, fast=args.fast, allow_download=args.allow_download
@@ -68,4 +73,6 @@ def run(args: argparse.Namespace) -> int:
             lines=not args.no_json,
             files=files,
         )
+        for sentence in who_speaks(camera.model for camera in watch.config.cameras):
+            note(sentence)
         return run_watch(watch, options, statistics_s=args.statistics)

@@ -29,6 +29,7 @@ from refinevad.apps.live.status import CameraStatus
 from refinevad.apps.live.storage.store import Store
 from refinevad.apps.terminal import note
 from refinevad.errors import InputError
+from refinevad.shipped.names import find_run
 
 STATE = Path("refinevad-live")
 SECRET_VARIABLE = "REFINEVAD_WEBHOOK_SECRET"
@@ -61,7 +62,7 @@ def configured(
     `files` removes.
 
     Raises:
-        InputError: sources and a file together, neither, no model, or a sink that is none.
+        InputError: sources and a file together, neither, or a sink that is none.
     """
     if (config is None) == (not sources):
         raise InputError("name what to watch, or a file that does with --config; one of the two")
@@ -76,9 +77,7 @@ def configured(
             raise InputError(f"{config} names no camera; add a [[camera]] table")
         chosen = replace(chosen, sinks=tuple(sink for sink in chosen.sinks if not isinstance(sink, StdoutOptions)))
     else:
-        if model is None:
-            raise InputError("a model is needed: --model RUN")
-        chosen = replace(watch_config(sources, model, threshold), sinks=())
+        chosen = replace(watch_config(sources, find_run(model), threshold), sinks=())
         if not keep:
             folder = Path(files.enter_context(TemporaryDirectory(prefix="refinevad-", ignore_cleanup_errors=True)))
         else:

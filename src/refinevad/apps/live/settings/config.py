@@ -39,6 +39,7 @@ from refinevad.apps.live.settings.sink_options import SINK_TYPES, SinkOptions, S
 from refinevad.errors import InputError
 from refinevad.files.shown import short
 from refinevad.files.toml_files import read_toml
+from refinevad.shipped.names import find_run
 from refinevad.video.masks import checked_zones
 from refinevad.video.zones import Zones
 
@@ -175,6 +176,7 @@ def read_config(path: Path) -> LiveConfig:
         raise InputError(f"configuration {path}: write retention as a table, [retention]")
     base = path.parent
     top = _build(_Top, content, f"{path}", base)
+    top = replace(top, model=find_run(top.model, base))
     sinks = tuple(_sink(entry, f"{path}, sink {i}", base) for i, entry in enumerate(tables["sink"], start=1))
     cameras = tuple(_camera(entry, f"{path}, camera {i}", base, top) for i, entry in enumerate(tables["camera"], 1))
     config = LiveConfig(
@@ -221,9 +223,7 @@ def _camera(values: Mapping[str, Any], where: str, base: Path, top: _Top) -> Cam
     source = table.source
     if source.startswith("env:"):
         source = read_secret(source, f"{where}: source").reveal()
-    model = table.model or top.model
-    if model is None:
-        raise InputError(f"{where}: no model; name a RUN folder here or once at the top, model = ...")
+    model = find_run(table.model, base) if table.model is not None else find_run(top.model)
     text = str(base / source) if _is_plain_path(source) or _is_file(base / source) else source
     address = parse_address(text, username=table.username, password=table.password)
     return CameraConfig(

@@ -1,0 +1,1 @@
+"""What `refinevad check` says of a data set before anything is trained on it."""

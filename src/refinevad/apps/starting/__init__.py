@@ -1,0 +1,1 @@
+"""The first minutes: folders and files laid out for what one has, and what this machine can do."""
