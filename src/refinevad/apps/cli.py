@@ -12,7 +12,10 @@ import refinevad
 from refinevad.errors import InputError, RefineVADError
 from refinevad.files.shown import shown
 
-COMMANDS = ("demo", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve", "metrics", "bench")
+COMMANDS = (
+    *("demo", "caption", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve"),
+    *("metrics", "bench"),
+)
 _MODULES = {"import": "import_features"}  # a keyword can name no module
 EPILOG = """\
 start here:
