@@ -14,7 +14,7 @@ from refinevad.files.shown import shown
 
 COMMANDS = (
     *("demo", "caption", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve"),
-    *("metrics", "bench"),
+    *("metrics", "encoders", "bench"),
 )
 _MODULES = {"import": "import_features"}  # a keyword can name no module
 EPILOG = """\
