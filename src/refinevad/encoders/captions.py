@@ -19,6 +19,7 @@ from jaxtyping import Float
 from refinevad.encoders.base import EncoderIdentity
 from refinevad.encoders.cues import read_cues
 from refinevad.encoders.weights import state_sha256
+from refinevad.encoders.words import SENTENCES_SCALE, Words
 from refinevad.errors import InputError
 from refinevad.files.finite import is_finite
 from refinevad.files.json_files import read_json
@@ -227,6 +228,10 @@ class CaptionEncoder:
     def captions_of(self, video: Path) -> Sequence[Caption]:
         """What is said of a video. Raises InputError where there is nothing to read it from."""
         return captions_beside(video)
+
+    def words(self, sentences: list[str]) -> Words:
+        """Sentences in the space of its vectors."""
+        return Words(self.sentences.encode(sentences), SENTENCES_SCALE, same_space=True)
 
     def encode(self, captions: Sequence[Caption], timeline: Timeline) -> Float[np.ndarray, "segment channel"]:
         """float32 vectors; zeros where no caption overlaps the segment."""

@@ -23,6 +23,7 @@ from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
 from refinevad.encoders.captions import CaptionEncoder, SentenceEncoder
 from refinevad.encoders.model_names import with_options
 from refinevad.encoders.own import Adapted, OwnEncoder
+from refinevad.encoders.words import Words, no_words
 from refinevad.errors import InputError
 from refinevad.timeline import Timeline
 
@@ -93,6 +94,12 @@ class EncoderChoice:
         return EncoderIdentity(
             "+".join(i.name for i in identities), weights, {i.name: dict(i.preprocessing) for i in identities}
         )
+
+    def words(self, sentences: list[str]) -> Words:
+        """Sentences in the space of its vectors. Raises InputError for one that cannot read, or that is joined."""
+        if len(self.branches) != 1:
+            raise no_words(self.spec)
+        return self.branches[0].words(sentences)
 
     def reading(self, spans: Sequence[tuple[int, int]]) -> "EncoderChoice":
         """This choice for somebody who reads these channels alone (`Encoder.reading`); none: all."""

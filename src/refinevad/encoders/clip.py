@@ -19,6 +19,7 @@ class ClipEncoder(PictureEncoder):
     """Frozen CLIP image tower with its projection."""
 
     kind = "clip"
+    two_sided = "CLIPModel"
 
     def load(self) -> tuple[Any, Preprocessing]:
         library = hub.transformers("clip", "clip")

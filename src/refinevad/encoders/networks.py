@@ -19,7 +19,9 @@ from torch import Tensor
 from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
 from refinevad.encoders.model_names import NetworkOptions
 from refinevad.encoders.pictures import Preprocessing
+from refinevad.encoders.text_side import TextSide
 from refinevad.encoders.weights import state_sha256
+from refinevad.encoders.words import Words, no_words
 from refinevad.machine.devices import open_device, pinned, sent
 
 _BATCH_PICTURES = 64
@@ -39,6 +41,7 @@ class PictureEncoder(Encoder):
     """
 
     kind: ClassVar[str]
+    two_sided: ClassVar[str] = ""  # the class of the whole model, where it was trained with words
     unit: ClassVar[bool] = True  # whether a frame's vector is brought to length 1: for networks trained by likeness
 
     def __init__(self, source: str, options: NetworkOptions | None = None, device: str | None = None) -> None:
@@ -69,6 +72,16 @@ class PictureEncoder(Encoder):
     def frames(self) -> int:
         """How many frames of a segment are looked at."""
         return self.options.frames or 1
+
+    @cached_property
+    def _text(self) -> TextSide:
+        return TextSide(self.two_sided, self.source, self.name)
+
+    def words(self, sentences: list[str]) -> Words:
+        """Sentences beside its pictures. Raises InputError without a text side, or with other pooling than the mean."""
+        if not self.two_sided or self.options.pool != ("mean",):
+            raise no_words(self.name)
+        return self._text.read(sentences)
 
     @cached_property
     def identity(self) -> EncoderIdentity:

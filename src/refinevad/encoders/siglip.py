@@ -19,6 +19,7 @@ class SiglipEncoder(PictureEncoder):
     """Frozen SigLIP image tower with its attention pooling."""
 
     kind = "siglip"
+    two_sided = "SiglipModel"
 
     def load(self) -> tuple[Any, Preprocessing]:
         library = hub.transformers("siglip")

@@ -19,7 +19,9 @@ from jaxtyping import Float, Float32
 from refinevad.encoders import hub
 from refinevad.encoders.base import EncoderIdentity
 from refinevad.encoders.networks import reduced
+from refinevad.encoders.text_side import TextSide
 from refinevad.encoders.weights import state_sha256
+from refinevad.encoders.words import Words, no_words
 from refinevad.machine.devices import open_device
 from refinevad.timeline import Timeline
 from refinevad.video.sound import sound_between
@@ -75,6 +77,16 @@ class SoundEncoder:
         """Where it is installed transformers makes AST's spectrogram by it, which differs a little."""
         utils: Any = importlib.import_module("transformers.utils")
         return self.family != "clap" and bool(utils.is_speech_available())
+
+    @cached_property
+    def _text(self) -> TextSide:
+        return TextSide("ClapModel", self.source, self.name, "logit_scale_a")
+
+    def words(self, sentences: list[str]) -> Words:
+        """Sentences beside its sounds. Raises InputError for AST, which was not trained with words."""
+        if self.family != "clap":
+            raise no_words(self.name)
+        return self._text.read(sentences)
 
     def encode(self, video: Path, timeline: Timeline) -> Float[np.ndarray, "segment channel"]:
         """One vector a segment. Raises InputError where the video cannot be opened."""
