@@ -51,7 +51,8 @@ def test_a_command_s_page_by_hand() -> None:
     part = section(command_reference(parser), "refinevad detect")
     assert part.startswith("\nFind events in videos.\n")
     assert "| `VIDEO [VIDEO ...]` | video files |" in part
-    assert "| `--model RUN` *(needed)* | folder of a trained run |" in part
+    assert "| `--model RUN` | folder of a trained run (or --describe) |" in part
+    assert "| `--out DIR` *(needed)* | folder for the results |" in part
     assert "| `--annotate` | also write an mp4 with the curve drawn in |" in part
     encoders = section(command_reference(parser), "refinevad extract")
     assert "clip:&lt;hub id or folder&gt;" in encoders  # else a browser takes it for a tag
