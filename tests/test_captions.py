@@ -12,10 +12,11 @@ from refinevad.encoders.captions import (
     Caption,
     CaptionEncoder,
     SentenceEncoder,
+    captions_beside,
     pool_over_segments,
     read_captions,
 )
-from refinevad.encoders.choice import EncoderChoice, captions_beside
+from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
 from refinevad.timeline import SegmentRule, Timeline
 

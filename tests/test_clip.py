@@ -1,4 +1,4 @@
-"""CLIP: our preprocessing equals transformers' own; a tiny random CLIP in a folder gives segment vectors."""
+"""CLIP: a tiny random one in a folder gives segment vectors, as transformers' own chain would."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from refinevad.encoders.base import Clip
-from refinevad.encoders.clip import ClipEncoder, ClipPreprocessing
+from refinevad.encoders.clip import CLIP, ClipEncoder
+from refinevad.encoders.model_names import NetworkOptions
 from refinevad.errors import InputError
-
-transformers = pytest.importorskip("transformers", reason="the extra `clip` is not installed")
-pytest.importorskip("PIL", reason="the extra `clip` is not installed")
+from tiny_networks import clip as tiny_clip
+from tiny_networks import saved, transformers
 
 
 def _frames(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -25,37 +25,14 @@ def _clip(rgb: np.ndarray) -> Clip:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CLIP of two layers for 32 x 32 images, random, saved as a hub folder is."""
-    torch.manual_seed(0)
-    config = transformers.CLIPVisionConfig(
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        image_size=32,
-        patch_size=8,
-        projection_dim=12,
-    )
-    path = tmp_path_factory.mktemp("clip")
-    transformers.CLIPVisionModelWithProjection(config).save_pretrained(path)
-    sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
-    transformers.CLIPImageProcessorPil(**sizes).save_pretrained(path)
-    return path
-
-
-@pytest.mark.parametrize(("height", "width"), [(240, 320), (321, 241), (37, 53), (224, 224), (33, 512)])
-def test_preprocessing_equals_transformers(height: int, width: int) -> None:
-    frames = _frames(2, height, width)
-    oracle = transformers.CLIPImageProcessorPil()(list(frames), return_tensors="np")["pixel_values"]
-    np.testing.assert_allclose(ClipPreprocessing()(frames), oracle, atol=1e-5)
+    return saved(tmp_path_factory.mktemp("clip"), tiny_clip)
 
 
 def test_preprocessing_settings_of_old_and_new_checkpoints() -> None:
-    new = ClipPreprocessing.from_settings({"size": {"shortest_edge": 336}, "crop_size": {"height": 336}})
-    old = ClipPreprocessing.from_settings({"size": 336, "crop_size": 336, "image_mean": [0.5, 0.5, 0.5]})
-    assert (new.shortest_edge, new.crop, old.shortest_edge, old.mean) == (336, 336, 336, (0.5, 0.5, 0.5))
-    with pytest.raises(InputError, match="not known here"):
-        ClipPreprocessing.from_settings({"size": {"height": 224, "width": 224}})
+    new = CLIP.told({"size": {"shortest_edge": 336}, "crop_size": {"height": 336}}, "CLIP")
+    old = CLIP.told({"size": 336, "crop_size": 336, "image_mean": [0.5, 0.5, 0.5]}, "CLIP")
+    assert (new.edge, new.crop, old.edge, old.mean) == (336, (336, 336), 336, (0.5, 0.5, 0.5))
+    assert CLIP.told({"do_center_crop": False}, "CLIP").crop is None
 
 
 @pytest.mark.parametrize(
@@ -69,17 +46,22 @@ def test_preprocessing_settings_of_old_and_new_checkpoints() -> None:
         {"resample": None},
         {"size": True, "crop_size": True},
         {"size": 10**9},
+        {"size": {"shortest_edge": 200}},  # less than the crop
+        {"size": {"shortest_edge": 224, "longest_edge": 300}},
+        {"size": "large"},
+        {"crop_size": {"height": 224, "width": "224"}},
+        {"do_normalize": False},
     ],
     ids=str,
 )
 def test_settings_of_other_kinds_are_one_sentence(settings: dict[str, object]) -> None:
-    with pytest.raises(InputError, match="preprocessing is not known"):
-        ClipPreprocessing.from_settings(settings)
+    with pytest.raises(InputError, match="this CLIP's preprocessing is not known"):
+        CLIP.told(settings, "CLIP")
 
 
 def test_a_segment_is_the_mean_of_unit_embeddings(folder: Path) -> None:
     """Against transformers from pixels to vectors, segments of unequal frame counts side by side."""
-    encoder = ClipEncoder(str(folder), frames=3)
+    encoder = ClipEncoder(str(folder), NetworkOptions(frames=3))
     first, second = _frames(3, 48, 64), _frames(1, 48, 64, seed=1)
     got = encoder.encode([_clip(first), _clip(second)])
 
@@ -91,6 +73,33 @@ def test_a_segment_is_the_mean_of_unit_embeddings(folder: Path) -> None:
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     assert (encoder.dim, encoder.needs.rgb_frames, encoder.parts) == (12, 3, {"clip": (0, 12)})
     np.testing.assert_allclose(got, [unit[:3].mean(0), unit[3]], atol=1e-5)
+
+
+def test_pooling_and_crops_by_hand(folder: Path) -> None:
+    """Three ways of pooling, one behind the other; ten crops of a picture that is wider than its crop."""
+    rgb = _frames(3, 48, 80)
+    plain = ClipEncoder(str(folder))
+    alone = np.concatenate([plain.encode([_clip(rgb[place : place + 1])]) for place in range(3)])
+    pooled = ClipEncoder(str(folder), NetworkOptions(3, ("mean", "max", "min")))
+    assert pooled.parts == {"clip": (0, 12), "clip_max": (12, 24), "clip_min": (24, 36)}
+    wanted = np.concatenate([alone.mean(0), alone.max(0), alone.min(0)])
+    np.testing.assert_allclose(pooled.encode([_clip(rgb)])[0], wanted, atol=1e-6)
+    # 32 x 32 is the size after resizing and of a crop: pictures of that size, cut at five places, mirrored
+    square = _frames(1, 40, 40)
+    by_crops = ClipEncoder(str(folder), NetworkOptions(crops=10))
+    by_crops.preprocessing = _without_resizing(by_crops)
+    plain.preprocessing = _without_resizing(plain)
+    cut = [square[:, top : top + 32, left : left + 32] for top, left in ((4, 4), (0, 0), (0, 8), (8, 0), (8, 8))]
+    cut += [part[:, :, ::-1] for part in cut]
+    single = [plain.encode([_clip(np.ascontiguousarray(part))])[0] for part in cut]
+    np.testing.assert_allclose(by_crops.encode([_clip(square)])[0], np.mean(single, axis=0), atol=1e-6)
+
+
+def _without_resizing(encoder: ClipEncoder) -> object:
+    from dataclasses import replace
+
+    crops = encoder.preprocessing.crops
+    return replace(encoder.preprocessing, edge=40 if crops == 10 else 32, crop=(32, 32))
 
 
 def test_many_frames_go_in_batches(folder: Path) -> None:
@@ -128,7 +137,8 @@ def test_identity_follows_weights_and_sampling_not_the_path(folder: Path, tmp_pa
     digest = ClipEncoder(str(folder)).identity.digest
     assert ClipEncoder(str(tmp_path / "copy")).identity.digest == digest
     assert ClipEncoder(str(tmp_path / "other")).identity.digest != digest
-    assert ClipEncoder(str(folder), frames=2).identity.digest != digest
+    assert ClipEncoder(str(folder), NetworkOptions(frames=2)).identity.digest != digest
+    assert ClipEncoder(str(folder), NetworkOptions(crops=10)).identity.digest != digest
 
 
 def test_a_folder_without_clip_is_an_input_error(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from refinevad.encoders.motion import GraySegment, motion_of
 from refinevad.encoders.motion_descriptors import DESCRIPTORS
 from refinevad.errors import InputError
 from refinevad.features.store import Provenance
-from refinevad.model import RefineVADConfig
 from refinevad.model_choice import open_model
+from refinevad.model_config import RefineVADConfig
 from refinevad.timeline import SegmentRule
 from refinevad.video.clips import ClipCutter
 from refinevad.video.frames import Clip, FrameNeeds

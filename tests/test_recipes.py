@@ -39,6 +39,10 @@ PARTS = {
     },
     "captions": {"captions": (0, 4)},
     "published": {"visual": (0, 4)},
+    "clip:openai/clip-vit-large-patch14+captioned:HuggingFaceTB/SmolVLM2-2.2B-Instruct": {
+        "clip": (0, 3),
+        "captioned": (3, 5),
+    },
 }
 
 

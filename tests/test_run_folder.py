@@ -20,7 +20,7 @@ from patience import patience
 from peer_cases import CATEGORIES, CHANNELS, SMALL
 from refinevad.apps.cli import main
 from refinevad.checkpoint import Calibration, Checkpoint
-from refinevad.encoders import choice
+from refinevad.encoders import choice, hub
 from refinevad.errors import InputError
 from refinevad.model_choice import open_model
 from refinevad.peers.contender import ContenderConfig
@@ -399,9 +399,13 @@ def test_an_encoder_is_opened_where_it_is_allowed_or_lies_here(
     change(run, "config.json", lambda c: c["training"].update(options={"seed": 0}))
     flag = ["--allow-download"] if where == "allowed" else []
     for command in ("detect", "watch"):
-        with mock.patch.object(choice, "_open_vision", side_effect=InputError("opened")) as opened:
+        with (
+            mock.patch.object(choice, "_open_vision", side_effect=InputError("opened")) as opened,
+            mock.patch.object(hub, "fetch") as fetch,
+        ):
             assert main([*arguments(command, run, tmp_path), *flag]) == 2
             assert opened.call_args.args == ("clip", source)
+            assert [call.args for call in fetch.call_args_list] == ([(source,)] if where == "allowed" else [])
     assert "--allow-download" not in capsys.readouterr().err
 
 

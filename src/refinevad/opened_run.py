@@ -100,9 +100,10 @@ class OpenedRun:
     def picture_encoder(self) -> EncoderChoice:
         """The encoder, which pictures are enough for. Raises InputError where there is none, or it needs captions."""
         encoder = self.video_encoder
-        if encoder.text is not None or encoder.vision is None:
+        if encoder.beyond_pictures:
             raise InputError(
-                f"encoder '{encoder.spec}' needs captions, which frames and cameras do not have; choose another run"
+                f"encoder '{encoder.spec}' needs {encoder.beyond_pictures}, which frames and cameras do not have; "
+                "choose another run"
             )
         return encoder
 

@@ -182,8 +182,10 @@ class StreamingDetector:
         if self._cutter is None:
             if self.encoder is None:
                 raise InputError("this stream was opened without an encoder: push segments of features")
-            if self.encoder.text is not None:
-                raise InputError(f"encoder '{self.encoder.spec}' needs captions, which frames do not have")
+            if self.encoder.beyond_pictures:
+                raise InputError(
+                    f"encoder '{self.encoder.spec}' needs {self.encoder.beyond_pictures}, which frames do not have"
+                )
             self._cutter = StreamCutter(self.encoder.needs, self.segment_rule, self.rate_hz, self._new_clock)
         return self._cutter
 

@@ -13,22 +13,8 @@ from refinevad.errors import InputError, RefineVADError
 from refinevad.files.shown import shown
 
 COMMANDS = (
-    "demo",
-    "extract",
-    "import",
-    "train",
-    "evaluate",
-    "explain",
-    "detect",
-    "watch",
-    "serve",
-    "models",
-    "init",
-    "check",
-    "doctor",
-    "completion",
-    "metrics",
-    "bench",
+    *("demo", "caption", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve"),
+    *("models", "encoders", "init", "check", "doctor", "completion", "metrics", "bench"),
 )
 _MODULES = {"import": "import_features"}  # a keyword can name no module
 EPILOG = """\

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from refinevad.encoders.words import Words, no_words
 from refinevad.video.frames import Clip, FrameNeeds
 from refinevad.video.zones import Zones
 
@@ -49,6 +50,10 @@ class Encoder(ABC):
     @abstractmethod
     def encode(self, clips: Sequence[Clip]) -> Float[np.ndarray, "segment channel"]:
         """One float32 vector for each clip."""
+
+    def words(self, sentences: list[str]) -> Words:
+        """Sentences in the space of its vectors. Raises InputError where it was not trained with words."""
+        raise no_words(self.name)
 
     def reading(self, spans: Sequence[tuple[int, int]]) -> "Encoder":
         """This encoder for somebody who reads these channels [first, last) alone (none: all); others may then be 0.

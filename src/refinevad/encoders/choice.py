@@ -1,5 +1,8 @@
 """Encoders by the words people type: `lite`, `lite2`, `clip:<hub id or folder>`, `captions[:folder]`, or A+captions.
 
+One that sees (`lite`, `clip:`, `siglip:`, `dino:`, `video:`), one of words (`captions`, `captioned:`) and one that
+hears (`audio:`) may be joined by `+`; their vectors lie one behind the other in that order.
+
 `lite:int8`, `lite:openvino`, `lite:openvino-int8` (and `lite2:...`) are other ways to run the same image network, and
 encoders of their own: their vectors differ a little, so features are not mixed.
 """
@@ -7,38 +10,63 @@ encoders of their own: their vectors differ a little, so features are not mixed.
 import hashlib
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
+from refinevad.encoders import hub
 from refinevad.encoders.base import Clip, Encoder, EncoderIdentity, FrameNeeds
-from refinevad.encoders.captions import Caption, CaptionEncoder, SentenceEncoder, read_captions
+from refinevad.encoders.captions import CaptionEncoder, SentenceEncoder
+from refinevad.encoders.model_names import with_options
 from refinevad.encoders.own import Adapted, OwnEncoder
+from refinevad.encoders.words import Words, no_words
 from refinevad.errors import InputError
 from refinevad.timeline import Timeline
 from refinevad.video.zones import Zones
 
+if TYPE_CHECKING:
+    from refinevad.encoders.sound import SoundEncoder
+
 DEFAULT_ENCODER = "lite"
 LITE_NETWORKS = {"lite": "efficientnet-lite0", "lite2": "efficientnet-lite2"}
 LITE_BACKENDS = ("", "int8", "openvino", "openvino-int8")
-CAPTION_SUFFIXES = (".srt", ".vtt", ".jsonl")
+NETWORK_KINDS = ("clip", "siglip", "dino", "video")  # that see, each by a network of transformers
+EXAMPLES = {  # what people use of each
+    "clip": "openai/clip-vit-large-patch14",
+    "siglip": "google/siglip-so400m-patch14-384",
+    "dino": "facebook/dinov2-large",
+    "video": "MCG-NJU/videomae-base",
+    "audio": "MIT/ast-finetuned-audioset-10-10-0.4593",
+    "captioned": "HuggingFaceTB/SmolVLM2-500M-Video-Instruct",
+}
 FOREIGN = "features:"  # before the name of features that were made elsewhere: no video is turned into them here
 
 
 @dataclass(frozen=True)
 class EncoderChoice:
-    """A vision branch, a text branch, or both; their vectors are concatenated in that order."""
+    """A branch that sees, one of words, one that hears, or some; their vectors are concatenated in that order."""
 
     spec: str
     vision: Encoder | None
     text: CaptionEncoder | None
+    sound: "SoundEncoder | None" = None
 
     @property
-    def branches(self) -> list[Encoder | CaptionEncoder]:
-        return [branch for branch in (self.vision, self.text) if branch is not None]
+    def branches(self) -> "list[Encoder | CaptionEncoder | SoundEncoder]":
+        return [branch for branch in (self.vision, self.text, self.sound) if branch is not None]
+
+    @property
+    def beyond_pictures(self) -> str:
+        """What it needs that frames and cameras do not have; nothing where pictures are enough."""
+        if self.sound is not None:
+            return "sound"
+        if self.text is not None:
+            return "captions"
+        return "" if self.vision is not None else "captions"
 
     @property
     def dim(self) -> int:
@@ -68,6 +96,12 @@ class EncoderChoice:
             "+".join(i.name for i in identities), weights, {i.name: dict(i.preprocessing) for i in identities}
         )
 
+    def words(self, sentences: list[str]) -> Words:
+        """Sentences in the space of its vectors. Raises InputError for one that cannot read, or that is joined."""
+        if len(self.branches) != 1:
+            raise no_words(self.spec)
+        return self.branches[0].words(sentences)
+
     def reading(self, spans: Sequence[tuple[int, int]]) -> "EncoderChoice":
         """This choice for somebody who reads these channels alone (`Encoder.reading`); none: all."""
         return self if self.vision is None else replace(self, vision=self.vision.reading(spans))
@@ -94,11 +128,11 @@ class EncoderChoice:
         """The text branch's vectors from the captions beside a video; no channels without one.
 
         Raises:
-            InputError: a text branch is asked for and no caption file lies beside the video.
+            InputError: a text branch is asked for, and no captions lie beside the video or it cannot be described.
         """
         if self.text is None:
             return np.zeros((timeline.segments, 0), dtype=np.float32)
-        captions = captions_beside(video)
+        captions = self.text.captions_of(video)
         late = sum(caption.start_s >= timeline.duration_s for caption in captions)
         if late:
             warnings.warn(
@@ -108,25 +142,11 @@ class EncoderChoice:
             )
         return self.text.encode(captions, timeline)
 
-
-def captions_beside(video: Path) -> Sequence[Caption]:
-    """Captions in `<stem>.srt`, `.vtt` or `.jsonl` next to a video.
-
-    Raises:
-        InputError: there is no such file, or one that names other videos alone.
-    """
-    for suffix in CAPTION_SUFFIXES:
-        path = video.with_suffix(suffix)
-        if path.exists():
-            table = read_captions(path)
-            for name in (video.name, video.stem):
-                if name in table:
-                    return table[name]
-            if table:
-                raise InputError(f"{path} names {next(iter(table))!r}, not {video.stem!r}; correct its video's name")
-            return []
-    names = ", ".join(video.stem + suffix for suffix in CAPTION_SUFFIXES)
-    raise InputError(f"no captions beside {video}: put {names} there, or choose an encoder without captions")
+    def encode_sound(self, video: Path, timeline: Timeline) -> Float[np.ndarray, "segment channel"]:
+        """The vectors of what is heard; no channels without such a branch. Raises InputError as opening does."""
+        if self.sound is None:
+            return np.zeros((timeline.segments, 0), dtype=np.float32)
+        return self.sound.encode(video, timeline)
 
 
 def is_foreign(spec: str) -> bool:
@@ -134,22 +154,30 @@ def is_foreign(spec: str) -> bool:
     return spec.startswith(FOREIGN)
 
 
-def require_at_hand(spec: str, allow_download: bool, whose: str) -> None:
-    """Hold the encoder that a RUN names to what is on this machine, before anything opens it.
-
-    A run comes from anyone. What a person types may be fetched from a model hub; what a file says may be only where the
-    person says so too.
-
-    Raises:
-        InputError: it is a hub's, and downloads are not allowed.
-    """
+def models_of(spec: str) -> list[str]:
+    """The models of transformers that an encoder names: hub ids and folders."""
+    found = []
     for word in spec.split("+"):
         kind, _, source = word.strip().partition(":")
-        if kind == "clip" and source and not allow_download and not Path(source).is_dir():
-            raise InputError(
-                f"{whose} needs the encoder {word.strip()!r}, which is no folder here and would be fetched from a "
-                "model hub; allow that with --allow-download"
-            )
+        if kind in (*NETWORK_KINDS, "audio") and source:
+            found.append(with_options(source)[0])
+        elif kind == "captioned" and source:
+            found.append(source.partition(":")[0])
+    return found
+
+
+def require_at_hand(spec: str, allow_download: bool, whose: str) -> None:
+    """Hold an encoder to what is on this machine, before anything opens it; fetch what is not, where a person says so.
+
+    Raises:
+        InputError: it is a hub's and not in the hub's cache, and downloads are not allowed or fail.
+    """
+    for source in models_of(spec):
+        if hub.is_at_hand(source):
+            continue
+        if not allow_download:
+            hub.require_here(source, f"{whose}, encoder {spec!r},")
+        hub.fetch(source)
 
 
 _registered: dict[str, Adapted] = {}
@@ -170,7 +198,7 @@ def register_encoder(name: str, encoder: OwnEncoder) -> None:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", name):
         raise InputError(f"an encoder's name is of small letters, digits, - and _, a letter first: got {name!r}")
-    if name in (*LITE_NETWORKS, "clip", "captions", FOREIGN.rstrip(":")):
+    if name in (*LITE_NETWORKS, *NETWORK_KINDS, "audio", "captions", "captioned", FOREIGN.rstrip(":")):
         raise InputError(f"'{name}' is refinevad's own encoder; choose another name")
     _registered[name] = Adapted(name, encoder)
 
@@ -193,32 +221,70 @@ def open_encoder(spec: str) -> EncoderChoice:
         )
     vision: Encoder | None = None
     text: CaptionEncoder | None = None
+    sound: SoundEncoder | None = None
     for word in spec.split("+"):
         kind, _, source = word.strip().partition(":")
-        if kind == "captions" and text is None:
-            text = CaptionEncoder(SentenceEncoder(source) if source else SentenceEncoder())
-        elif (kind == "clip" or (kind in LITE_NETWORKS and source in LITE_BACKENDS)) and vision is None:
+        if kind in ("captions", "captioned") and text is None:
+            text = _open_text(kind, source)
+        elif kind == "audio" and sound is None:
+            sound = _open_sound(source)
+        elif (kind in NETWORK_KINDS or (kind in LITE_NETWORKS and source in LITE_BACKENDS)) and vision is None:
             vision = _open_vision(kind, source)
         elif kind in _registered and not source and vision is None:
             vision = _registered[kind]
         else:
             raise InputError(
                 f"unknown encoder '{spec}': use lite or lite2 (alone, or with :int8, :openvino or :openvino-int8), "
-                "clip:<hub id or folder>, captions[:folder], or a vision one joined to captions by +; "
+                "clip:, siglip:, dino: or video: before a hub id or folder, captions[:folder], captioned:MODEL, "
+                "audio:MODEL, or one that sees, one of words and one that hears joined by +; "
                 "in Python, one of your own by refinevad.register_encoder"
             )
-    return EncoderChoice(spec, vision, text)
+    return EncoderChoice(spec, vision, text, sound)
+
+
+def _open_text(kind: str, source: str) -> CaptionEncoder:
+    if kind == "captions":
+        return CaptionEncoder(SentenceEncoder(source) if source else SentenceEncoder())
+    from refinevad.encoders.captioned import CaptionedEncoder
+    from refinevad.encoders.captioner import Captioner
+
+    model, _, sentences = source.partition(":")
+    if not model:
+        raise InputError("captioned needs a model that sees and speaks: captioned:/path/to/folder, or a hub id")
+    embedder = SentenceEncoder(sentences) if sentences else SentenceEncoder()
+    return CaptionedEncoder(Captioner(model), embedder)
+
+
+def _open_sound(source: str) -> "SoundEncoder":
+    from refinevad.encoders.sound import SoundEncoder
+
+    if not source:
+        raise InputError("audio needs a model of AST or CLAP: audio:/path/to/folder, or a hub id")
+    return SoundEncoder(source)
 
 
 def _open_vision(kind: str, source: str) -> Encoder:
-    if kind == "clip":
-        from refinevad.encoders.clip import ClipEncoder
-
-        if not source:
-            raise InputError("clip needs a model: clip:openai/clip-vit-large-patch14, or clip:/path/to/folder")
-        return ClipEncoder(source)
+    if kind in NETWORK_KINDS:
+        return _open_network(kind, source)
     try:
         from refinevad.encoders.lite import LiteEncoder
     except ImportError as error:
         raise InputError(f"encoder {kind} needs {error.name}; pip install 'refinevad[video]'") from error
     return LiteEncoder(LITE_NETWORKS[kind], backend=source)
+
+
+def _open_network(kind: str, named: str) -> Encoder:
+    from refinevad.encoders.clip import ClipEncoder
+    from refinevad.encoders.dino import DinoEncoder
+    from refinevad.encoders.siglip import SiglipEncoder
+    from refinevad.encoders.video_networks import VideoEncoder
+
+    families: dict[str, Callable[..., Encoder]] = {
+        "clip": ClipEncoder,
+        "siglip": SiglipEncoder,
+        "dino": DinoEncoder,
+        "video": VideoEncoder,
+    }
+    if not named:
+        raise InputError(f"{kind} needs a model: {kind}:{EXAMPLES[kind]}, or {kind}:/path/to/folder")
+    return families[kind](*with_options(named))

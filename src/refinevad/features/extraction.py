@@ -14,7 +14,7 @@ import refinevad
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
 from refinevad.features.store import Features, Provenance, read_provenance
-from refinevad.features.workers import Encoded, Workers, in_chunks
+from refinevad.features.workers import Encoded, Workers, clips_at_once, in_chunks
 from refinevad.files.whole import sampled_sha256
 from refinevad.machine.read_ahead import read_ahead
 from refinevad.timeline import UNSTATED_RATE_HZ, SegmentRule
@@ -52,7 +52,8 @@ def extract(
     if workers is not None and encoder.vision is not None:
         shared = workers.encode(path, encoder.vision, rule, progress)
     vision, timeline, notes = shared or _in_one_go(path, encoder, rule, progress, ahead)
-    values = np.concatenate([vision, encoder.encode_captions(path, timeline)], axis=1)
+    beside = [encoder.encode_captions(path, timeline), encoder.encode_sound(path, timeline)]
+    values = np.concatenate([vision, *beside], axis=1)
     if not np.isfinite(values).all():
         raise InputError(f"encoder '{encoder.spec}' gave NaN or infinite values for {path}; check its weights")
     return Features(values, timeline, provenance(path, encoder, rule, notes))
@@ -64,8 +65,9 @@ def _in_one_go(
     """The vision branch's vectors, by this process."""
     reader = ClipReader(path, encoder.needs, rule)
     chunks, seen = [], 0
-    with closing(read_ahead(reader, ahead)) as decoded:
-        for clips in in_chunks(decoded):
+    at_once = clips_at_once(encoder.needs)
+    with closing(read_ahead(reader, min(ahead, at_once))) as decoded:
+        for clips in in_chunks(decoded, at_once):
             chunks.append(encoder.encode_clips(clips))
             if progress is not None:
                 now = reader.frames  # read once: the decoder goes on
@@ -96,7 +98,9 @@ def extract_frames(
             raise InputError(f"{name} has no frame: give at least one")
         yield last
 
-    values = np.concatenate([encoder.encode_clips(chunk) for chunk in in_chunks(clips())]).astype(np.float32)
+    values = np.concatenate(
+        [encoder.encode_clips(chunk) for chunk in in_chunks(clips(), clips_at_once(encoder.needs))]
+    ).astype(np.float32)
     if not np.isfinite(values).all():
         raise InputError(f"encoder '{encoder.spec}' gave NaN or infinite values for {name}; check its weights")
     told = times.counts.sentences(name)

@@ -21,10 +21,12 @@ from jaxtyping import Float
 from refinevad.encoders.base import Encoder
 from refinevad.machine.worker_pool import WorkerPool, deaths_told
 from refinevad.timeline import SegmentRule, Timeline
+from refinevad.video.frames import FrameNeeds
 from refinevad.video.presentation import PlanError
 from refinevad.video.shares import Share, SharePlan, clips_of
 
 CLIPS_AT_ONCE = 16  # bounds memory, and gives the encoder batches that pay
+_LARGE_PICTURES = 32  # held at once by each side: at 1080p 200 MB
 _SHARE_S = (6.0, 120.0)  # shorter ones decode too much twice, longer ones come too late to be shared out evenly
 _UNKNOWN_S = 60.0  # of a file that does not say how long it is
 _AHEAD = 2  # shares that wait for each worker
@@ -101,10 +103,17 @@ class Workers(WorkerPool):
         return min(max(left_s / (2 * self.count), shortest), longest)
 
 
-def in_chunks(items: Iterable[_Item]) -> Iterator[Sequence[_Item]]:
-    """`CLIPS_AT_ONCE` items at a time; the last ones may be fewer."""
+def clips_at_once(needs: FrameNeeds) -> int:
+    """How many clips are held together: fewer where each has many pictures as large as the video's own."""
+    if needs.rgb_size is not None:
+        return CLIPS_AT_ONCE
+    return max(1, min(CLIPS_AT_ONCE, _LARGE_PICTURES // max(needs.rgb_frames, 1)))
+
+
+def in_chunks(items: Iterable[_Item], size: int = CLIPS_AT_ONCE) -> Iterator[Sequence[_Item]]:
+    """So many items at a time; the last ones may be fewer."""
     rest = iter(items)
-    while chunk := list(islice(rest, CLIPS_AT_ONCE)):
+    while chunk := list(islice(rest, size)):
         yield chunk
 
 

@@ -63,7 +63,7 @@ def extract_features(
     if recipe.kind == "ucf-captions":
         videos = [*read_training_videos(recipe.data), *(read_test_videos(recipe.data) if test else ())]
         encoder = open_encoder(recipe.encoder)
-        if encoder.text is None or encoder.vision is not None:
+        if encoder.text is None or len(encoder.branches) > 1 or not encoder.text.from_files:
             raise InputError(f"kind ucf-captions has text alone: set the encoder to captions, not {recipe.encoder}")
         step = progress(len(videos)) if progress else None
         captioned = extract_ucf_captions(recipe.data, videos, recipe.encoder, encoder.text, out, step)

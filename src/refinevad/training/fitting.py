@@ -217,7 +217,7 @@ def embed_prompts(recipe: Recipe, categories: Sequence[str], training: Sequence[
     """The recipe's prompts in the space of the text features they are compared with; None without prompts.
 
     Raises:
-        InputError: prompts without a text branch, of an unknown category, or not for every category and normal life.
+        InputError: prompts without an encoder that reads, of an unknown category, or not for every category and normal.
     """
     if not recipe.prompts or (recipe.head and recipe.head.get("name") not in HEADS_WITH_TEXT):
         return None
@@ -228,14 +228,16 @@ def embed_prompts(recipe: Recipe, categories: Sequence[str], training: Sequence[
             f"[prompts] needs one list for each category and for normal: missing {missing}, unknown {unknown}"
         )
     encoder = open_encoder(recipe.encoder)
-    if encoder.text is None or encoder.vision is not None:
-        raise InputError(f"[prompts] are sentences: they need the encoder captions alone, not {recipe.encoder}")
     pairs = [(owners[name], sentence) for name, sentences in recipe.prompts.items() for sentence in sentences]
-    vectors = encoder.text.sentences.encode([sentence for _, sentence in pairs])
+    words = encoder.words([sentence for _, sentence in pairs])
     tokens = [merge_runs(video.values).values for video in training]
     center = np.concatenate(tokens).mean(axis=0, dtype=np.float64)
+    # where all sentences lie apart from all pictures, their middle is put upon the pictures'
+    vectors = words.vectors if words.same_space else words.vectors - words.vectors.mean(axis=0) + center
     return Prompts(
-        torch.from_numpy(vectors), tuple(owner for owner, _ in pairs), torch.from_numpy(center.astype(np.float32))
+        torch.from_numpy(vectors.astype(np.float32)),
+        tuple(owner for owner, _ in pairs),
+        torch.from_numpy(center.astype(np.float32)),
     )
 
 

@@ -83,7 +83,8 @@ class Recipe:
             (default: those of DEFAULT_INPUTS that the features have, else all).
         head: another head in RefineVAD's place, a published one or `linear`: its `name` and its own options; of
             `model`, the options about features apply. None: RefineVAD.
-        prompts: sentences that describe each category, and `normal`; none: no prompts.
+        prompts: sentences that describe each category, and `normal`; none: no prompts. In a recipe also `file`, a
+            TOML file of them.
         train: options of the loop.
         alerts_per_hour: target of the calibration.
         inputs_by_data: where `model` names no inputs, the training videos tell whether appearance is one (places.py).
@@ -221,6 +222,7 @@ def read_recipe(path: Path) -> Recipe:
     content = read_toml(path, "recipe")
     for table, values in content.items():
         _check_table(path, table, values)
+    content = _with_prompts(path, content)
     _check_words(path, content)
     data, encoder = content.get("data", {}), content.get("encoder", {})
     if "root" not in data:
@@ -274,6 +276,16 @@ def _check_table(path: Path, table: str, values: object) -> None:
         if not fits:
             words = {str: "text", int: "a whole number", float: "a number"}[known[name]]
             raise InputError(f"recipe {path}: {name} in [{table}] is {words}, not {short(value)}")
+
+
+def _with_prompts(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """[prompts] as they stand, or as the file beside the recipe has them that `file` names."""
+    named = content.get("prompts", {}).get("file")
+    if not isinstance(named, str):
+        return content
+    if len(content["prompts"]) > 1:
+        raise InputError(f"recipe {path}: [prompts] names a file, or holds sentences: not both")
+    return {**content, "prompts": read_toml(path.parent / named, "prompts")}
 
 
 def _check_words(path: Path, content: Mapping[str, Any]) -> None:

@@ -67,10 +67,11 @@ def seconds_a_second(path: Path) -> float:
 
 def _training_s(segments: Sequence[int], categories: int) -> float:
     """Seconds of all steps of the default's models: one a fold and the run's own."""
-    from refinevad.model import RefineVADConfig
+    from refinevad.model_choice import open_model
+    from refinevad.model_config import RefineVADConfig
 
     options = {**DEFAULT_MODEL, "channels": _INPUTS, "categories": tuple(map(str, range(max(categories, 1))))}
-    model = RefineVADConfig.from_dict(options).build()
+    model = open_model(RefineVADConfig.from_dict(options))
     length, batch = max(int(median(segments)), 1), int(DEFAULT_TRAINING["batch"])
     values = torch.from_numpy(np.random.default_rng(0).normal(size=(batch, length, _INPUTS)).astype(np.float32))
     mask = torch.ones(batch, length, dtype=torch.bool)

@@ -13,7 +13,20 @@ example:
 A finished seed is not run again. The table goes to stdout and to DIR/table.md, its numbers to DIR/figures.csv (recipe,
 ablation, accuracy); --json writes every seed's figures.
 """
-TABLES = ("list", "recipe", "ablation", "choose", "search", "accuracy", "transfer", "delay", "speed", "render", "ship")
+TABLES = (
+    "list",
+    "recipe",
+    "ablation",
+    "choose",
+    "search",
+    "accuracy",
+    "transfer",
+    "delay",
+    "speed",
+    "features",
+    "render",
+    "ship",
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

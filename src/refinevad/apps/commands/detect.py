@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from refinevad.apps.commands.describing import add_describing, describer
 from refinevad.files.shown import shown
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ example:
 
 Writes for each video <stem>.json, <stem>.csv and <stem>.html into DIR, and index.html over several. A video that cannot
 be read is reported and the others finish (exit 1).
+
+Without training, with an encoder that reads (clip:, siglip:, captions, captioned:, audio: of CLAP):
+  refinevad detect camera.mp4 --describe "a person lying on the floor" --describe smoke --encoder clip:FOLDER \\
+      --quiet an-hour-of-nothing.mp4 --out found/
 """
 
 LONG_S = 300.0  # of video: below, processes take longer to start than they save
@@ -34,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--model",
         type=Path,
         metavar="RUN",
-        help="folder of a trained run, or a model that ships (fighting)",
+        help="folder of a trained run, or a model that ships (default: fighting; or --describe)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--annotate", action="store_true", help="also write an mp4 with the curve drawn in")
@@ -56,6 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes that share a video of 5 minutes or more (default: one a core; 1: none)",
     )
+    add_describing(parser)
     parser.add_argument("--allow-download", action="store_true", help="fetch an encoder that a run names from a hub")
     parser.add_argument(
         "--zones",
@@ -111,7 +117,8 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
         raise InputError("--delay needs --window: give the window's length in seconds too")
     if args.threshold is not None and not 0 <= args.threshold <= 1:
         raise InputError(f"--threshold must lie in [0, 1]: got {args.threshold}")
-    detector = Detector.open(
+    described = describer(args)
+    detector = described or Detector.open(
         args.model,
         args.window,
         args.delay,
@@ -120,7 +127,7 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
         allow_download=args.allow_download,
         zones=args.zones,
     )
-    for sentence in who_speaks([find_run(args.model)]):
+    for sentence in who_speaks([] if described else [find_run(args.model)]):
         (note if args.json == "-" else print)(sentence)
     failed: dict[str, str] = {}
     entries, summary = [], []

@@ -14,8 +14,10 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
         "--encoder",
         default=None,
         metavar="E",
-        help="lite (default), lite2, lite:int8, lite:openvino, clip:<hub id or folder>, captions[:folder], A+captions",
+        help="lite (default), lite2, lite:int8, lite:openvino, clip:<hub id or folder> (so siglip:, dino:, video:), "
+        "captions[:folder], captioned:MODEL, audio:MODEL, A+captions; a model's options behind it: @frames=4,pool=max",
     )
+    parser.add_argument("--allow-download", action="store_true", help="fetch an encoder's model from a hub")
     segment = parser.add_mutually_exclusive_group()
     segment.add_argument("--segment-s", type=float, metavar="S", help="length of a segment in seconds (default 0.64)")
     segment.add_argument(
@@ -28,6 +30,7 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
 
 def recipe_from(data: Path, args: argparse.Namespace) -> "Recipe":
     """The recipe of a command line: a file or a folder, with the options given laid over it."""
+    from refinevad.encoders.choice import require_at_hand
     from refinevad.errors import InputError
     from refinevad.training.asked import recipe_asked
 
@@ -36,4 +39,6 @@ def recipe_from(data: Path, args: argparse.Namespace) -> "Recipe":
     names = ("seed", "epochs", "precision", "inputs", "head", "features", "alerts_per_hour")
     given = {name: getattr(args, name, None) for name in names}
     lengths = {"segment_s": args.segment_s, "segment_frames": args.segment_frames}
-    return recipe_asked(data, encoder=args.encoder, **lengths, **given)
+    recipe = recipe_asked(data, encoder=args.encoder, **lengths, **given)
+    require_at_hand(recipe.encoder, args.allow_download, "this command")
+    return recipe
