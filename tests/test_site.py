@@ -51,9 +51,7 @@ def test_a_command_s_page_by_hand() -> None:
     part = section(command_reference(parser), "refinevad detect")
     assert part.startswith("\nFind events in videos.\n")
     assert "| `VIDEO [VIDEO ...]` | video files |" in part
-    assert (
-        "| `--model RUN` | folder of a trained run, or a model that ships (default: fighting; or --describe) |" in part
-    )
+    assert "| `--model RUN` | folder of a trained run, or a model that ships (fighting), or --describe |" in part
     assert "| `--out DIR` *(needed)* | folder for the results |" in part
     assert "| `--annotate` | also write an mp4 with the curve drawn in |" in part
     encoders = section(command_reference(parser), "refinevad extract")

@@ -109,21 +109,21 @@ def _prompts(path: Path) -> tuple[str, ...]:
 def _videos(named: Sequence[Path]) -> list[tuple[Path, Path]]:
     """(video, its place below the folder it was found in) of files and folders."""
     from refinevad.apps.terminal import notes
-    from refinevad.datasets.folders import files_below, unreadable_words
+    from refinevad.datasets.folders import NotRead, files_below
     from refinevad.errors import InputError
     from refinevad.video.reading import VIDEO_SUFFIXES
 
     found: list[tuple[Path, Path]] = []
-    unreadable: list[Path] = []
+    aside = NotRead()
     for path in named:
         if not path.is_dir():
             found.append((path, Path(path.name)))
             continue
-        below = [file for file in files_below(path, unreadable) if file.suffix.lower() in VIDEO_SUFFIXES]
+        below = [file for file in files_below(path, aside) if file.suffix.lower() in VIDEO_SUFFIXES]
         if not below:
             raise InputError(f"no videos found in {path}")
         found += [(file, file.relative_to(path)) for file in below]
-    notes([unreadable_words(unreadable)] if unreadable else [])
+    notes(aside.words())
     return found
 
 

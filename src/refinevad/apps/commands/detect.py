@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--model",
         type=Path,
         metavar="RUN",
-        help="folder of a trained run, or a model that ships (default: fighting; or --describe)",
+        help="folder of a trained run, or a model that ships (fighting), or --describe",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--annotate", action="store_true", help="also write an mp4 with the curve drawn in")
