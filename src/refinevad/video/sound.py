@@ -21,12 +21,6 @@ _SLACK_S = 0.05  # stamps are rounded, and the resampler holds a little back: a 
 Samples = Float32[np.ndarray, "_"]
 
 
-def has_sound(path: Path) -> bool:
-    """Whether a video has a sound track that can be decoded. Raises InputError where it cannot be opened."""
-    with open_container(path) as container:
-        return _track(container) is not None
-
-
 def sound_between(path: Path, spans_s: Sequence[tuple[float, float]], rate_hz: int) -> Iterator[Samples]:
     """The samples of each span [start_s, end_s), in -1 to 1; starts must not decrease.
 
