@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from refinevad.apps.live.clock import iso
+from refinevad.apps.live.health import Trouble, TroubleName
 from refinevad.apps.live.storage.records import EventState, Job, JobState, Review, ReviewedEvent, Verdict
 from refinevad.apps.service.audit import AuditEntry
 from refinevad.apps.service.watched_cameras import WatchedCamera
@@ -44,6 +45,18 @@ class Document(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class TroubleOut(Document):
+    """What is wrong with a camera just now."""
+
+    name: TroubleName
+    since: str
+    text: str
+
+    @classmethod
+    def of(cls, trouble: Trouble) -> "TroubleOut":
+        return cls(name=trouble.name, since=iso(trouble.since), text=trouble.text)
+
+
 class CameraOut(Document):
     """A camera as it is now; counts since it was added.
 
@@ -69,6 +82,7 @@ class CameraOut(Document):
     events: int
     open_event: str | None
     hidden: float
+    health: list[TroubleOut]
 
     @classmethod
     def of(cls, watched: WatchedCamera) -> "CameraOut":
@@ -83,6 +97,7 @@ class CameraOut(Document):
             fps_in=round(status.fps_in, 2),
             fps_scored=round(status.fps_scored, 2),
             hidden=round(status.hidden, 4),
+            health=[] if watched.paused else [TroubleOut.of(trouble) for trouble in status.health],
         )
 
 

@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { ask, el, toast } from "./dom.js";
 import { score, words } from "./format.js";
+import { AILS } from "./tile.js";
 
 export async function show(root, { session }) {
   const [model, cameras, sinks, reviewed] = await Promise.all([
@@ -104,10 +105,11 @@ export async function show(root, { session }) {
     ),
     ...table(
       "Cameras",
-      ["Camera", "State", "fps in", "fps scored", "Dropped", "Reconnects", "Events", "Threshold"],
+      ["Camera", "State", "Fault", "fps in", "fps scored", "Dropped", "Reconnects", "Events", "Threshold"],
       cameras.map((camera) => [
         camera.name,
         camera.state,
+        camera.health.map(({ name }) => AILS[name]).join(", ") || "none",
         camera.fps_in.toFixed(1),
         camera.fps_scored.toFixed(1),
         camera.frames_dropped,

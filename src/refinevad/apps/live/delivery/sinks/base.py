@@ -6,7 +6,7 @@ the `id`s it has seen. Of one event a sink gets `new`, `update`..., `end` in tha
 
 from typing import Protocol, runtime_checkable
 
-from refinevad.apps.live.envelope import Envelope
+from refinevad.apps.live.envelope import Envelope, Notice
 from refinevad.errors import RefineVADError
 
 
@@ -38,6 +38,13 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of connections. Nothing is delivered afterwards."""
+
+
+@runtime_checkable
+class NoticeSink(Protocol):
+    """A sink that also takes what is wrong with a camera; as `deliver` does events."""
+
+    def tell(self, notice: Notice) -> None: ...
 
 
 @runtime_checkable
