@@ -323,12 +323,30 @@ class ModelChange(Document):
 
 
 class SinkOut(Document):
-    """A place events go: envelopes that wait for it, those that were lost, why it takes none at the moment."""
+    """A place events go: envelopes that wait for it, those that were lost, why it takes none at the moment.
+
+    `people`: it reaches people, can be tested and snoozed; `snoozed_until`: until when it is.
+    """
 
     name: str
     waiting: int
     lost: int
     trouble: str | None
+    people: bool = False
+    snoozed_until: str | None = None
+
+
+class Snooze(Document):
+    """For how many minutes nothing is sent, a week at most; 0: send again."""
+
+    minutes: Annotated[float, Field(ge=0, le=7 * 24 * 60)]
+
+
+class TestOut(Document):
+    """What came of a test: whether the message was taken, and what came back where it was not."""
+
+    taken: bool
+    answer: str
 
 
 class AuditOut(Document):

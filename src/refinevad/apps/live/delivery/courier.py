@@ -15,7 +15,7 @@ from typing import cast
 from refinevad.apps.live.backoff import backoff_s
 from refinevad.apps.live.clock import Clock
 from refinevad.apps.live.delivery.outbox import Entry, Outbox
-from refinevad.apps.live.delivery.sinks.base import DeliveryError, NoticeSink, RefusedError, ScoreSink, Sink
+from refinevad.apps.live.delivery.sinks.base import DeliveryError, NoticeSink, PeopleSink, RefusedError, ScoreSink, Sink
 from refinevad.apps.live.envelope import Envelope, Notice, as_notice
 
 LONGEST_ASKED_S = 3600.0
@@ -166,6 +166,11 @@ class Dispatch:
             Backlog(name, waiting.get(name, 0), lost.get(name, 0), courier.trouble, held.get(name, 0))
             for name, courier in self.couriers.items()
         ]
+
+    def people(self) -> dict[str, PeopleSink]:
+        """The sinks that reach people."""
+        sinks = {name: courier.sink for name, courier in self.couriers.items()}
+        return {name: sink for name, sink in sinks.items() if isinstance(sink, PeopleSink)}
 
     def show_score(self, camera: str, score: float) -> None:
         """Hand the newest score to the sinks that show it; best effort."""

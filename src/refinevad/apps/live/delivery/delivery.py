@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from refinevad.apps.live.delivery.courier import Backlog, Dispatch
 from refinevad.apps.live.delivery.outbox import Outbox
+from refinevad.apps.live.delivery.sinks.base import PeopleSink
 from refinevad.apps.live.delivery.sinks.choice import open_sinks
 from refinevad.apps.live.delivery.sinks.stdout import StdoutSink
 from refinevad.apps.live.disk import read_only, too_full
@@ -175,6 +176,10 @@ class Delivery:
     def backlog(self) -> list[Backlog]:
         """What each sink has not got."""
         return self._dispatch.backlog()
+
+    def people(self) -> dict[str, PeopleSink]:
+        """The sinks that reach people, by name."""
+        return self._dispatch.people()
 
     def dropped(self) -> dict[str, int]:
         """Envelopes lost since the outbox was made, by sink."""

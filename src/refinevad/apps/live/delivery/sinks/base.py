@@ -48,6 +48,21 @@ class NoticeSink(Protocol):
 
 
 @runtime_checkable
+class PeopleSink(Protocol):
+    """A sink that reaches people, who may want to be left alone for a while."""
+
+    @property
+    def snoozed_until(self) -> float:
+        """Unix second until which nothing is sent; 0: it is not snoozed."""
+
+    def snooze(self, until: float) -> None:
+        """Send nothing until a Unix second; one that is over ends the snooze."""
+
+    def test(self) -> str:
+        """Send a message now; what came back where it was not taken, else empty."""
+
+
+@runtime_checkable
 class ScoreSink(Protocol):
     """A sink that also shows the running score and whether a camera is there. Best effort: not kept in the outbox."""
 
