@@ -53,6 +53,7 @@ class House:
         self.watch = WatchedCameras(self.engine, self.changes, [door], self.run)
         self.told: list[str] = []
         self.troubles: list[str] = []
+        self.people: dict[str, Any] = {}
         self.watch.start(self.told.append)
         settings = ServiceSettings(
             folder,
@@ -72,6 +73,7 @@ class House:
             work=work or analyse_at_once,
             ready=lambda: self.troubles,
             backlog=lambda: self.backlog,
+            people=lambda: self.people,
         )
         self.client = TestClient(self.app, base_url="http://localhost:8600", headers={} if token else OURS)
 

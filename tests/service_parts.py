@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from refinevad.apps.live.health import Trouble
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, Listener, Preview, ScoreBatch
 from refinevad.apps.live.storage.records import ScoreRow
@@ -24,6 +25,7 @@ class StillEngine:
         self.listeners: list[Listener] = []
         self.refused: set[Path] = set()
         self.scored_by = ""
+        self.health: tuple[Trouble, ...] = ()
 
     @property
     def cameras(self) -> tuple[CameraConfig, ...]:
@@ -46,6 +48,7 @@ class StillEngine:
                 events=1,
                 score=0.25,
                 scored_by=self.scored_by,
+                health=self.health,
                 hidden=share_hidden(camera.zones),
                 threshold=0.6 if camera.threshold is None else camera.threshold,
             )

@@ -237,7 +237,7 @@ def test_the_documented_file_is_read_and_leaves_out_no_key(tmp_path: Path, monke
     example = text.split("```toml\n")[1].split("```")[0]
     (tmp_path / "door").write_text("pass")
     (tmp_path / "door.pem").write_text("certificate")
-    for name in ("HOOK_KEY", "MQTT_PASSWORD"):
+    for name in ("HOOK_KEY", "MQTT_PASSWORD", "NIGHT_WATCH"):
         monkeypatch.setenv(name, "a secret")
     path = tmp_path / "cameras.toml"
     path.write_text(example.replace("/run/secrets/door", str(tmp_path / "door")))

@@ -12,7 +12,7 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from live_cases import envelope
+from live_cases import START, envelope
 from manual_clock import ManualClock
 from patience import wait_until
 from refinevad.apps.live.clock import SystemClock
@@ -21,6 +21,8 @@ from refinevad.apps.live.delivery.outbox import Outbox
 from refinevad.apps.live.delivery.sinks.base import DeliveryError, Sink
 from refinevad.apps.live.delivery.sinks.discovery import topic_name
 from refinevad.apps.live.delivery.sinks.mqtt import MqttSink
+from refinevad.apps.live.envelope import Notice, make_notice
+from refinevad.apps.live.health import Trouble
 from refinevad.apps.live.settings.sink_options import MqttOptions
 from refinevad.errors import InputError
 from servers import Certificate, Program, free_port
@@ -114,8 +116,8 @@ def test_home_assistant_finds_the_sensors(mosquitto: Program, mqtt: MqttSink, li
     assert [place["topic"] for place in alert["availability"]] == ["refinevad/status", "refinevad/door/availability"]
     assert alert["json_attributes_topic"] == "refinevad/door/attributes"
     configs = [json.loads(text) for name, text, _ in listener.messages if name.endswith("/config")]
-    assert len(configs) == 4  # two cameras, two sensors each
-    assert len({config["unique_id"] for config in configs}) == 4
+    assert len(configs) == 6  # two cameras, three sensors each
+    assert len({config["unique_id"] for config in configs}) == 6
     assert {len(config["device"]["identifiers"]) for config in configs} == {1}
 
 
@@ -130,6 +132,32 @@ def test_the_alert_stays_on_until_the_last_event_ends(
     wait_until(lambda: listener.on("refinevad/door/alert")[-5:] == ["ON", "ON", "ON", "ON", "OFF"], "the alert")
     events = [json.loads(text) for text in listener.on("refinevad/door/event")]
     assert [(event["kind"], event["event_id"]) for event in events] == steps
+
+
+def test_a_cameras_trouble_is_a_sensor_of_its_own(
+    mosquitto: Program, mqtt: MqttSink, listeners: list[Listener]
+) -> None:
+    listener = listen(listeners, mosquitto)
+    frozen, black = Trouble("frozen", START, "still", "t1"), Trouble("black", START, "dark", "t2")
+    steps = [("trouble", frozen), ("trouble", black), ("cleared", frozen), ("cleared", black)]
+    for kind, trouble in steps:
+        notice = make_notice(kind, "door", trouble, time=START)  # type: ignore[arg-type]
+        wait_until(lambda notice=notice: told(mqtt, notice), "delivery")
+    wait_until(lambda: listener.on("refinevad/door/trouble")[-4:] == ["ON", "ON", "ON", "OFF"], "the sensor")
+    said = [json.loads(text) for text in listener.on("refinevad/door/health")]
+    assert [(one["kind"], one["trouble"]) for one in said][-4:] == [(kind, trouble.name) for kind, trouble in steps]
+    configs = [json.loads(text) for name, text, _ in listener.messages if name.endswith("door/trouble/config")]
+    assert configs[0]["state_topic"] == "refinevad/door/trouble"
+    assert [place["topic"] for place in configs[0]["availability"]] == ["refinevad/status"]  # told of a camera away
+
+
+def told(sink: MqttSink, notice: Notice) -> bool:
+    """Whether it was taken; a courier tries again."""
+    try:
+        sink.tell(notice)
+    except DeliveryError:
+        return False
+    return True
 
 
 def test_a_broker_killed_and_started_again_gets_everything(

@@ -13,6 +13,8 @@ from refinevad.apps.live.delivery.outbox import Outbox
 from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError
 from refinevad.apps.live.delivery.sinks.rate import TokenBucket
 from refinevad.apps.live.delivery.sinks.webhook import WebhookSink, verify
+from refinevad.apps.live.envelope import make_notice
+from refinevad.apps.live.health import Trouble
 from refinevad.apps.live.settings.secret import Secret
 from refinevad.apps.live.settings.sink_options import WebhookOptions
 from refinevad.errors import InputError
@@ -48,6 +50,15 @@ def test_a_webhook_is_signed(receiver: Receiver) -> None:
     assert not verify("key", "1700000000", signature, request.body + b" ", START)
     assert not verify("other", "1700000000", signature, request.body, START)
     assert not verify("key", "-1", signature, request.body, START)
+
+
+def test_a_cameras_trouble_is_posted_like_an_event(receiver: Receiver) -> None:
+    notice = make_notice("trouble", "door", Trouble("black", START, "its picture is black", "t1"), time=START)
+    hook(receiver).tell(notice)
+    (request,) = receiver.requests
+    assert json.loads(request.body) == notice
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    assert verify("key", "1700000000", headers["x-refinevad-signature"], request.body, START)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 422])

@@ -14,6 +14,7 @@ from refinevad.apps.live.capture.messages import (
     Ended,
     Finish,
     Gap,
+    Look,
     MessageError,
     Opened,
     Picture,
@@ -29,6 +30,7 @@ from refinevad.video.frames import Clip
 
 PLAIN = (
     Opened(640, 480, 12.5, "h264", False),
+    Look(1.5, 100.0, 40.5, 0.25, 3.0, 0.875),
     Gap("rtsp://door/: nothing came in time", 2.0),
     Pulse(25, 1, 2, 3, 640, 480),
     Recorded("e1", ""),

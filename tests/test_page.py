@@ -224,6 +224,24 @@ def test_a_camera_is_added_and_a_bad_address_keeps_what_was_typed(visit: Visit) 
     assert [complaint for complaint in visit.complaints if "40" not in complaint] == []
 
 
+def test_what_is_wrong_with_a_camera_stands_on_its_picture(visit: Visit) -> None:
+    health = [{"name": "frozen", "since": iso(time.time()), "text": "its picture stands still: start the camera again"}]
+
+    def ailing(route: "sync_api.Route") -> None:
+        cameras = [{**camera, "health": health, "trouble": health[0]["text"]} for camera in route.fetch().json()]
+        route.fulfill(json=cameras)
+
+    visit.page.route("**/api/v1/cameras", ailing)
+    page = visit.open("cameras")
+    tile = page.locator(".tile[data-camera=street]")
+    sync_api.expect(tile.locator(".ailing")).to_have_text("frozen")
+    sync_api.expect(tile.locator(".trouble")).to_contain_text("stands still")
+    sync_api.expect(page.get_by_role("status").filter(has_text="1 with a fault")).to_be_visible()
+    page.goto("/#/system")
+    sync_api.expect(page.get_by_role("row", name=re.compile("street"))).to_contain_text("frozen")
+    visit.page.unroute("**/api/v1/cameras")
+
+
 def test_masks_and_zones_are_drawn_with_mouse_finger_and_keys(visit: Visit, browser: "sync_api.Browser") -> None:
     page = visit.open("cameras/street/zones")
     stage = page.locator(".polygons")

@@ -8,6 +8,7 @@ pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
 
 from refinevad.apps.live.delivery.courier import Backlog
+from refinevad.apps.live.health import Trouble
 from service_house import NOON, House
 
 
@@ -96,3 +97,15 @@ def test_errors_are_one_sentence(shared: House) -> None:
     ):
         assert answer.status_code in (404, 422)
         assert isinstance(answer.json()["detail"], str)
+
+
+def test_what_is_wrong_with_a_camera_is_in_its_document_and_its_metrics(house: House) -> None:
+    house.engine.health = (Trouble("frozen", NOON, "its picture stands still", "ab12"),)
+    document = house.client.get("/api/v1/cameras/door").json()
+    said = {"name": "frozen", "since": "2023-11-14T22:13:20.000Z", "text": "its picture stands still"}
+    assert document["health"] == [said]
+    text = house.client.get("/metrics").text
+    assert 'refinevad_camera_trouble{camera="door",trouble="frozen"} 1.0' in text
+    assert 'refinevad_camera_trouble{camera="door",trouble="black"} 0.0' in text
+    house.client.patch("/api/v1/cameras/door", json={"paused": True})  # let go of by hand: nothing is wrong with it
+    assert house.client.get("/api/v1/cameras/door").json()["health"] == []

@@ -118,9 +118,10 @@ def test_every_sink_gets_the_same_envelopes(
     process = watch("a.mp4", "--model", "run", "--fast", *LENGTHS, *sinks)
     out, _ = process.communicate(timeout=patience(200))
     assert process.returncode == 0, (place / "stderr").read_text()
-    envelopes = [json.loads(line) for line in out.splitlines()]
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [json.loads(request.body) for request in receiver.requests] == lines
+    envelopes = [line for line in lines if "trouble" not in line]  # pictures of one grey each may count as covered
     assert [envelope["kind"] for envelope in envelopes[:1] + envelopes[-1:]] == ["new", "end"]
-    assert [json.loads(request.body) for request in receiver.requests] == envelopes
     for request in receiver.requests:
         headers = {name.lower(): value for name, value in request.headers.items()}
         stamp, signature = headers["x-refinevad-timestamp"], headers["x-refinevad-signature"]

@@ -1,13 +1,16 @@
 """An envelope: one change of one event, as plain JSON, told to whoever listens and carried to each sink."""
 
 import uuid
-from typing import Literal, TypedDict
+from collections.abc import Mapping
+from typing import Literal, TypedDict, cast
 
 from refinevad.apps.live.clock import iso
+from refinevad.apps.live.health import Trouble, TroubleName
 from refinevad.scoring.event_record import SCHEMA_VERSION, EventFacts, event_facts
 from refinevad.scoring.events import Event
 
 Kind = Literal["new", "update", "end"]
+NoticeKind = Literal["trouble", "cleared"]
 LONGEST = "longest"  # the `reason` of an end where it lasted as long as an event may: it goes on as the next one
 CONTINUES = "continues"  # how the `reason` of that next one's `new` begins; the event's id follows
 RESTART = "restart"  # the `reason` of an end that is told after the process was stopped in mid-event
@@ -46,6 +49,40 @@ class Envelope(TypedDict):
     clip: str | None
     snapshot: str | None
     reason: str | None
+
+
+class Notice(TypedDict):
+    """A camera's trouble that has begun, or is over; `event_id` is the trouble's own, the same in both."""
+
+    schema_version: int
+    id: str
+    time: str
+    kind: NoticeKind
+    camera: str
+    event_id: str
+    trouble: TroubleName
+    text: str
+    since: str
+
+
+def make_notice(kind: NoticeKind, camera: str, trouble: Trouble, *, time: float) -> Notice:
+    """A new notice under its own id; `time` in Unix seconds."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "id": uuid.uuid4().hex,
+        "time": iso(time),
+        "kind": kind,
+        "camera": camera,
+        "event_id": trouble.id,
+        "trouble": trouble.name,
+        "text": trouble.text,
+        "since": iso(trouble.since),
+    }
+
+
+def as_notice(document: Mapping[str, object]) -> Notice | None:
+    """What an outbox gives, where it is a notice; None: it is an event's envelope."""
+    return cast(Notice, document) if "trouble" in document else None
 
 
 def live_facts(event: Event, origin: float) -> LiveFacts:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 from refinevad.apps.live.envelope import Envelope
+from refinevad.apps.live.health import Trouble
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.storage.records import ScoreRow
 
@@ -44,6 +45,7 @@ class CameraStatus:
         reconnects: times the source was opened again; restarts: times its process was started again.
         events: begun; open_event: the id of the one that is going on.
         on_s: how long it has been above its threshold without a break; notice: what an operator should look at.
+        health: what is wrong with the camera just now, notice included.
         hidden: share of its picture that masks and zones leave out.
         score: newest final score, None before there is one; score_time: its Unix second.
     """
@@ -76,6 +78,7 @@ class CameraStatus:
     on_s: float = 0.0
     notice: str = ""
     hidden: float = 0.0
+    health: tuple[Trouble, ...] = ()
     latency: Latency = field(default_factory=lambda: Latency(*[float("nan")] * 4))
 
 

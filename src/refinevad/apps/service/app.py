@@ -1,6 +1,6 @@
 """The FastAPI application: routes, the gate before them, the page, and one sentence for every error."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -14,6 +14,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import refinevad
 from refinevad.apps.live.delivery.courier import Backlog
+from refinevad.apps.live.delivery.sinks.base import PeopleSink
 from refinevad.apps.live.storage.database import StorageError
 from refinevad.apps.live.storage.records import Job
 from refinevad.apps.live.storage.store import Store
@@ -47,6 +48,7 @@ def create_app(
     work: Analyse = analyse,
     ready: Callable[[], list[str]] = list,
     backlog: Callable[[], list[Backlog]] = list,
+    people: Callable[[], Mapping[str, PeopleSink]] = dict,
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> FastAPI:
     """The service over an engine's cameras and a store, both opened and closed by the caller.
@@ -55,6 +57,7 @@ def create_app(
         work: the analysis of an uploaded file, run in a process of its own.
         ready: reasons why the service is not ready.
         backlog: what has not been delivered, of each sink.
+        people: the sinks that reach people.
         tell: is given sentences for the operator.
     """
     feed, log = Feed(), Sessions(store.clock, settings.session_s)
@@ -83,7 +86,7 @@ def create_app(
     app = _described(lifespan)
     parts = (watch, store, settings, log, feed, runner, metrics, guesses, audit)
     incoming = BoundedSemaphore(settings.incoming)
-    app.state.context = Context(*parts, incoming=incoming, ready=ready, backlog=backlog)
+    app.state.context = Context(*parts, incoming=incoming, ready=ready, backlog=backlog, people=people)
     _add_routes(app)
     _add_page(app)
     _add_errors(app)

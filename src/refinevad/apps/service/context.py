@@ -1,6 +1,6 @@
 """What every route works with, and how a request gets at it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore, Lock
 from typing import Annotated, cast
@@ -9,6 +9,7 @@ from fastapi import Depends, HTTPException, Query
 from starlette.requests import HTTPConnection
 
 from refinevad.apps.live.delivery.courier import Backlog
+from refinevad.apps.live.delivery.sinks.base import PeopleSink
 from refinevad.apps.live.storage.store import Store
 from refinevad.apps.service.audit import AuditLog, By
 from refinevad.apps.service.feed import Feed
@@ -37,6 +38,7 @@ class Context:
     incoming: BoundedSemaphore
     ready: Callable[[], list[str]] = list
     backlog: Callable[[], list[Backlog]] = list
+    people: Callable[[], Mapping[str, PeopleSink]] = dict
     exporting: Lock = field(default_factory=Lock)
 
     def camera(self, name: str) -> WatchedCamera:

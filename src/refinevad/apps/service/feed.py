@@ -95,5 +95,6 @@ class Feed:
         self.publish({"type": "event", **envelope})
 
     def on_state(self, status: CameraStatus) -> None:
-        document = {"state": status.state, "trouble": status.reason or status.notice or None}
+        health = [{"name": one.name, "since": iso(one.since), "text": one.text} for one in status.health]
+        document = {"state": status.state, "trouble": status.reason or status.notice or None, "health": health}
         self.publish({"type": "state", "camera": status.name, **document})

@@ -10,6 +10,7 @@ import refinevad
 from refinevad.apps.live.clock import Clock
 from refinevad.apps.live.delivery.courier import Backlog
 from refinevad.apps.live.envelope import Envelope
+from refinevad.apps.live.health import TROUBLES
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, ScoreBatch
 from refinevad.apps.service.guesses import Guesses
@@ -55,6 +56,14 @@ class _Cameras:
             if camera.score is not None:
                 score.add_metric([camera.name], camera.score)
         yield from (up, fps, scored, queued, score, threshold, on)
+        trouble = GaugeMetricFamily(
+            "refinevad_camera_trouble", "1 while it is so (docs/live.md, Health).", labels=["camera", "trouble"]
+        )
+        for camera in cameras:
+            names = {one.name for one in camera.health}
+            for kind in TROUBLES:
+                trouble.add_metric([camera.name, kind], float(kind in names))
+        yield trouble
         for name, text in _COUNTERS.items():
             counter = CounterMetricFamily(f"refinevad_{name}", text, labels=["camera"])
             for camera in cameras:

@@ -76,7 +76,9 @@ def serve(
         watch = WatchedCameras(engine, changes, config.cameras, config.model, config.camera)
         work = partial(analyse, allow_download=options.allow_download)
         troubles, backlog = delivery.troubles, delivery.backlog
-        app = create_app(watch, store, settings, work=work, ready=troubles, backlog=backlog, tell=_tell)
+        app = create_app(
+            watch, store, settings, work=work, ready=troubles, backlog=backlog, people=delivery.people, tell=_tell
+        )
         open_.enter_context(deleting(Retention(store, config.retention), app.state.context.audit, _tell))
         # cameras take a while to load; the page is there meanwhile
         threading.Thread(target=watch.start, args=(_tell,), name="cameras", daemon=True).start()

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from refinevad.apps.live.clock import iso
 from refinevad.apps.live.envelope import live_facts
+from refinevad.apps.live.health import Trouble, TroubleName
 from refinevad.apps.live.storage.records import EventState, Job, JobState, Review, ReviewedEvent, Verdict
 from refinevad.apps.service.audit import AuditEntry
 from refinevad.apps.service.watched_cameras import WatchedCamera
@@ -48,6 +49,18 @@ class Document(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class TroubleOut(Document):
+    """What is wrong with a camera just now."""
+
+    name: TroubleName
+    since: str
+    text: str
+
+    @classmethod
+    def of(cls, trouble: Trouble) -> "TroubleOut":
+        return cls(name=trouble.name, since=iso(trouble.since), text=trouble.text)
+
+
 class CameraOut(Document):
     """A camera as it is now; counts since it was added.
 
@@ -73,6 +86,7 @@ class CameraOut(Document):
     events: int
     open_event: str | None
     hidden: float
+    health: list[TroubleOut]
 
     @classmethod
     def of(cls, watched: WatchedCamera) -> "CameraOut":
@@ -87,6 +101,7 @@ class CameraOut(Document):
             fps_in=round(status.fps_in, 2),
             fps_scored=round(status.fps_scored, 2),
             hidden=round(status.hidden, 4),
+            health=[] if watched.paused else [TroubleOut.of(trouble) for trouble in status.health],
         )
 
 
@@ -320,12 +335,30 @@ class ModelChange(Document):
 
 
 class SinkOut(Document):
-    """A place events go: envelopes that wait for it, those that were lost, why it takes none at the moment."""
+    """A place events go: envelopes that wait for it, those that were lost, why it takes none at the moment.
+
+    `people`: it reaches people, can be tested and snoozed; `snoozed_until`: until when it is.
+    """
 
     name: str
     waiting: int
     lost: int
     trouble: str | None
+    people: bool = False
+    snoozed_until: str | None = None
+
+
+class Snooze(Document):
+    """For how many minutes nothing is sent, a week at most; 0: send again."""
+
+    minutes: Annotated[float, Field(ge=0, le=7 * 24 * 60)]
+
+
+class TestOut(Document):
+    """What came of a test: whether the message was taken, and what came back where it was not."""
+
+    taken: bool
+    answer: str
 
 
 class AuditOut(Document):

@@ -186,7 +186,9 @@ class WatchedCameras:
 def _at_rest(camera: CameraConfig, last: CameraStatus | None = None) -> CameraStatus:
     """The status of a camera that is not watched."""
     if last is not None:
-        return replace(last, state="ended", reason="", pid=None, fps_in=0.0, fps_scored=0.0, open_event=None)
+        return replace(
+            last, state="ended", reason="", pid=None, fps_in=0.0, fps_scored=0.0, open_event=None, notice="", health=()
+        )
     return CameraStatus(
         camera.name,
         camera.source.shown,

@@ -63,6 +63,25 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Look:
+    """What can be told of the picture at stream second `time_s` by itself (looks.py).
+
+    Attributes:
+        brightness: mean grey level, 0 to 255; contrast: its standard deviation over the picture.
+        focus: how much of the contrast lies between neighbouring pixels.
+        change: mean absolute step since the look before, in grey levels; 255 at the first.
+        likeness: correlation of its edges with those of the view of the last minutes.
+    """
+
+    time_s: float
+    brightness: float
+    contrast: float
+    focus: float
+    change: float
+    likeness: float
+
+
+@dataclass(frozen=True)
 class Gap:
     """Pictures are missing from here on. `retry_s`: pause before the source is opened again, 0: it goes on at once."""
 
@@ -101,7 +120,7 @@ class Ended:
     notes: str = ""
 
 
-Message = Opened | Segment | Picture | Gap | Pulse | Recorded | Ended
+Message = Opened | Segment | Picture | Look | Gap | Pulse | Recorded | Ended
 
 
 @dataclass(frozen=True)
@@ -129,7 +148,7 @@ class Stop:
 
 Command = Record | Finish | Stop
 _KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Opened, Segment, Picture, Gap, Pulse, Recorded, Ended, Record, Finish, Stop)
+    kind.__name__: kind for kind in (Opened, Segment, Picture, Look, Gap, Pulse, Recorded, Ended, Record, Finish, Stop)
 }
 
 

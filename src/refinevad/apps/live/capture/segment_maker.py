@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from refinevad.apps.live.capture.looks import LookMaker
 from refinevad.apps.live.capture.messages import Gap, Message, Picture, Segment
 from refinevad.apps.live.capture.preview import PreviewMaker
 from refinevad.apps.live.capture.source import Source
@@ -49,6 +50,7 @@ class SegmentMaker:
         self._ended = False
         self._arrived = 0.0
         self._picture_due = 0.0
+        self._looks = LookMaker()
 
     def _new_time(self) -> StreamTime:
         source = self.source
@@ -112,6 +114,7 @@ class SegmentMaker:
         if self._preview_hz and taken.time_s >= self._picture_due:
             self._picture_due = taken.time_s + 1.0 / self._preview_hz
             self._send(Picture(self._preview.jpeg(frame), taken.time_s, self._time.origin))
+            self._send(self._looks.look(frame, taken.time_s))
         return True
 
     def end(self) -> None:

@@ -10,12 +10,13 @@ import random
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import cast
 
 from refinevad.apps.live.backoff import backoff_s
 from refinevad.apps.live.clock import Clock
 from refinevad.apps.live.delivery.outbox import Entry, Outbox
-from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError, ScoreSink, Sink
-from refinevad.apps.live.envelope import Envelope
+from refinevad.apps.live.delivery.sinks.base import DeliveryError, NoticeSink, PeopleSink, RefusedError, ScoreSink, Sink
+from refinevad.apps.live.envelope import Envelope, Notice, as_notice
 
 LONGEST_ASKED_S = 3600.0
 IDLE_S = 1.0  # an idle courier looks again by itself, should a wake-up be missed
@@ -50,7 +51,7 @@ class Courier:
             return None
         entry = heads[0]
         try:
-            self.sink.deliver(entry.envelope)
+            self._hand_over(entry)
         except RefusedError as error:
             self._tell(f"{self.sink.name}: {error}; dropped")
             self._outbox.refuse(entry)
@@ -62,6 +63,13 @@ class Courier:
             self._outbox.acknowledge(entry)
         self._failures, self.trouble = 0, ""
         return 0.0
+
+    def _hand_over(self, entry: Entry) -> None:
+        notice = as_notice(entry.envelope)
+        if notice is None:
+            self.sink.deliver(entry.envelope)
+        elif isinstance(self.sink, NoticeSink):
+            self.sink.tell(notice)
 
     def _rest(self, entry: Entry, error: DeliveryError) -> float:
         if error.retry_after_s is not None:  # asked to wait: not a failure of the receiver
@@ -142,6 +150,11 @@ class Dispatch:
         for name in names:
             self.couriers[name].wake()
 
+    def tell(self, notice: Notice, sinks: Iterable[str]) -> None:
+        """Put what is wrong with a camera on its way to those of the sinks named that take it."""
+        takers = [name for name in sinks if name in self.couriers and isinstance(self.couriers[name].sink, NoticeSink)]
+        self.send(cast(Envelope, notice), takers)
+
     def backlog(self) -> list[Backlog]:
         """Of each sink."""
         waiting, lost, held = self.outbox.waiting(), self.outbox.dropped(), self.outbox.held()
@@ -149,6 +162,11 @@ class Dispatch:
             Backlog(name, waiting.get(name, 0), lost.get(name, 0), courier.trouble, held.get(name, 0))
             for name, courier in self.couriers.items()
         ]
+
+    def people(self) -> dict[str, PeopleSink]:
+        """The sinks that reach people."""
+        sinks = {name: courier.sink for name, courier in self.couriers.items()}
+        return {name: sink for name, sink in sinks.items() if isinstance(sink, PeopleSink)}
 
     def show_score(self, camera: str, score: float) -> None:
         """Hand the newest score to the sinks that show it; best effort."""

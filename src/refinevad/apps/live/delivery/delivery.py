@@ -12,15 +12,17 @@ has to end.
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from refinevad.apps.live.delivery.courier import Backlog, Dispatch
 from refinevad.apps.live.delivery.outbox import Outbox
+from refinevad.apps.live.delivery.sinks.base import PeopleSink
 from refinevad.apps.live.delivery.sinks.choice import open_sinks
 from refinevad.apps.live.delivery.sinks.stdout import StdoutSink
 from refinevad.apps.live.disk import read_only, too_full
-from refinevad.apps.live.envelope import RESTART, Envelope, LiveFacts, live_facts, make_envelope
+from refinevad.apps.live.envelope import RESTART, Envelope, LiveFacts, live_facts, make_envelope, make_notice
+from refinevad.apps.live.health import Trouble
 from refinevad.apps.live.settings.config import CameraConfig, LiveConfig
 from refinevad.apps.live.settings.sink_options import DatabaseOptions
 from refinevad.apps.live.status import CameraStatus, ScoreBatch
@@ -44,6 +46,7 @@ class Delivery:
         self._config, self._store, self._dispatch, self._tell = config, store, dispatch, tell
         self._storage = next(sink.name for sink in config.sinks if isinstance(sink, DatabaseOptions))
         self._sinks: dict[str, tuple[str, ...]] = {}
+        self._troubles: dict[str, tuple[Trouble, ...]] = {}  # of each camera, as they were told
         self._buffers: dict[str, ScoreBuffer] = {}
         self._models: dict[str, tuple[str, str]] = {}
         self._retired: list[ScoreBuffer] = []  # of models and cameras that are gone, until they are written
@@ -105,6 +108,7 @@ class Delivery:
                 self._store.cameras.register(camera.name, camera.source.shown, model)
             else:
                 self._dispatch.show_camera(camera.name, False)
+                self._tell_health(camera.name, ())
                 self._store.cameras.remove(camera.name)
         except (StorageError, InputError) as error:
             self._tell(f"{camera.name}: {error}")
@@ -140,6 +144,22 @@ class Delivery:
 
     def on_state(self, status: CameraStatus) -> None:
         self._dispatch.show_camera(status.name, status.state == "live")
+        self._tell_health(status.name, status.health)
+
+    def _tell_health(self, camera: str, now: Sequence[Trouble]) -> None:
+        """What has begun to be wrong with a camera, and what is over; each once."""
+        with self._lock:
+            before = self._troubles.pop(camera, ())
+            self._troubles[camera] = tuple(now)
+            sinks = self._sinks.get(camera, ())
+        ids, known = {trouble.id for trouble in now}, {trouble.id for trouble in before}
+        time = self._store.clock.now()
+        for trouble in before:
+            if trouble.id not in ids:
+                self._dispatch.tell(make_notice("cleared", camera, trouble, time=time), sinks)
+        for trouble in now:
+            if trouble.id not in known:
+                self._dispatch.tell(make_notice("trouble", camera, trouble, time=time), sinks)
 
     # -- the rest -----------------------------------------------------------------------------------------------------
 
@@ -156,6 +176,10 @@ class Delivery:
     def backlog(self) -> list[Backlog]:
         """What each sink has not got."""
         return self._dispatch.backlog()
+
+    def people(self) -> dict[str, PeopleSink]:
+        """The sinks that reach people, by name."""
+        return self._dispatch.people()
 
     def dropped(self) -> dict[str, int]:
         """Envelopes lost since the outbox was made, by sink."""

@@ -12,6 +12,7 @@ from refinevad.apps.live.clock import Clock
 from refinevad.apps.live.engine.fleet import Died, News
 from refinevad.apps.live.engine.live_model import LiveModel
 from refinevad.apps.live.engine.track import CameraTrack
+from refinevad.apps.live.health import Health
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraState, CameraStatus, Latency, Preview
 from refinevad.video.masks import share_hidden
@@ -70,7 +71,7 @@ class Camera:
         self.state: CameraState = "starting"
         self.reason, self.since = "", clock.now()
         self.finished = False  # it has ended and all is told
-        self.noticed = False  # its notice was told
+        self.health = Health()
         self.size = (0, 0)
         self.frames_in = self.frames_scored = self.frames_dropped = 0
         self.damaged = self.reconnects = self.restarts = 0
@@ -163,6 +164,17 @@ class Camera:
             return self.change("failed", news.reason) if news.reason else self.change("ended", news.notes)
         return False
 
+    def look_after(self) -> bool:
+        """See what is wrong with it; whether that has changed."""
+        return self.health.judge(
+            self._clock.monotonic(),
+            self._clock.now(),
+            online=self.state == "live" and not self.recording,
+            away=self.state in ("starting", "connecting", "waiting", "failed"),
+            fps=self._in.rate(),
+            above=self.track.notice,
+        )
+
     def status(self, pid: int | None) -> CameraStatus:
         track = self.track
         encoded, scored = _percentiles(list(track.encoded_s)), _percentiles(list(track.scored_s))
@@ -191,7 +203,8 @@ class Camera:
             score=track.score,
             score_time=track.score_time,
             on_s=track.on_s,
-            notice=track.notice,
+            notice="; ".join(trouble.text for trouble in self.health.troubles),
+            health=self.health.troubles,
             hidden=share_hidden(self.config.zones),
             scored_by=track.model.fingerprint,
             threshold=track.model.checkpoint.calibration.threshold,

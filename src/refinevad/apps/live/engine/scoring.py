@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from refinevad.apps.live.capture.messages import Ended, Gap, Opened, Picture, Recorded, Segment
+from refinevad.apps.live.capture.messages import Ended, Gap, Look, Opened, Picture, Recorded, Segment
 from refinevad.apps.live.clock import Clock
 from refinevad.apps.live.engine.batch import encode_together, gather
 from refinevad.apps.live.engine.camera import Camera, Task
@@ -128,6 +128,8 @@ class Scoring:
         match item:
             case Picture():
                 track.picture(item)
+            case Look():
+                camera.health.seen = camera.health.picture.look(**vars(item))
             case Opened():
                 track.begin()
             case Recorded(event, reason):
@@ -143,8 +145,7 @@ class Scoring:
 
     def _notice(self, camera: Camera) -> None:
         """Tell once of what an operator should look at, and once that it is over."""
-        if bool(camera.track.notice) != camera.noticed:
-            camera.noticed = not camera.noticed
+        if camera.look_after():
             self._tell_state(camera)
 
     def _settle(self, camera: Camera) -> None:

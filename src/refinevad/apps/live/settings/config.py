@@ -55,10 +55,17 @@ _AT_LEAST = {
     "rate_per_minute": 0.1,
     "longest_event_s": 5.0,
 }
-_MAY_BE_EMPTY = ("discovery_prefix",)  # empty: none
+_MAY_BE_EMPTY = ("discovery_prefix", "hours", "page")  # empty: none
 LONGEST_EVENT_S = 120.0  # what goes on is told again so often, as another event with a clip of its own
 _AT_MOST = {
-    **{"longest_event_s": 3600.0, "threshold": 1.0, "port": 65535, "pre_roll_s": 60.0, "post_roll_s": 60.0},
+    **{
+        "longest_event_s": 3600.0,
+        "threshold": 1.0,
+        "least_score": 1.0,
+        "port": 65535,
+        "pre_roll_s": 60.0,
+        "post_roll_s": 60.0,
+    },
     **dict.fromkeys((f"{kind}_days" for kind in ("scores", "events", "reviewed", "jobs", "audit")), 36_500.0),
 }
 _MOST = 1e9  # of anything else: seconds beyond it are no time that can be waited for

@@ -6,7 +6,7 @@ from typing import Literal
 
 from refinevad.apps.live.settings.secret import Secret
 
-SinkType = Literal["stdout", "folder", "webhook", "mqtt", "database"]
+SinkType = Literal["stdout", "folder", "webhook", "mqtt", "notify", "database"]
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,45 @@ class MqttOptions:
 
 
 @dataclass(frozen=True)
+class NotifyOptions:
+    """A person, by any service that the library Apprise knows: e-mail, Telegram, ntfy, Slack and a hundred others.
+
+    Attributes:
+        url: Apprise's address of the service: https://github.com/caronc/apprise/wiki; a secret.
+        categories: of the events that are told; None: all.
+        least_score: an event's peak when it is told, at least.
+        hours: local times of day in which it is armed, such as "22:00-06:00"; empty: always.
+        days: of the week in which it is armed, `mon` to `sun`; None: all. Hours past midnight are the next day's.
+        cooldown_s: after a message of a camera so long none of it; the next one says how many there were between.
+        snapshot: whether the picture goes with it; troubles: whether a camera's troubles are told, too.
+        page: address of the service's page, to which messages lead; empty: they lead nowhere.
+    """
+
+    name: str
+    url: Secret
+    categories: tuple[str, ...] | None = None
+    least_score: float = 0.0
+    hours: str = ""
+    days: tuple[str, ...] | None = None
+    cooldown_s: float = 300.0
+    snapshot: bool = True
+    troubles: bool = True
+    page: str = ""
+
+
+@dataclass(frozen=True)
 class DatabaseOptions:
     """The storage of the same configuration."""
 
     name: str = "database"
 
 
-SinkOptions = StdoutOptions | FolderOptions | WebhookOptions | MqttOptions | DatabaseOptions
+SinkOptions = StdoutOptions | FolderOptions | WebhookOptions | MqttOptions | NotifyOptions | DatabaseOptions
 SINK_TYPES: dict[SinkType, type[SinkOptions]] = {
     "stdout": StdoutOptions,
     "folder": FolderOptions,
     "webhook": WebhookOptions,
     "mqtt": MqttOptions,
+    "notify": NotifyOptions,
     "database": DatabaseOptions,
 }

@@ -170,6 +170,14 @@ on("event", (event) => {
     toast(`${event.camera}: ${words(event.after.category)}, score ${event.after.peak.toFixed(2)}`, "alarm");
 });
 
+const ailing = new Map(); // what was said to be wrong with each camera
+on("hello", ({ cameras }) => cameras.forEach(({ name, health }) => ailing.set(name, new Set(health.map((one) => one.name)))));
+on("state", ({ camera, health }) => {
+  const before = ailing.get(camera) || new Set();
+  for (const { name, text } of health) if (!before.has(name)) toast(`${camera}: ${text}`, "bad");
+  ailing.set(camera, new Set(health.map((one) => one.name)));
+});
+
 onLoggedOut(() => logIn("Log in to go on."));
 addEventListener("hashchange", () => {
   if (!session || session.open) show().then(() => view.focus({ preventScroll: true }));

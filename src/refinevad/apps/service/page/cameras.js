@@ -36,9 +36,11 @@ export async function show(root, { rest = [] } = {}) {
     }
     wall.dataset.count = cameras.length;
     const live = cameras.filter((camera) => camera.state === "live").length,
-      alarms = cameras.filter((camera) => camera.open_event).length;
+      alarms = cameras.filter((camera) => camera.open_event).length,
+      ailing = cameras.filter((camera) => camera.health.length).length;
     summary.textContent = cameras.length
-      ? `${live} of ${cameras.length} live` + (alarms ? ` · ${alarms} with an event` : "")
+      ? `${live} of ${cameras.length} live` + (alarms ? ` · ${alarms} with an event` : "") +
+        (ailing ? ` · ${ailing} with a fault` : "")
       : "";
     wall.querySelector(".empty")?.parentElement.remove();
     if (!cameras.length)
@@ -93,8 +95,8 @@ export async function show(root, { rest = [] } = {}) {
   await refresh();
   const ends = [
     on("scores", ({ camera, scores }) => tiles.get(camera)?.push(scores)),
-    on("state", ({ camera, state, trouble }) => {
-      tiles.get(camera)?.set({ state, trouble });
+    on("state", ({ camera, state, trouble, health }) => {
+      tiles.get(camera)?.set({ state, trouble, health });
       quietly();
     }),
     on("event", (event) => {

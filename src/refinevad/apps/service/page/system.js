@@ -2,7 +2,8 @@
 
 import { api } from "./api.js";
 import { ask, el, toast } from "./dom.js";
-import { score, words } from "./format.js";
+import { score, when, words } from "./format.js";
+import { AILS } from "./tile.js";
 
 export async function show(root, { session }) {
   const [model, cameras, sinks, reviewed] = await Promise.all([
@@ -104,10 +105,11 @@ export async function show(root, { session }) {
     ),
     ...table(
       "Cameras",
-      ["Camera", "State", "fps in", "fps scored", "Dropped", "Reconnects", "Events", "Threshold"],
+      ["Camera", "State", "Fault", "fps in", "fps scored", "Dropped", "Reconnects", "Events", "Threshold"],
       cameras.map((camera) => [
         camera.name,
         camera.state,
+        camera.health.map(({ name }) => AILS[name]).join(", ") || "none",
         camera.fps_in.toFixed(1),
         camera.fps_scored.toFixed(1),
         camera.frames_dropped,
@@ -119,7 +121,12 @@ export async function show(root, { session }) {
     ...table(
       "Where events go",
       ["Sink", "Waiting", "Lost", "Trouble"],
-      sinks.map((sink) => [sink.name, sink.waiting, sink.lost, sink.trouble || "none"]),
+      sinks.map((sink) => [
+        sink.name,
+        sink.waiting,
+        sink.lost,
+        sink.people ? reaching(sink) : sink.trouble || "none",
+      ]),
       "text",
     ),
   );
@@ -146,6 +153,53 @@ export async function show(root, { session }) {
   return null;
 }
 
+/** A sink that reaches people: its trouble, a test that says what came back, and peace for a while. */
+function reaching(sink) {
+  const said = el("span", { role: "status" }, sink.trouble || "none"),
+    path = `/sinks/${encodeURIComponent(sink.name)}`;
+  const test = el("button", { class: "tool", "aria-label": `Test ${sink.name}`, onclick: send }, "Test");
+  const pick = el(
+    "select",
+    { "aria-label": `Snooze ${sink.name}`, onchange: snooze },
+    [
+      ["", "Snooze…"],
+      ["30", "30 min"],
+      ["120", "2 h"],
+      ["480", "8 h"],
+      ["1440", "24 h"],
+      ["0", "Send again"],
+    ].map(([value, text]) => el("option", { value }, text)),
+  );
+  const state = el("span", { class: "tag snoozed", hidden: true });
+  show(sink);
+  return el("div", { class: "reaching" }, said, state, el("span", { class: "tools" }, test, pick));
+
+  function show({ snoozed_until: until }) {
+    state.hidden = !until;
+    state.textContent = until ? `snoozed until ${when(until)}` : "";
+  }
+  async function send() {
+    test.disabled = true;
+    said.textContent = "Sending a test…";
+    try {
+      const { taken, answer } = await api(path + "/test", { method: "POST" });
+      said.textContent = taken ? "The test message was taken." : answer;
+      said.classList.toggle("bad", !taken);
+    } catch (error) {
+      said.textContent = error.message;
+    }
+    test.disabled = false;
+  }
+  async function snooze() {
+    try {
+      show(await api(path + "/snooze", { method: "PUT", body: { minutes: Number(pick.value) } }));
+    } catch (error) {
+      toast(error.message, "bad");
+    }
+    pick.value = "";
+  }
+}
+
 /** A heading and a table whose rows begin with a name; nothing where there are none. `last`: class of the last column. */
 function table(title, columns, rows, last = "number") {
   if (!rows.length) return [];
@@ -155,7 +209,7 @@ function table(title, columns, rows, last = "number") {
       "tr",
       {},
       el("th", { scope: "row" }, name),
-      values.map((value, index) => el("td", { class: kind(index, values.length) }, String(value))),
+      values.map((value, index) => el("td", { class: kind(index, values.length) }, value instanceof Node ? value : String(value))),
     );
   const head = columns.map((name, index) =>
     el("th", { scope: "col", class: index ? kind(index - 1, columns.length - 1) : null }, name),

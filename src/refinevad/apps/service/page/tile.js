@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { drawStrip } from "./chart.js";
 import { ask, el, toast } from "./dom.js";
-import { at, score, words } from "./format.js";
+import { at, score, when, words } from "./format.js";
 
 const STRIP_S = 180;
 const SAY = {
@@ -14,6 +14,18 @@ const SAY = {
   ended: "ended",
   failed: "failed",
   paused: "paused",
+};
+
+/** What is wrong with a camera, in a word. */
+export const AILS = {
+  offline: "offline",
+  slow: "few frames",
+  frozen: "frozen",
+  black: "black",
+  covered: "covered",
+  blurred: "out of focus",
+  moved: "moved",
+  above: "above threshold",
 };
 
 export class Tile {
@@ -27,6 +39,7 @@ export class Tile {
     this.blank = el("span", { class: "blank" });
     this.state = el("span", { class: "state" });
     this.value = el("span", { class: "value number" });
+    this.ailing = el("span", { class: "ailing", hidden: true });
     this.alarm = el("a", { class: "alarm", hidden: true });
     this.trouble = el("p", { class: "trouble" });
     this.facts = el("p", { class: "facts-line" });
@@ -41,6 +54,7 @@ export class Tile {
         this.blank,
         this.picture,
         this.state,
+        this.ailing,
       ),
       el(
         "div",
@@ -105,6 +119,10 @@ export class Tile {
 
   set(camera) {
     Object.assign(this.camera, camera);
+    const ailing = this.camera.state === "paused" ? [] : this.camera.health || [];
+    this.ailing.textContent = ailing.map(({ name }) => AILS[name]).join(", ");
+    this.ailing.hidden = !ailing.length;
+    this.ailing.title = ailing.map(({ text, since }) => `${text} (since ${when(since)})`).join("\n");
     const { state, trouble, fps_in, threshold, source, open_event } = this.camera;
     this.state.textContent = SAY[state];
     this.node.dataset.state = state;

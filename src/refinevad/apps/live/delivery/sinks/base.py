@@ -6,7 +6,7 @@ the `id`s it has seen. Of one event a sink gets `new`, `update`..., `end` in tha
 
 from typing import Protocol, runtime_checkable
 
-from refinevad.apps.live.envelope import Envelope
+from refinevad.apps.live.envelope import Envelope, Notice
 from refinevad.errors import RefineVADError
 
 
@@ -38,6 +38,28 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of connections. Nothing is delivered afterwards."""
+
+
+@runtime_checkable
+class NoticeSink(Protocol):
+    """A sink that also takes what is wrong with a camera; as `deliver` does events."""
+
+    def tell(self, notice: Notice) -> None: ...
+
+
+@runtime_checkable
+class PeopleSink(Protocol):
+    """A sink that reaches people, who may want to be left alone for a while."""
+
+    @property
+    def snoozed_until(self) -> float:
+        """Unix second until which nothing is sent; 0: it is not snoozed."""
+
+    def snooze(self, until: float) -> None:
+        """Send nothing until a Unix second; one that is over ends the snooze."""
+
+    def test(self) -> str:
+        """Send a message now; what came back where it was not taken, else empty."""
 
 
 @runtime_checkable

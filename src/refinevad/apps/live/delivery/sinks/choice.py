@@ -6,6 +6,7 @@ from refinevad.apps.live.settings.sink_options import (
     DatabaseOptions,
     FolderOptions,
     MqttOptions,
+    NotifyOptions,
     SinkOptions,
     StdoutOptions,
     WebhookOptions,
@@ -37,6 +38,10 @@ def _open(options: SinkOptions, config: LiveConfig, store: Store) -> Sink:
             from refinevad.apps.live.delivery.sinks.mqtt import MqttSink
 
             return MqttSink(options, [camera.name for camera in config.cameras], store.clock)
+        case NotifyOptions():
+            from refinevad.apps.live.delivery.sinks.notify import NotifySink
+
+            return NotifySink(options, store.media, store.clock)
         case DatabaseOptions():
             from refinevad.apps.live.delivery.sinks.database import DatabaseSink
 

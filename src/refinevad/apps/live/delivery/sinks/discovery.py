@@ -6,6 +6,7 @@ https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery
 import hashlib
 import json
 import re
+from typing import Any
 
 import refinevad
 
@@ -17,10 +18,10 @@ def topic_name(camera: str) -> str:
 
 
 def announcements(camera: str, prefix: str, discovery_prefix: str) -> dict[str, str]:
-    """Topic -> payload, to be retained: a binary sensor that is on during an event, and the score."""
+    """Topic -> payload, to be retained: two binary sensors, on during an event and during a fault, and the score."""
     name = topic_name(camera)
     topic, node = f"{prefix}/{name}", re.sub(r"[^A-Za-z0-9_-]+", "_", prefix)
-    shared = {
+    shared: dict[str, Any] = {
         "availability": [{"topic": f"{prefix}/status"}, {"topic": f"{topic}/availability"}],
         "availability_mode": "all",
         "device": {"identifiers": [f"{node}_{name}"], "name": camera, "manufacturer": "refinevad"},
@@ -36,6 +37,17 @@ def announcements(camera: str, prefix: str, discovery_prefix: str) -> dict[str, 
         "json_attributes_topic": f"{topic}/attributes",
         **shared,
     }
+    trouble = {
+        "name": "Trouble",
+        "unique_id": f"{node}_{name}_trouble",
+        "device_class": "problem",
+        "entity_category": "diagnostic",
+        "state_topic": f"{topic}/trouble",
+        "payload_on": "ON",
+        "payload_off": "OFF",
+        "json_attributes_topic": f"{topic}/trouble/attributes",
+        **{**shared, "availability": shared["availability"][:1]},  # a camera that is away has a trouble to tell
+    }
     score = {
         "name": "Anomaly score",
         "unique_id": f"{node}_{name}_score",
@@ -46,5 +58,6 @@ def announcements(camera: str, prefix: str, discovery_prefix: str) -> dict[str, 
     }
     return {
         f"{discovery_prefix}/binary_sensor/{node}_{name}/alert/config": json.dumps(alert, ensure_ascii=False),
+        f"{discovery_prefix}/binary_sensor/{node}_{name}/trouble/config": json.dumps(trouble, ensure_ascii=False),
         f"{discovery_prefix}/sensor/{node}_{name}/score/config": json.dumps(score, ensure_ascii=False),
     }

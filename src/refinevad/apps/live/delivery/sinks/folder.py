@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError
-from refinevad.apps.live.envelope import Envelope, told_span
+from refinevad.apps.live.envelope import Envelope, Notice, told_span
 from refinevad.apps.live.settings.config import NAME
 from refinevad.apps.live.storage.event_log import EVENT_ID
 from refinevad.errors import InputError
@@ -33,6 +33,17 @@ class FolderSink:
             raise DeliveryError(str(error)) from error
         if missing:
             raise DeliveryError(missing)
+
+    def tell(self, notice: Notice) -> None:
+        """One file for each trouble, in <camera>/troubles; once it is over it says so."""
+        if not NAME.fullmatch(notice["camera"]) or not EVENT_ID.fullmatch(notice["event_id"]):
+            raise RefusedError(f"camera {notice['camera']!r} is no name for a folder")
+        place = self._folder / notice["camera"] / "troubles" / f"{notice['event_id']}.json"
+        try:
+            with atomic_write(place) as partial:
+                partial.write_text(json.dumps(notice, ensure_ascii=False, indent=1), encoding="utf-8")
+        except InputError as error:
+            raise DeliveryError(str(error)) from error
 
     def _copy_files(self, envelope: Envelope, place: Path) -> str:
         """Why one of an event's files could not be copied; empty where all could."""

@@ -26,7 +26,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from refinevad.apps.live.clock import Clock
 from refinevad.apps.live.delivery.sinks.base import DeliveryError
 from refinevad.apps.live.delivery.sinks.discovery import announcements, topic_name
-from refinevad.apps.live.envelope import Envelope
+from refinevad.apps.live.envelope import Envelope, Notice
 from refinevad.apps.live.settings.sink_options import MqttOptions
 from refinevad.errors import InputError
 
@@ -43,6 +43,7 @@ class MqttSink:
         self._lock = threading.Lock()
         self._retained: dict[str, str] = {}  # what the broker should hold
         self._open: dict[str, set[str]] = {}  # camera -> events that are on
+        self._troubles: dict[str, set[str]] = {}  # camera -> what is wrong with it
         self._shown_at: dict[str, float] = {}
         self._trouble = "not connected yet"
         self._status = f"{options.prefix}/status"
@@ -80,6 +81,20 @@ class MqttSink:
             alert = "ON" if events else "OFF"
             sent = [self._publish(f"{topic}/event", body, retain=False)]
             sent += [self._publish(f"{topic}/{leaf}", text) for leaf, text in (("attributes", body), ("alert", alert))]
+        self._await(sent)
+
+    def tell(self, notice: Notice) -> None:
+        camera, topic = notice["camera"], self._topic(notice["camera"])
+        if not self._client.is_connected():
+            raise DeliveryError(f"broker {self._options.host}:{self._options.port}: {self._trouble}")
+        body = json.dumps(notice, ensure_ascii=False, allow_nan=False)
+        with self._lock:
+            self._announce(camera)
+            troubles = self._troubles.setdefault(camera, set())
+            (troubles.discard if notice["kind"] == "cleared" else troubles.add)(notice["event_id"])
+            sent = [self._publish(f"{topic}/health", body, retain=False)]
+            sent += [self._publish(f"{topic}/trouble", "ON" if troubles else "OFF")]
+            sent += [self._publish(f"{topic}/trouble/attributes", body)]
         self._await(sent)
 
     def _await(self, sent: Sequence[MQTTMessageInfo]) -> None:
@@ -130,7 +145,7 @@ class MqttSink:
         topic = self._topic(camera)
         if f"{topic}/alert" in self._retained:
             return
-        first = {f"{topic}/alert": "OFF", f"{topic}/availability": "offline"}
+        first = {f"{topic}/alert": "OFF", f"{topic}/trouble": "OFF", f"{topic}/availability": "offline"}
         if self._options.discovery_prefix:
             first |= announcements(camera, self._options.prefix, self._options.discovery_prefix)
         for place, text in first.items():

@@ -7,7 +7,7 @@ from io import RawIOBase, TextIOWrapper
 from typing import BinaryIO, cast
 
 from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError
-from refinevad.apps.live.envelope import Envelope
+from refinevad.apps.live.envelope import Envelope, Notice
 
 
 class StdoutSink:
@@ -24,6 +24,12 @@ class StdoutSink:
         self._whole = set[str]()  # ids of envelopes whose lines were finished before they came again
 
     def deliver(self, envelope: Envelope) -> None:
+        self._say(envelope)
+
+    def tell(self, notice: Notice) -> None:
+        self._say(notice)
+
+    def _say(self, envelope: Envelope | Notice) -> None:
         line = json.dumps(envelope, ensure_ascii=False, allow_nan=False) + "\n"
         try:
             self._stream.flush()  # what others have written comes before it

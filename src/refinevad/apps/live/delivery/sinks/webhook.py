@@ -22,7 +22,7 @@ from typing import Any
 from refinevad.apps.live.clock import Clock
 from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError
 from refinevad.apps.live.delivery.sinks.rate import TokenBucket
-from refinevad.apps.live.envelope import Envelope
+from refinevad.apps.live.envelope import Envelope, Notice
 from refinevad.apps.live.settings.addresses import mask
 from refinevad.apps.live.settings.sink_options import WebhookOptions
 from refinevad.errors import InputError
@@ -65,6 +65,12 @@ class WebhookSink:
         self._opener = urllib.request.build_opener(_NoRedirect)
 
     def deliver(self, envelope: Envelope) -> None:
+        self._post(envelope)
+
+    def tell(self, notice: Notice) -> None:
+        self._post(notice)
+
+    def _post(self, envelope: Envelope | Notice) -> None:
         if wait := self._bucket.take():
             raise DeliveryError("more events than its rate allows", retry_after_s=wait)
         body = json.dumps(envelope, ensure_ascii=False, allow_nan=False).encode()
