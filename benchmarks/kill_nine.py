@@ -49,6 +49,8 @@ class Tally:
             envelope = json.loads(line)
         except json.JSONDecodeError:
             return
+        if "trouble" in envelope:  # of the camera, not an event
+            return
         self.lines += 1
         (self.new if envelope["kind"] == "new" else self.others).add(envelope["event_id"])
 

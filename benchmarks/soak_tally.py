@@ -34,6 +34,8 @@ class Witness:
 
     def take(self, envelope: Mapping[str, Any]) -> None:
         """Note an envelope; one that came before is counted and left aside."""
+        if "trouble" in envelope:  # of the camera, not an event
+            return
         entry = (str(envelope["id"]), str(envelope["kind"]), str(envelope.get("reason") or ""))
         told = self.told[str(envelope["event_id"])]
         if entry in told:
