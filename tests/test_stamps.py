@@ -130,6 +130,15 @@ def test_pictures_that_come_singly_between_pauses_keep_their_times() -> None:
     assert "and 56 more times" in sentence
 
 
+@pytest.mark.parametrize("frames", [3, 5, MOST_HELD, 100])
+def test_a_time_lapse_whose_header_claims_another_rate_keeps_its_times(frames: int) -> None:
+    """Every stamp is alone, the first no more than the others."""
+    stamps = [1000.0 + 10.0 * index for index in range(frames)]
+    times, counts = times_of(stamps)
+    assert times == pytest.approx([10.0 * index for index in range(frames)])
+    assert (counts.bad, counts.restarts, len(counts.holes)) == (0, 0, frames - 1)
+
+
 def test_a_first_stamp_that_is_alone_does_not_count() -> None:
     """A clock that was set with the first picture: 1.7e9 s are no pause."""
     times, counts = times_of([0.0, *steady(199, 1.7e9)])

@@ -63,7 +63,7 @@ def watch(place: Path) -> Iterator[object]:
         process.stdout.close()
 
 
-def events(lines: Iterable[str]) -> list[dict[str, object]]:
+def of_events(lines: Iterable[str]) -> list[dict[str, object]]:
     """Envelopes of events; a camera's troubles are left aside: its flat pictures may count as covered."""
     return [told for told in map(json.loads, lines) if "trouble" not in told]
 
@@ -78,7 +78,7 @@ def test_files_give_the_events_of_detect_on_stdout_in_a_folder_and_in_the_databa
     out, _ = process.communicate(timeout=patience(200))
     said = (place / "stderr").read_text()
     assert process.returncode == 0, said
-    envelopes = events(out.splitlines())
+    envelopes = of_events(out.splitlines())
     store = Store.open(Secret(f"sqlite:///{place}/own.db"), place / "media")
     choice = EncoderChoice("lite", MeanEncoder(), None)
     for name in "ab":
@@ -158,7 +158,7 @@ def test_kill_9_in_mid_event_is_an_end_after_the_restart(place: Path, watch) -> 
     second = watch(*words, "--fast")
     out, _ = second.communicate(timeout=patience(200))
     assert second.returncode == 0, (place / "stderr").read_text()
-    envelopes = events(out.splitlines())
+    envelopes = of_events(out.splitlines())
     end = next(e for e in envelopes if e["kind"] == "end")
     assert (end["event_id"], end["reason"]) == (new["event_id"], "restart")
     (folder,) = (place / "found").rglob(new["event_id"])
@@ -175,7 +175,7 @@ def test_told_to_stop_it_ends_what_is_open(place: Path, watch, how: signal.Signa
     os.kill(process.pid, how)
     out, _ = process.communicate(timeout=patience(100))
     assert process.returncode == 0, (place / "stderr").read_text()
-    end = events(out.splitlines())[-1]
+    end = of_events(out.splitlines())[-1]
     assert (new["kind"], end["kind"], end["event_id"], end["reason"]) == ("new", "end", new["event_id"], None)
     assert sorted(path.name for path in place.iterdir()) == ["a.mp4", "b.mp4", "run", "stderr"]  # nothing is kept
 

@@ -5,7 +5,7 @@ The one judge of time, for files, their shares and cameras. It looks at a few st
 - a stamp that leaves its neighbours, while those go on as before, is bad: its frame is put between them;
 - stamps that go on by more than `longest_step_s` and stay there: a hole, in which there are no pictures;
 - stamps that go back and stay there, or on by more than any pause lasts: the clock began anew; the next frame is put
-  one nominal frame behind the last one. So it is where the first stamp of all is alone;
+  one nominal frame behind the last one. So it is where the first stamp of all is alone, and the others are not;
 - counters that run over (33 bits in MPEG) go on.
 
 Nothing here takes memory or time by what a stamp says, only by how many there are.
@@ -53,12 +53,14 @@ class StampCounts:
         restarts: how often the clock began anew.
         wraps: how often a counter ran over that FFmpeg had not made up for.
         holes: (second at which pictures end, second of the next one).
+        single: pauses between single pictures were seen, as a time lapse has them.
     """
 
     bad: int = 0
     restarts: int = 0
     wraps: int = 0
     holes: list[tuple[float, float]] = field(default_factory=list)
+    single: bool = False
 
     @property
     def in_order(self) -> bool:
@@ -187,6 +189,7 @@ class StampSieve(Generic[Item]):
         """Nothing more is to be waited for: pauses between single frames, a line of its own, or bad ones."""
         known = [stamp for stamp, _ in self._held if stamp is not None]
         rising = len(known) > 1 and all(a < b for a, b in zip([self._last or 0.0, *known], known, strict=False))
+        self.counts.single |= rising and known[1] - known[0] > self._longest
         if rising or (len(known) == 1 and self._last is not None and 0 < known[0] - self._last <= self._longest):
             yield from self._believed(set(range(len(self._held))))
         else:
@@ -238,10 +241,11 @@ class FilmClock:
             self.counts.wraps += 1
             self.origin += step - over
             return self.last_s + over
-        if step > 0 and self._placed != 1 and step <= LONGEST_HOLE_S and not self._went_back(stamp, step):
+        first_alone = self._placed == 1 and not self.counts.single
+        if step > 0 and not first_alone and step <= LONGEST_HOLE_S and not self._went_back(stamp, step):
             self.counts.holes.append((self.last_s + self._step, time_s))
             return time_s
-        if step > 0 and self._placed == 1:  # the first stamp was alone
+        if step > 0 and first_alone:
             self.counts.bad += 1
         else:
             self.counts.restarts += 1
