@@ -111,7 +111,6 @@ def test_no_secret_shows(folder: Path) -> None:
         (('host = "10.0.0.2"', ""), "host"),
         (('host = "10.0.0.2"', "host = 5"), "host"),
         (("env:DOOR_PASSWORD", "env:NO_SUCH_VARIABLE"), "NO_SUCH_VARIABLE"),
-        (('model = "runs/mine"', ""), "model"),
         (("threshold = 0.75", 'ca_file = "KEY"'), "ca_file is for rtsps and https"),
         (
             ('source = "rtsp://10.0.0.5/stream"', 'source = "rtsps://10.0.0.5/a"\nca_file = "no.pem"'),

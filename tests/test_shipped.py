@@ -4,12 +4,16 @@ import csv
 import hashlib
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
 
+from patience import patience
 from refinevad.apps.cli import main
 from refinevad.apps.live.settings.config import read_config
 from refinevad.checkpoint import Checkpoint
@@ -160,6 +164,38 @@ def test_detect_without_a_run_says_first_who_speaks(
     assert f"finds {held['events_found']:.0%} of the fights" in first
     assert f"frame AUC {held['auc']:.3f} [{held['auc_ci95'][0]:.3f}, {held['auc_ci95'][1]:.3f}]" in first
     assert json.loads((tmp_path / "found/camera.json").read_text())["model"]["run"] == "fighting"
+
+
+def first_of(stream: IO[str]) -> str:
+    """The first line that the program says there."""
+    return next(line for line in stream if line.startswith("refinevad: "))
+
+
+@pytest.mark.parametrize("command", ["watch", "serve"])
+def test_live_cameras_say_first_who_watches(command: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the default encoder needs the extra `video`")
+    pytest.importorskip("fastapi", reason="the service needs the extra `service`")
+    write_video(tmp_path / "camera.mp4", frames=50, size=(160, 120))
+    words = {"watch": ["watch", "camera.mp4", "--fast"], "serve": ["serve", "--port", "0", "--data", "data"]}[command]
+    program = [sys.executable, "-m", "refinevad", *words]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(program, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stderr is not None
+        first = first_of(process.stderr)
+        process.terminate()
+        process.communicate(timeout=patience(60))
+    assert first.startswith("refinevad: model fighting, which ships with refinevad and has never seen this camera")
+
+
+def test_figures_in_the_documents_are_the_card_s() -> None:
+    """Whoever ships other weights has to say their figures where the old ones stood."""
+    root, held = RECIPE.parents[2], Card.read(shipped_folder("fighting")).content["held_out"]
+    auc = f"{held['auc']:.3f} [{held['auc_ci95'][0]:.3f}, {held['auc_ci95'][1]:.3f}]"
+    page = (root / "docs/start/one-video.md").read_text(encoding="utf-8")
+    controls = {name: f"{row['auc']:.3f}" for name, row in held["controls"].items()}
+    for words in (auc, f"finds {held['events_found']:.0%}".replace("%", " %"), *controls.values()):
+        assert words in page, words
+    assert f"frame AUC {auc}" in (root / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_run_of_one_s_own_is_not_spoken_for(tmp_path: Path) -> None:
