@@ -25,6 +25,7 @@ _WORDS = {  # what older packages write where an SPDX expression belongs
     "mit license": "MIT",
     "bsd": "BSD-3-Clause",
     "3-clause bsd license": "BSD-3-Clause",
+    "mpl-2.0": "MPL-2.0",
     "mpl-2.0 and mit": "MPL-2.0 AND MIT",
 }
 
