@@ -27,6 +27,7 @@ _WORDS = {  # what older packages write where an SPDX expression belongs
     "bsd-2-clause": "BSD-2-Clause",
     "bsd-3-clause": "BSD-3-Clause",
     "3-clause bsd license": "BSD-3-Clause",
+    "mpl-2.0": "MPL-2.0",
     "mpl-2.0 and mit": "MPL-2.0 AND MIT",
 }
 
