@@ -34,7 +34,7 @@ from refinevad.errors import InputError
 from refinevad.evidence import DirectEvidence, PromptPrior, Prompts, RidgeEvidence, masked_mean, presence_logit
 from refinevad.files.options import check_options
 from refinevad.input_ranges import Empty, InputRanges, as_ranges
-from refinevad.segment_model import Objective, SegmentModel
+from refinevad.segment_model import Objective, SegmentModel, normal_rows
 from refinevad.standardising import channel_statistics, standardised
 
 Gate = Literal["hard", "soft", "fixed", "none"]
@@ -495,7 +495,7 @@ class CORE(nn.Module):
         self.classify = nn.Sequential(
             nn.LayerNorm(config.width), nn.Dropout(config.dropout), nn.Linear(config.width, 2 * categories)
         )
-        self.prototypes = nn.Parameter(torch.randn(categories, config.width) / config.width**0.5)
+        self.prototypes = nn.Parameter(normal_rows(categories, config.width, divisor=config.width**0.5))
         self.inject = Injection(config.width, config.topology)
 
     def mixture(self, presence: Float[Tensor, "video category"]) -> Float[Tensor, "video category"]:
