@@ -1,0 +1,58 @@
+"""clips -> vectors, a bounded number at a time: one file read in one go."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from jaxtyping import Float
+
+from refinevad.machine.read_ahead import read_ahead
+from refinevad.timeline import SegmentRule, Timeline
+from refinevad.video.frames import Clip, FrameNeeds
+from refinevad.video.reading import ClipReader
+
+CLIPS_AT_ONCE = 16  # bounds memory, and gives the encoder batches that pay
+_Item = TypeVar("_Item")
+
+
+class Encoded(NamedTuple):
+    """A file's vectors, where its segments lie, and what a person should know of it."""
+
+    vectors: Float[np.ndarray, "segment channel"]
+    timeline: Timeline
+    notes: tuple[str, ...] = ()
+
+
+def in_chunks(items: Iterable[_Item]) -> Iterator[Sequence[_Item]]:
+    """`CLIPS_AT_ONCE` items at a time; the last ones may be fewer."""
+    rest = iter(items)
+    while chunk := list(islice(rest, CLIPS_AT_ONCE)):
+        yield chunk
+
+
+def encoded_in_one_go(
+    path: Path,
+    needs: FrameNeeds,
+    encode: Callable[[Sequence[Clip]], Float[np.ndarray, "segment channel"]],
+    rule: SegmentRule,
+    progress: Callable[[int], None] | None = None,
+    ahead: int = 0,
+) -> Encoded:
+    """A whole file's vectors, by this process; `ahead` clips are decoded in another thread before they are taken.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    reader = ClipReader(path, needs, rule)
+    chunks, seen = [], 0
+    with closing(read_ahead(reader, ahead)) as decoded:
+        for clips in in_chunks(decoded):
+            chunks.append(encode(clips))
+            if progress is not None:
+                now = reader.frames  # read once: the decoder goes on
+                progress(now - seen)
+                seen = now
+    return Encoded(np.concatenate(chunks).astype(np.float32), reader.timeline, reader.notes)
