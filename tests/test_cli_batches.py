@@ -9,7 +9,7 @@ import torch
 
 from cli_cases import call, error_of, extract_json, make_run, make_set
 from fakes import MeanEncoder, replaced
-from refinevad.apps.commands import detect
+from refinevad.apps import batch
 from refinevad.features import kept
 from refinevad.features import workers as side_by_side
 from refinevad.features.workers import Workers
@@ -130,7 +130,7 @@ def test_detect_shares_a_long_video_among_workers_and_writes_the_same(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(MeanEncoder, "portable", True)
-    monkeypatch.setattr(detect, "LONG_S", 20.0)
+    monkeypatch.setattr(batch, "PAYS_S", 20.0)
     opened: list[int] = []
 
     class Noted(Workers):

@@ -99,6 +99,10 @@ class PooledFiles(Generic[_Found]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """What is not begun is not done."""
         for future in self._running:
             future.cancel()
 
