@@ -12,7 +12,7 @@ from jaxtyping import Float
 from refinevad.machine.read_ahead import read_ahead
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.video.frames import Clip, FrameNeeds
-from refinevad.video.reading import ClipReader
+from refinevad.video.recording import Recording
 
 CLIPS_AT_ONCE = 16  # bounds memory, and gives the encoder batches that pay
 _Item = TypeVar("_Item")
@@ -46,7 +46,7 @@ def encoded_in_one_go(
     Raises:
         InputError: the file cannot be read.
     """
-    reader = ClipReader(path, needs, rule)
+    reader = Recording(path, needs, rule).whole()
     chunks, seen = [], 0
     with closing(read_ahead(reader, ahead)) as decoded:
         for clips in in_chunks(decoded):

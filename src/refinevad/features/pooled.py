@@ -26,9 +26,9 @@ from refinevad.errors import InputError
 from refinevad.features.encoding import Encoded
 from refinevad.timeline import SegmentRule
 from refinevad.video.frames import FrameNeeds
-from refinevad.video.presentation import PlanError
 from refinevad.video.reading import DamagedVideoWarning, probe
-from refinevad.video.shares import Share, SharePlan
+from refinevad.video.recording import PlanError, Recording, Share
+from refinevad.video.shares import SharePlan
 
 _SHARE_S = (6.0, 120.0)  # shorter ones decode too much twice, longer ones come too late to be shared out evenly
 _UNKNOWN_S = 60.0  # of a file that does not say how long it is
@@ -163,7 +163,7 @@ class PooledFiles(Generic[_Found]):
     def _in_shares(self, place: int) -> Iterator[bool]:
         """None where the file is but one share."""
         work = self._files[place]
-        plan = SharePlan(work.path, self._needs, self._rule, self._length_s)
+        plan = Recording(work.path, self._needs, self._rule).shares(self._length_s)
         shares = iter(plan)
         begun = list(islice(shares, 2))
         if len(begun) < 2:

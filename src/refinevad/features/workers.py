@@ -23,7 +23,7 @@ from refinevad.features.pooled import FileWork, PooledFiles
 from refinevad.machine.worker_pool import WorkerPool, deaths_told
 from refinevad.timeline import SegmentRule
 from refinevad.video.reading import DamagedVideoWarning
-from refinevad.video.shares import Share, clips_of
+from refinevad.video.recording import Recording, Share
 
 
 class Workers(WorkerPool):
@@ -101,7 +101,7 @@ def _opened(encoder: bytes) -> Encoder:
 
 def encode_share(path: Path, share: Share, encoder: bytes) -> Float[np.ndarray, "segment channel"]:
     """Vectors of a share's segments. `encoder`: pickled."""
-    return np.concatenate([_opened(encoder).encode(clips) for clips in in_chunks(clips_of(path, share))])
+    return np.concatenate([_opened(encoder).encode(clips) for clips in in_chunks(Recording.clips_of(path, share))])
 
 
 def encode_file(path: Path, rule: SegmentRule, encoder: bytes) -> Encoded:
