@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from unittest import mock
 
@@ -11,6 +12,7 @@ import pytest
 from cases import config, random_model
 from cli_cases import call
 from refinevad.apps import batch
+from refinevad.apps.terminal import video_bar
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.encoders.lite import LiteEncoder
 from refinevad.opened_run import OpenedRun
@@ -105,6 +107,15 @@ def test_lines_come_in_the_order_of_the_arguments(
     found(tmp_path, films, run, "--workers", 2)
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["700.mp4", "30.mp4", "350.mp4"]
+
+
+def test_the_bar_says_hours_of_video_an_hour_and_what_is_left() -> None:
+    """Half of two hours in a minute: sixty hours an hour, and a minute to go."""
+    with video_bar(7200.0, "two hours", time.time() - 60.0) as bar:
+        bar.n = 3600.0
+        assert str(bar).endswith("60.0/120.0 min of video, 60 video-hours an hour, 01:00 left")
+        bar.n = 9000.0  # a file that holds more than it states
+        assert "120.0/120.0" in str(bar)
 
 
 def test_workers_need_no_torch() -> None:

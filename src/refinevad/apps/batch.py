@@ -4,6 +4,7 @@ Loading takes as long as decoding a minute of video. So the pool is opened first
 the run's configuration says of its encoder (run_outline.py); once the run is open, and of that encoder, they are kept.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -38,10 +39,14 @@ class Batch:
     Args:
         run: the RUN folder; nothing of it is believed before it is opened.
         workers: how many processes; None: one a core. With 1, or little video, there are none.
+
+    Attributes:
+        began: seconds of the clock.
     """
 
     def __init__(self, run: Path, videos: Sequence[Path], workers: int | None = None) -> None:
         self._videos = videos
+        self.began = time.time()
         self._count = workers or usable_cores()
         self._stack = ExitStack()
         self._workers: Workers | None = None

@@ -26,14 +26,14 @@ class _VideoBar(tqdm):
         facts: dict[str, Any] = super().format_dict
         if facts["total"]:  # files may hold more than they state
             facts["n"] = min(facts["n"], facts["total"])
-        rate = facts["rate"] or (facts["n"] - facts["initial"]) / facts["elapsed"] if facts["elapsed"] else 0.0
+        facts["rate"] = rate = facts["n"] / facts["elapsed"] if facts["elapsed"] else 0.0  # since work began
         minutes = {"done": facts["n"] / 60, "whole": (facts["total"] or 0) / 60}
         facts.update(hours_an_hour=f"{rate:.0f}", **{name: f"{value:.1f}" for name, value in minutes.items()})
         return facts
 
 
-def video_bar(total_s: float, what: str) -> "tqdm[Any]":
-    """A bar of so many seconds of video; as `progress_bar` else."""
+def video_bar(total_s: float, what: str, began: float) -> "tqdm[Any]":
+    """A bar of so many seconds of video, worked on since `began` (time.time()); as `progress_bar` else."""
     text = "{l_bar}{bar}| {done}/{whole} min of video, {hours_an_hour} video-hours an hour, {remaining} left"
     interval = 0.2 if sys.stderr.isatty() else 5.0
     bar = _VideoBar(
@@ -44,6 +44,7 @@ def video_bar(total_s: float, what: str) -> "tqdm[Any]":
         dynamic_ncols=True,
         bar_format=text,
     )
+    bar.start_t = began
     return bar
 
 

@@ -123,7 +123,7 @@ class _Results:
 
         args = self._args
         name = args.videos[0].name if len(args.videos) == 1 else f"detect {len(args.videos)} videos"
-        with video_bar(self._batch.lasts_s(), name) as bar:
+        with video_bar(self._batch.lasts_s(), name, self._batch.began) as bar:
             for place, found in self._batch.detections(detector, bar.update):
                 try:
                     if isinstance(found, InputError):
