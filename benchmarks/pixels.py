@@ -42,8 +42,9 @@ from refinevad.encoders.choice import EncoderChoice
 from refinevad.encoders.efficientnet import BACKENDS, EfficientNet
 from refinevad.encoders.lite import LiteEncoder, appearance_change
 from refinevad.errors import InputError
+from refinevad.features.encoding import CLIPS_AT_ONCE
 from refinevad.features.extraction import extract
-from refinevad.features.workers import CLIPS_AT_ONCE, Workers
+from refinevad.features.workers import Workers
 from refinevad.files.cells import write_cells
 from refinevad.machine.cores import usable_cores
 from refinevad.model import RefineVAD

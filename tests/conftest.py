@@ -29,9 +29,9 @@ def data_root() -> Path:
 def small_encoder() -> Iterator[None]:
     """`lite` opens the tests' small encoder, and no test meets the one before."""
     from fakes import replaced
-    from refinevad.datasets import feature_folder
+    from refinevad.features import kept
 
-    feature_folder._encoder.cache_clear()
+    kept.opened_once.cache_clear()
     with replaced():
         yield
-    feature_folder._encoder.cache_clear()
+    kept.opened_once.cache_clear()

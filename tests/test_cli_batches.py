@@ -9,8 +9,8 @@ import torch
 
 from cli_cases import call, error_of, extract_json, make_run, make_set
 from fakes import MeanEncoder, replaced
-from refinevad.apps.commands import detect
-from refinevad.datasets import feature_folder as extract_all
+from refinevad.apps import batch
+from refinevad.features import kept
 from refinevad.features import workers as side_by_side
 from refinevad.features.workers import Workers
 from videos import film, write_sound
@@ -54,7 +54,7 @@ def test_a_second_extract_makes_nothing_and_a_changed_video_anew(
     damaged.write_bytes(damaged.read_bytes()[:-10])
     _, fourth = extract_json(videos, out, capsys)
     assert (fourth["extracted"], fourth["up_to_date"]) == (1, 9)
-    extract_all._encoder.cache_clear()
+    kept.opened_once.cache_clear()
     with replaced(lambda: MeanEncoder("1" * 64)):
         _, fifth = extract_json(videos, out, capsys)
     assert fifth["extracted"] == 10
@@ -130,7 +130,7 @@ def test_detect_shares_a_long_video_among_workers_and_writes_the_same(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(MeanEncoder, "portable", True)
-    monkeypatch.setattr(detect, "LONG_S", 20.0)
+    monkeypatch.setattr(batch, "PAYS_S", 20.0)
     opened: list[int] = []
 
     class Noted(Workers):

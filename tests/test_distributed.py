@@ -17,9 +17,9 @@ from cases import config, random_bags, random_labels, random_model
 from fakes import replaced
 from patience import patience
 from refinevad.apps.cli import main
-from refinevad.datasets import feature_folder
 from refinevad.datasets.bag import Bag
 from refinevad.errors import InputError
+from refinevad.features import kept
 from refinevad.training.bags import Batch, collate
 from refinevad.training.distributed import Processes
 from refinevad.training.loop import Trainer, losses
@@ -173,10 +173,10 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 def alone(recipe: Path, run: Path) -> None:
     """Train by one process, this one."""
-    feature_folder._encoder.cache_clear()
+    kept.opened_once.cache_clear()
     with replaced():
         assert main(["train", str(recipe), "--out", str(run), *PLAIN]) == 0
-    feature_folder._encoder.cache_clear()
+    kept.opened_once.cache_clear()
 
 
 def test_two_processes_end_with_the_weights_of_one(recipe: Path, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_closed_form_is_the_same_however_many_processes(recipe: Path, tmp_path
     assert done.stdout.count("fitted in closed form") == 1
     with replaced():
         assert main(["train", str(recipe), "--out", str(tmp_path / "one"), "--head", "linear", *PLAIN]) == 0
-    feature_folder._encoder.cache_clear()
+    kept.opened_once.cache_clear()
     one, two = (load_file(tmp_path / run / "model.safetensors") for run in ("one", "two"))
     for name, value in one.items():
         assert torch.equal(value, two[name]), name

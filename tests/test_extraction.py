@@ -16,9 +16,9 @@ from refinevad.detector import Detector
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.encoders.lite import LiteEncoder
 from refinevad.errors import InputError
+from refinevad.features.encoding import CLIPS_AT_ONCE
 from refinevad.features.extraction import extract
 from refinevad.features.store import Features
-from refinevad.features.workers import CLIPS_AT_ONCE
 from refinevad.model import RefineVAD
 from refinevad.model_config import RefineVADConfig
 from refinevad.timeline import SegmentRule

@@ -120,17 +120,17 @@ def test_beside_a_cover_the_video_is_read(tmp_path: Path) -> None:
 def test_a_song_and_stills_in_a_data_set_are_left_out_and_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from refinevad.datasets import feature_folder as extract_all
+    from refinevad.features import kept
 
     root = tmp_path / "set"
     for label in ("normal", "fall"):
         write_video(root / "train" / label / "v.mp4", frames=40)
     write_with_cover(root / "train" / "fall" / "song.mp4", pictures=False)
     list(stills(root / "train" / "normal"))
-    extract_all._encoder.cache_clear()
+    kept.opened_once.cache_clear()
     with replaced():
         assert main(["extract", str(root), "--out", str(tmp_path / "features"), "--workers", "1"]) == 1
-    extract_all._encoder.cache_clear()
+    kept.opened_once.cache_clear()
     said = capsys.readouterr()
     assert said.err.count("left out: no video stream in") == 8
     assert "2 videos extracted" in said.out
@@ -139,18 +139,18 @@ def test_a_song_and_stills_in_a_data_set_are_left_out_and_told(
 def test_what_was_found_in_a_data_sets_videos_is_told_once_each(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from refinevad.datasets import feature_folder as extract_all
+    from refinevad.features import kept
 
     root = tmp_path / "set"
     times = [index / 25 + 60 * (index >= 20) for index in range(40)]
     write_video(root / "train" / "normal" / "v.mp4", frames=40)
     holed = write_video(root / "train" / "fall" / "v.mp4", flat([90] * 40), times_s=times, size=(32, 32))
     for _ in range(2):  # made, and then up to date
-        extract_all._encoder.cache_clear()
+        kept.opened_once.cache_clear()
         with replaced():
             arguments = ["extract", str(root), "--out", str(tmp_path / "features"), "--workers", "1"]
             assert main([*arguments, "--json", str(tmp_path / "done.json")]) == 0
-        extract_all._encoder.cache_clear()
+        kept.opened_once.cache_clear()
         said = f"no pictures from 0.8 to 60.8 s in {holed}; nothing is scored there"
         assert capsys.readouterr().err.count(said) == 1
         assert json.loads((tmp_path / "done.json").read_text())["notes"] == [said]

@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 import refinevad
 from cli_cases import make_set
 from refinevad.apps.cli import main
-from refinevad.datasets import feature_folder
 from refinevad.datasets.dataset import FeatureIndex
 from refinevad.encoders import choice
 from refinevad.errors import InputError
+from refinevad.features import kept
 from refinevad.peers.choice import REGISTERED
 
 pytestmark = pytest.mark.usefixtures("small_encoder")
@@ -332,7 +332,7 @@ def test_a_name_registered_again_is_the_later_one(data: Path, tmp_path: Path) ->
         refinevad.register_encoder("brightness", encoder)
         refinevad.train(data, tmp_path / f"run{encoder.identity['version']}", encoder="brightness", epochs=1)
     assert first.calls == second.calls > 0
-    assert feature_folder._open("brightness").vision is choice._registered["brightness"]
+    assert kept.open_kept("brightness").vision is choice._registered["brightness"]
 
 
 class Wrong(Brightness):

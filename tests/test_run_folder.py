@@ -337,6 +337,26 @@ def test_runs_of_every_option_are_whole(tmp_path: Path) -> None:
     refused(tmp_path)
 
 
+def test_opening_a_run_imports_no_compiler(run: Path) -> None:
+    """torch's takes a second, at every start of detect, watch and serve; shapes alone need none."""
+    program = """
+import sys
+from pathlib import Path
+from peer_cases import CATEGORIES, CHANNELS, SMALL
+from refinevad.checkpoint import Checkpoint
+from refinevad.model_choice import open_model
+from refinevad.peers.contender import ContenderConfig
+import torch
+Checkpoint.load(Path(sys.argv[1]))
+with torch.device("meta"):
+    for head, options in SMALL.items():
+        open_model(ContenderConfig(CHANNELS, CATEGORIES, head, options))
+assert not {"torch._dynamo", "sympy"} & set(sys.modules)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    subprocess.run([sys.executable, "-c", program, run], check=True, env=environment)
+
+
 # -- every door -------------------------------------------------------------------------------------------------------
 
 

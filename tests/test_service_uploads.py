@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import os
 import select
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -18,12 +20,15 @@ pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 from fastapi import HTTPException
 
 from analyses import analyse_and_crash, analyse_for_ever
+from cases import config, random_model
 from patience import patience, wait_until
 from refinevad.apps.service.analysis import analyse
 from refinevad.apps.service.uploads import _in_time
+from refinevad.checkpoint import Calibration, Checkpoint
+from refinevad.encoders.lite import LiteEncoder
 from service_house import House
 from test_service_network import Start
-from videos import nobodys_codec, write_sound, write_video
+from videos import film, nobodys_codec, write_sound, write_video
 
 
 def wait_for(house: House, job: str, states: tuple[str, ...]) -> dict[str, Any]:
@@ -246,3 +251,47 @@ def test_an_analysis_ends_quietly_where_the_service_is_gone(tmp_path: Path, capf
     process.join(120)
     assert process.exitcode == 0
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_long_file_is_shared_among_processes_that_end_with_the_analysis(tmp_path: Path) -> None:
+    """The same record as by one process; and killed half-way, as a cancelled one is, it leaves none behind."""
+    video, run = film(tmp_path / "long.mp4", 1600), tmp_path / "run"
+    encoder = LiteEncoder()
+    model = random_model(config(channels=encoder.dim, inputs=(encoder.parts["motion_mean"],)), 3).eval()
+    signature = {"encoder": encoder.identity.as_dict(), "rule": {"seconds": 0.64}}
+    Checkpoint(model, "lite", signature, Calibration(0.5, 0.4, 6.0, True, 1.0)).save(run)
+    found = [_analysed(video, run, cores) for cores in ("1", "2")]
+    assert found[0] == found[1]
+    assert found[0]["duration_s"] == pytest.approx(64.0, abs=0.1)
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    with mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "2"}):
+        process = multiprocessing.get_context("spawn").Process(target=analyse, args=(str(video), str(run), theirs))
+        process.start()
+    theirs.close()
+    assert ours.recv()[0] == "duration"
+    wait_until(lambda: len(_workers_of(process.pid)) == 2, "the workers")
+    workers = _workers_of(process.pid)
+    process.kill()
+    process.join()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "the end of the workers")
+
+
+def _workers_of(pid: int | None) -> list[str]:
+    """Processes that it started to work with, beside multiprocessing's own."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [child for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
+
+
+def _analysed(video: Path, run: Path, cores: str) -> dict[str, Any]:
+    """What an analysis in a process of its own sends at last."""
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    with mock.patch.dict(os.environ, {"OMP_NUM_THREADS": cores}):
+        process = multiprocessing.get_context("spawn").Process(target=analyse, args=(str(video), str(run), theirs))
+        process.start()
+    theirs.close()
+    kind, value = "", {}
+    while kind not in ("done", "failed"):
+        kind, value = ours.recv()
+    process.join()
+    assert kind == "done", value
+    return dict(value)

@@ -15,6 +15,7 @@ from refinevad.errors import InputError
 from refinevad.features.extraction import extract, extract_frames
 from refinevad.features.store import Features, features_of, require_same_signature
 from refinevad.features.workers import Workers
+from refinevad.input_ranges import Ranges
 from refinevad.machine.devices import open_device
 from refinevad.opened_run import OpenedRun
 from refinevad.scoring.events import EventRule, find_events
@@ -92,6 +93,16 @@ class Detector:
     def encoder(self) -> EncoderChoice | None:
         """What turns a video into the model's features; None: it scores features alone."""
         return self.opened.encoder
+
+    @property
+    def video_encoder(self) -> EncoderChoice:
+        """The encoder. Raises InputError where this run scores features alone."""
+        return self.opened.video_encoder
+
+    @property
+    def made_for(self) -> Ranges:
+        """The channels that the model needs; none: all."""
+        return self.checkpoint.model.config.made_for
 
     @property
     def rule(self) -> SegmentRule:

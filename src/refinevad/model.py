@@ -34,7 +34,7 @@ from refinevad.evidence import DirectEvidence, PromptPrior, Prompts, RidgeEviden
 from refinevad.joining import average, both_logits, direct_logit, refined_logit, summands
 from refinevad.model_config import RefineVADConfig, Topology
 from refinevad.model_output import Output
-from refinevad.segment_model import Objective, SegmentModel
+from refinevad.segment_model import Objective, SegmentModel, normal_rows
 from refinevad.smoothing import smooth
 from refinevad.standardising import channel_statistics, standardised
 from refinevad.transformer import EncoderBlock
@@ -212,7 +212,7 @@ class CORE(nn.Module):
         self.classify = nn.Sequential(
             nn.LayerNorm(config.width), nn.Dropout(config.dropout), nn.Linear(config.width, 2 * categories)
         )
-        self.prototypes = nn.Parameter(torch.randn(categories, config.width) / config.width**0.5)
+        self.prototypes = nn.Parameter(normal_rows(categories, config.width, divisor=config.width**0.5))
         self.inject = Injection(config.width, config.topology)
 
     def mixture(self, presence: Float[Tensor, "video category"]) -> Float[Tensor, "video category"]:

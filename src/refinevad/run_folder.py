@@ -23,15 +23,17 @@ from refinevad.files.finite import is_finite
 from refinevad.files.json_files import check_regular, read_json
 from refinevad.files.shown import short
 from refinevad.model_choice import open_config, open_model
+from refinevad.run_outline import CONFIG as CONFIG
+from refinevad.run_outline import MOST_CONFIG_BYTES as MOST_CONFIG_BYTES
 from refinevad.scoring.events import Calibration
 from refinevad.scoring.windows import WHOLE, WindowRule
 from refinevad.segment_model import ModelConfig, SegmentModel
 from refinevad.timeline import SegmentRule
 from refinevad.top_k import K_DIVISOR
 
-WEIGHTS, CONFIG, CALIBRATION = "model.safetensors", "config.json", "calibration.json"
+WEIGHTS, CALIBRATION = "model.safetensors", "calibration.json"
 CONFIG_KEYS = ("model", "encoder", "signature", "training", "versions")
-MOST_CONFIG_BYTES, MOST_CALIBRATION_BYTES, MOST_WEIGHT_BYTES = 8 << 20, 64 << 10, 4 << 30
+MOST_CALIBRATION_BYTES, MOST_WEIGHT_BYTES = 64 << 10, 4 << 30
 _MOST_CHANNELS = 1 << 20
 _MOST_SIZE = 1 << 24  # of any whole number among a model's options
 _SHORTEST_S, _LONGEST_S, _MOST_FRAMES = 1e-3, 600.0, 100_000  # of a segment: a longer one would never be scored live

@@ -20,6 +20,16 @@ PATHS = ("base", "direct", "refined", "prompts", "video")  # what a logit is the
 Objective = Callable[[Any], dict[str, Tensor]]  # a batch's output -> each weighted term of its loss by name
 
 
+def normal_rows(rows: int, width: int, factor: float = 1.0, divisor: float = 1.0) -> Float[Tensor, "row width"]:
+    """Rows to begin training with: `torch.randn(rows, width) * factor / divisor`, to the bit.
+
+    On the meta device they are laid out alone: there randn and a division import torch's compiler, a second of CPU at
+    every start.
+    """
+    empty = torch.empty(rows, width)
+    return empty if empty.is_meta else torch.randn(rows, width) * factor / divisor
+
+
 @runtime_checkable
 class ModelConfig(Protocol):
     """A model's options, as a RUN keeps them. All are read alone.

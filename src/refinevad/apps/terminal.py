@@ -18,6 +18,36 @@ def progress_bar(total: int | None, what: str, unit: str = "it") -> "tqdm[Any]":
     return tqdm(total=total, desc=shown(what), unit=unit, file=sys.stderr, mininterval=interval, dynamic_ncols=True)
 
 
+class _VideoBar(tqdm):
+    """Counts seconds of video; says hours of video done an hour, and what is left."""
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        facts: dict[str, Any] = super().format_dict
+        if facts["total"]:  # files may hold more than they state
+            facts["n"] = min(facts["n"], facts["total"])
+        facts["rate"] = rate = facts["n"] / facts["elapsed"] if facts["elapsed"] else 0.0  # since work began
+        minutes = {"done": facts["n"] / 60, "whole": (facts["total"] or 0) / 60}
+        facts.update(hours_an_hour=f"{rate:.0f}", **{name: f"{value:.1f}" for name, value in minutes.items()})
+        return facts
+
+
+def video_bar(total_s: float, what: str, began: float) -> "tqdm[Any]":
+    """A bar of so many seconds of video, worked on since `began` (time.time()); as `progress_bar` else."""
+    text = "{l_bar}{bar}| {done}/{whole} min of video, {hours_an_hour} video-hours an hour, {remaining} left"
+    interval = 0.2 if sys.stderr.isatty() else 5.0
+    bar = _VideoBar(
+        total=total_s or None,
+        desc=shown(what),
+        file=sys.stderr,
+        mininterval=interval,
+        dynamic_ncols=True,
+        bar_format=text,
+    )
+    bar.start_t = began
+    return bar
+
+
 _open_bars: "list[tqdm[Any]]" = []
 
 

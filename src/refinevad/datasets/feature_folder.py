@@ -2,22 +2,20 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import as_completed
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-
-import torch
 
 import refinevad
 from refinevad.datasets.dataset import INDEX, FeatureIndex, Item
 from refinevad.datasets.ucf_crime import UcfCrimeVideo, caption_features
 from refinevad.encoders.captions import CaptionEncoder
-from refinevad.encoders.choice import EncoderChoice, open_encoder, registered
+from refinevad.encoders.choice import registered
 from refinevad.errors import InputError
-from refinevad.features.extraction import extract, up_to_date
+from refinevad.features.encoding import Encoded
+from refinevad.features.kept import keep, keep_all, keep_shared, open_kept
 from refinevad.features.store import Features, Provenance, read_provenance, save_features
-from refinevad.machine.worker_pool import WorkerPool, deaths_told
+from refinevad.features.workers import Workers
+from refinevad.machine.worker_pool import deaths_told
 from refinevad.timeline import SegmentRule
 from refinevad.video.reading import DamagedVideoWarning
 
@@ -36,29 +34,6 @@ class Extracted:
     notes: tuple[str, ...] = ()
 
 
-_encoder = lru_cache(maxsize=1)(open_encoder)
-
-
-def _open(spec: str) -> EncoderChoice:
-    """The encoder, which a process opens once; a registered one is what was registered last."""
-    return _encoder(spec) if registered(spec) is None else open_encoder(spec)
-
-
-def _one(root: Path, item: Item, spec: str, rule: SegmentRule, target: Path) -> bool:
-    """Extract one video unless its features are up to date; whether anything was made."""
-    encoder, video = _open(spec), root / item.path
-    if video.exists() and up_to_date(target, video, encoder, rule):
-        return False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DamagedVideoWarning)  # told of the whole set, from what is stored
-        save_features(target, extract(video, encoder, rule))
-    return True
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)  # it may have been loaded before its variable was set
-
-
 def extract_all(
     root: Path,
     items: Sequence[Item],
@@ -74,36 +49,52 @@ def extract_all(
         InputError: the encoder cannot be opened, the disk is full, or no video at all could be read.
         RefineVADError: a worker process was killed.
     """
-    encoder = _open(spec)  # fails here, once, rather than in every worker; and fills the weights' cache
+    encoder = open_kept(spec)  # fails here, once, rather than in every worker; and fills the weights' cache
     index = FeatureIndex(out, list(items), spec, str(root))
     failed: dict[str, str] = {}
     made = 0
 
-    def note(item: Item, outcome: Callable[[], bool]) -> None:
+    videos, targets = [root / item.path for item in items], [index.path(item) for item in items]
+
+    def note(place: int, outcome: Callable[[], bool]) -> None:
         nonlocal made
         try:
             made += outcome()
         except InputError as error:
             if str(error).startswith("cannot write"):
                 raise
-            failed[item.path] = str(error)
+            failed[items[place].path] = str(error)
         if progress is not None:
             progress()
 
     if workers > 1 and registered(spec) is None:  # which no other process knows of
         death = deaths_told("extracts features", "run again with fewer --workers: what is done is kept")
-        with death, WorkerPool(min(workers, len(items)), _one_thread) as pool:
-            jobs = {pool.submit(_one, root, item, spec, rule, index.path(item)): item for item in items}
-            for job in as_completed(jobs):
-                note(jobs[job], job.result)
+        with (
+            death,
+            Workers(workers) as pool,
+            keep_all(videos, spec, rule, targets, pool) as done,
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore", DamagedVideoWarning)  # told of the whole set, from what is stored
+            for place, found in done:
+                note(place, lambda place=place, found=found: _kept(videos[place], found, spec, rule, targets[place]))
     else:
-        for item in items:
-            note(item, lambda item=item: _one(root, item, spec, rule, index.path(item)))
+        for place, video in enumerate(videos):
+            note(place, lambda place=place, video=video: keep(video, spec, rule, targets[place]))
     if len(failed) == len(items):
         raise InputError(f"none of the {len(items)} videos could be read; the first: {next(iter(failed.values()))}")
     usable = FeatureIndex(out, [item for item in items if item.path not in failed], encoder.spec, str(root))
     usable.save()
     return Extracted(usable, made, len(items) - made - len(failed), failed, _found_in_videos(usable))
+
+
+def _kept(video: Path, found: Encoded | bool | InputError | None, spec: str, rule: SegmentRule, target: Path) -> bool:
+    """Whether a worker made anything; raises what it met, and saves what several have made."""
+    if isinstance(found, InputError):
+        raise found
+    if isinstance(found, Encoded):
+        keep_shared(video, found, spec, rule, target)
+    return bool(found)
 
 
 def _found_in_videos(index: FeatureIndex) -> tuple[str, ...]:

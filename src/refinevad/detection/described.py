@@ -19,6 +19,7 @@ from refinevad.errors import InputError
 from refinevad.features.extraction import extract
 from refinevad.features.store import Features
 from refinevad.features.workers import Workers
+from refinevad.input_ranges import Ranges
 from refinevad.scoring.events import Calibration, EventRule, calibrate, find_events
 from refinevad.timeline import SegmentRule
 from refinevad.top_k import top_mean
@@ -53,6 +54,16 @@ class Describer:
     words: Words
     rule: SegmentRule
     calibration: Calibration
+
+    @property
+    def video_encoder(self) -> EncoderChoice:
+        """The encoder."""
+        return self.encoder
+
+    @property
+    def made_for(self) -> Ranges:
+        """Every channel is looked at."""
+        return ()
 
     @classmethod
     def of(

@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from refinevad.encoders.base import EncoderIdentity
 from refinevad.encoders.cues import read_cues
-from refinevad.encoders.weights import state_sha256
 from refinevad.encoders.words import SENTENCES_SCALE, Words
 from refinevad.errors import InputError
 from refinevad.files.finite import is_finite
@@ -158,6 +156,8 @@ class SentenceEncoder:
 
     @cached_property
     def identity(self) -> EncoderIdentity:
+        from refinevad.encoders.weights import state_sha256  # torch comes with it, for sentences alone
+
         return EncoderIdentity(
             name="captions",
             weights_sha256=state_sha256(self._model),
@@ -180,13 +180,15 @@ class SentenceEncoder:
         place = {sentence: index for index, sentence in enumerate(unique)}
         return vectors[[place[sentence] for sentence in sentences]]
 
-    @torch.inference_mode()
     def _embed(self, tokens: list[list[int]]) -> Float[np.ndarray, "sentence channel"]:
-        batch = self._tokenizer.pad({"input_ids": tokens}, return_tensors="pt")
-        states = self._model(**batch).last_hidden_state
-        mask = batch["attention_mask"].unsqueeze(-1).to(states.dtype)
-        pooled = states[:, 0] if self.pooling == "first" else (states * mask).sum(1) / mask.sum(1)
-        unit: Float[np.ndarray, "sentence channel"] = torch.nn.functional.normalize(pooled.float(), dim=1).numpy()
+        import torch
+
+        with torch.inference_mode():
+            batch = self._tokenizer.pad({"input_ids": tokens}, return_tensors="pt")
+            states = self._model(**batch).last_hidden_state
+            mask = batch["attention_mask"].unsqueeze(-1).to(states.dtype)
+            pooled = states[:, 0] if self.pooling == "first" else (states * mask).sum(1) / mask.sum(1)
+            unit: Float[np.ndarray, "sentence channel"] = torch.nn.functional.normalize(pooled.float(), dim=1).numpy()
         return unit
 
 

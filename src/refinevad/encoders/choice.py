@@ -149,6 +149,12 @@ class EncoderChoice:
         return self.sound.encode(video, timeline)
 
 
+def is_lite(spec: str) -> bool:
+    """Whether an encoder comes with refinevad alone: one of its own networks, and no captions."""
+    kind, _, source = spec.partition(":")
+    return kind in LITE_NETWORKS and source in LITE_BACKENDS
+
+
 def is_foreign(spec: str) -> bool:
     """Whether a run's encoder is but the name of features made elsewhere."""
     return spec.startswith(FOREIGN)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from itertools import chain, islice, pairwise
 from pathlib import Path
 from statistics import median
@@ -13,14 +12,14 @@ import numpy as np
 import refinevad
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
+from refinevad.features.encoding import Encoded, clips_at_once, encoded_in_one_go, in_chunks
 from refinevad.features.store import Features, Provenance, read_provenance
-from refinevad.features.workers import Encoded, Workers, clips_at_once, in_chunks
+from refinevad.features.workers import Workers
 from refinevad.files.whole import sampled_sha256
-from refinevad.machine.read_ahead import read_ahead
 from refinevad.timeline import UNSTATED_RATE_HZ, SegmentRule
 from refinevad.video.clips import RecordingCutter
 from refinevad.video.frames import Clip, as_video_frame
-from refinevad.video.reading import ClipReader, probe
+from refinevad.video.reading import probe
 from refinevad.video.stamps import FilmTimes
 
 if TYPE_CHECKING:
@@ -51,29 +50,23 @@ def extract(
     shared = None
     if workers is not None and encoder.vision is not None:
         shared = workers.encode(path, encoder.vision, rule, progress)
-    vision, timeline, notes = shared or _in_one_go(path, encoder, rule, progress, ahead)
+    if shared is None:
+        shared = encoded_in_one_go(path, encoder.needs, encoder.encode_clips, rule, progress, ahead)
+    return as_features(path, shared, encoder, rule)
+
+
+def as_features(path: Path, encoded: Encoded, encoder: EncoderChoice, rule: SegmentRule) -> Features:
+    """Features of a video whose vision branch is encoded.
+
+    Raises:
+        InputError: the encoder made values that are not finite, or the captions or the sound cannot be read.
+    """
+    timeline = encoded.timeline
     beside = [encoder.encode_captions(path, timeline), encoder.encode_sound(path, timeline)]
-    values = np.concatenate([vision, *beside], axis=1)
+    values = np.concatenate([encoded.vectors, *beside], axis=1)
     if not np.isfinite(values).all():
         raise InputError(f"encoder '{encoder.spec}' gave NaN or infinite values for {path}; check its weights")
-    return Features(values, timeline, provenance(path, encoder, rule, notes))
-
-
-def _in_one_go(
-    path: Path, encoder: EncoderChoice, rule: SegmentRule, progress: Callable[[int], None] | None, ahead: int
-) -> Encoded:
-    """The vision branch's vectors, by this process."""
-    reader = ClipReader(path, encoder.needs, rule)
-    chunks, seen = [], 0
-    at_once = clips_at_once(encoder.needs)
-    with closing(read_ahead(reader, min(ahead, at_once))) as decoded:
-        for clips in in_chunks(decoded, at_once):
-            chunks.append(encoder.encode_clips(clips))
-            if progress is not None:
-                now = reader.frames  # read once: the decoder goes on
-                progress(now - seen)
-                seen = now
-    return Encoded(np.concatenate(chunks).astype(np.float32), reader.timeline, reader.notes)
+    return Features(values, timeline, provenance(path, encoder, rule, encoded.notes))
 
 
 def extract_frames(

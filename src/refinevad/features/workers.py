@@ -1,48 +1,33 @@
-"""Worker processes that take shares of a long recording: every core decodes and encodes, and none waits for another.
+"""Worker processes that take files and shares of files: every core decodes and encodes, and none waits for another.
 
 In one process the decoder and the encoder are threads that both call Python for every frame, and wait for its lock and
 for each other: a fifth of two cores lay idle (docs/results/pixels.md).
 """
 
 import pickle
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+import sys
+import warnings
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
-from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
 from refinevad.encoders.base import Encoder
+from refinevad.errors import InputError
+from refinevad.features.encoding import Encoded, clips_at_once, encoded_in_one_go, in_chunks
+from refinevad.features.pooled import FileWork, PooledFiles
 from refinevad.machine.worker_pool import WorkerPool, deaths_told
-from refinevad.timeline import SegmentRule, Timeline
-from refinevad.video.frames import FrameNeeds
-from refinevad.video.presentation import PlanError
-from refinevad.video.shares import Share, SharePlan, clips_of
-
-CLIPS_AT_ONCE = 16  # bounds memory, and gives the encoder batches that pay
-_LARGE_PICTURES = 32  # held at once by each side: at 1080p 200 MB
-_SHARE_S = (6.0, 120.0)  # shorter ones decode too much twice, longer ones come too late to be shared out evenly
-_UNKNOWN_S = 60.0  # of a file that does not say how long it is
-_AHEAD = 2  # shares that wait for each worker
-_Item = TypeVar("_Item")
-
-
-class Encoded(NamedTuple):
-    """A file's vectors, where its segments lie, and what a person should know of it."""
-
-    vectors: Float[np.ndarray, "segment channel"]
-    timeline: Timeline
-    notes: tuple[str, ...] = ()
+from refinevad.timeline import SegmentRule
+from refinevad.video.reading import DamagedVideoWarning
+from refinevad.video.recording import Recording, Share
 
 
 class Workers(WorkerPool):
-    """Processes that take shares of long recordings (machine/worker_pool.py)."""
+    """Processes that take files, and shares of long ones (machine/worker_pool.py)."""
 
     def __init__(self, count: int) -> None:
         super().__init__(count, _prepare)
@@ -60,61 +45,40 @@ class Workers(WorkerPool):
         """
         if not encoder.portable:
             return None
-        plan = SharePlan(path, encoder.needs, rule, self._length_s)
-        running: deque[tuple[Share, Future[np.ndarray]]] = deque()
-        chunks, seen = [], 0
-        try:
-            with deaths_told(f"reads {path}", "run again with --workers 1"):
-                for share, future in self._submitted(plan, pickle.dumps(encoder), running):
-                    chunks.append(future.result())
-                    seen += share.frames
-                    if progress is not None:
-                        progress(share.frames)
-        except PlanError:
-            if progress is not None:
-                progress(-seen)
-            return None
-        finally:
-            for _, future in running:
-                future.cancel()
-        if not chunks:
-            return None
-        return Encoded(np.concatenate(chunks), plan.timeline, plan.tell())
+        sent = pickle.dumps(encoder)
+        work: FileWork[Encoded] = FileWork(path, lambda share: self.submit(encode_share, path, share, sent))
+        with (
+            deaths_told(f"reads {path}", "run again with --workers 1"),
+            PooledFiles(self.count, [work], encoder.needs, rule, progress) as files,
+        ):
+            _, found = next(files)
+        if isinstance(found, InputError):
+            raise found
+        return found
 
-    def _submitted(
-        self, plan: SharePlan, encoder: bytes, running: "deque[tuple[Share, Future[np.ndarray]]]"
-    ) -> Iterator[tuple[Share, "Future[np.ndarray]"]]:
-        """Shares in their order, as they are to be waited for; none of a file that is one share."""
-        shares = iter(plan)
-        begun = list(islice(shares, 2))
-        if len(begun) < 2:
-            return
-        for share in chain(begun, shares):
-            running.append((share, self.submit(_encode, plan.path, share, encoder)))
-            if len(running) > _AHEAD * self.count:
-                yield running.popleft()
-        while running:
-            yield running.popleft()
+    def encode_all(
+        self,
+        paths: Sequence[Path],
+        encoder: Encoder,
+        rule: SegmentRule,
+        progress: Callable[[int], None] | None = None,
+    ) -> PooledFiles[Encoded]:
+        """The vectors of every file's segments as they come, in no order: long files in shares, the others whole.
 
-    def _length_s(self, start_s: float, stated_s: float) -> float:
-        """Seconds that a share should last: the fewer are left, the shorter, so that all workers end together."""
-        left_s = stated_s - start_s if stated_s else _UNKNOWN_S * 2 * self.count
-        shortest, longest = _SHARE_S
-        return min(max(left_s / (2 * self.count), shortest), longest)
+        Args:
+            encoder: a portable one.
+            progress: takes the frames that were done; a negative number where a file is begun anew.
+        """
+        sent = pickle.dumps(encoder)
 
+        def work(path: Path) -> FileWork[Encoded]:
+            return FileWork(
+                path,
+                lambda share: self.submit(encode_share, path, share, sent),
+                lambda: self.submit(encode_file, path, rule, sent),
+            )
 
-def clips_at_once(needs: FrameNeeds) -> int:
-    """How many clips are held together: fewer where each has many pictures as large as the video's own."""
-    if needs.rgb_size is not None:
-        return CLIPS_AT_ONCE
-    return max(1, min(CLIPS_AT_ONCE, _LARGE_PICTURES // max(needs.rgb_frames, 1)))
-
-
-def in_chunks(items: Iterable[_Item], size: int = CLIPS_AT_ONCE) -> Iterator[Sequence[_Item]]:
-    """So many items at a time; the last ones may be fewer."""
-    rest = iter(items)
-    while chunk := list(islice(rest, size)):
-        yield chunk
+        return PooledFiles(self.count, [work(path) for path in paths], encoder.needs, rule, progress)
 
 
 # --- in a worker ------------------------------------------------------------------------------------------------
@@ -122,6 +86,8 @@ def in_chunks(items: Iterable[_Item], size: int = CLIPS_AT_ONCE) -> Iterator[Seq
 
 def _prepare() -> None:
     """While there is nothing else to do."""
+    if "torch" in sys.modules:  # loaded by the program's own main module, before its variable was set
+        sys.modules["torch"].set_num_threads(1)
     with suppress(ImportError):
         import_module("refinevad.encoders.lite")
 
@@ -133,6 +99,16 @@ def _opened(encoder: bytes) -> Encoder:
     return made
 
 
-def _encode(path: Path, share: Share, encoder: bytes) -> Float[np.ndarray, "segment channel"]:
-    """Vectors of a share's segments."""
-    return np.concatenate([_opened(encoder).encode(clips) for clips in in_chunks(clips_of(path, share))])
+def encode_share(path: Path, share: Share, encoder: bytes) -> Float[np.ndarray, "segment channel"]:
+    """Vectors of a share's segments. `encoder`: pickled."""
+    opened = _opened(encoder)
+    chunks = in_chunks(Recording.clips_of(path, share), clips_at_once(opened.needs))
+    return np.concatenate([opened.encode(clips) for clips in chunks])
+
+
+def encode_file(path: Path, rule: SegmentRule, encoder: bytes) -> Encoded:
+    """Vectors of all of a file's segments. `encoder`: pickled."""
+    opened = _opened(encoder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamagedVideoWarning)  # its notes are told by who asked
+        return encoded_in_one_go(path, opened.needs, opened.encode, rule)

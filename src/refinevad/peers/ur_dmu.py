@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from refinevad.peers.base import Head, HeadConfig, HeadOutput, is_anomalous
 from refinevad.peers.gl_mhsa import Enhancer
 from refinevad.peers.selection import cross_entropy_of, mean_of, mean_over, pairwise_hinge, top_segments
+from refinevad.segment_model import normal_rows
 from refinevad.top_k import K_DIVISOR, bag_sizes
 
 TRIPLET_MARGIN = 1.0  # between readings of length 1; our choice
@@ -84,7 +85,7 @@ class Memory(nn.Module):
 
     def __init__(self, slots: int, width: int) -> None:
         super().__init__()
-        self.slots = nn.Parameter(torch.randn(slots, width) / width**0.5)
+        self.slots = nn.Parameter(normal_rows(slots, width, divisor=width**0.5))
         self.k = min(slots, slots // K_DIVISOR + 1)
 
     def forward(

@@ -37,6 +37,7 @@ from refinevad.evidence import labels_as_targets
 from refinevad.peers.attention import TransformerBlock
 from refinevad.peers.base import Head, HeadConfig, HeadOutput, is_anomalous
 from refinevad.peers.selection import cross_entropy_of, mean_over, top_segments
+from refinevad.segment_model import normal_rows
 from refinevad.top_k import K_DIVISOR, bag_sizes
 
 WEAK = 0.7  # cosine below which two segments are not neighbours
@@ -135,12 +136,12 @@ class ClassEmbeddings(nn.Module):
         classes, width = len(config.categories) + 1, config.width
         self.given = config.text_channels > 0
         if not self.given:
-            self.learnt = nn.Parameter(torch.randn(classes, width) / width**0.5)
+            self.learnt = nn.Parameter(normal_rows(classes, width, divisor=width**0.5))
             return
         self.register_buffer("text", torch.zeros(classes, config.text_channels))
         same = config.text_channels == width
         self.project = nn.Identity() if same else nn.Linear(config.text_channels, width, bias=False)
-        self.context = nn.Parameter(torch.randn(config.prompts, width) * 0.02)
+        self.context = nn.Parameter(normal_rows(config.prompts, width, factor=0.02))
 
     def forward(self) -> Float[Tensor, "class width"]:
         if not self.given:

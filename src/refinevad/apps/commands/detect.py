@@ -1,8 +1,6 @@
 """refinevad detect: raw videos -> events, with a report to look at."""
 
 import argparse
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +8,10 @@ from refinevad.apps.commands.describing import add_describing, describer
 from refinevad.files.shown import shown
 
 if TYPE_CHECKING:
-    from refinevad.features.workers import Workers
+    from refinevad.apps.batch import Batch
+    from refinevad.detection.described import Describer
+    from refinevad.detection.found import Detection
+    from refinevad.detector import Detector
 
 HELP = "find events in videos"
 EXAMPLE = """\
@@ -26,8 +27,6 @@ Without training, with an encoder that reads (clip:, siglip:, captions, captione
       --quiet an-hour-of-nothing.mp4 --out found/
 """
 
-LONG_S = 300.0  # of video: below, processes take longer to start than they save
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
@@ -42,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="folder of a trained run, or a model that ships (fighting), or --describe",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--no-report", action="store_true", help="JSON and CSV alone, no pages: for archives")
     parser.add_argument("--annotate", action="store_true", help="also write an mp4 with the curve drawn in")
     parser.add_argument(
         "--threshold", type=float, metavar="S", help="use this threshold in place of the calibrated one"
@@ -59,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="processes that share a video of 5 minutes or more (default: one a core; 1: none)",
+        help="processes that share videos of a minute or more together (default: one a core; 1: none)",
     )
     add_describing(parser)
     parser.add_argument("--allow-download", action="store_true", help="fetch an encoder that a run names from a hub")
@@ -74,44 +74,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Detect in each video; exit 2 when none could be read, 1 when some could not."""
-    with _workers(args.workers, args.videos) as workers:
-        return _detect(args, workers)
-
-
-def _workers(count: int | None, videos: Sequence[Path]) -> "AbstractContextManager[Workers | None]":
-    """Processes for long videos, which start while this one imports what it needs; none where no video is long."""
+    from refinevad.apps.batch import Batch
     from refinevad.errors import InputError
-    from refinevad.machine.cores import usable_cores
-    from refinevad.video.reading import probe
+    from refinevad.shipped.names import find_run
 
-    def is_long(video: Path) -> bool:
-        try:
-            return probe(video).duration_s >= LONG_S
-        except InputError:  # told when its turn comes
-            return False
-
-    if count is not None and count < 1:
-        raise InputError(f"--workers must be at least 1: got {count}")
-    count = count or usable_cores()
-    if count == 1 or not any(is_long(video) for video in videos):
-        return nullcontext()
-    from refinevad.features.workers import Workers
-
-    return Workers(count)
+    if args.workers is not None and args.workers < 1:
+        raise InputError(f"--workers must be at least 1: got {args.workers}")
+    # what a run says of its encoder is enough to begin by, but where zones or words change what it looks at
+    foreseen = None if args.describe or args.zones else find_run(args.model)
+    with Batch(foreseen, args.videos, args.workers) as batch:
+        return _detect(args, batch)
 
 
-def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
-    from refinevad.apps.report.overview import BatchEntry
-    from refinevad.apps.report.writer import report_stems, write_detection, write_overview
+def _detect(args: argparse.Namespace, batch: "Batch") -> int:
     from refinevad.apps.speaking import who_speaks
-    from refinevad.apps.terminal import give_json, note, progress_bar
-    from refinevad.detection.record import event_paths, paths_record
-    from refinevad.detection.wording import verdict
+    from refinevad.apps.terminal import give_json, note
     from refinevad.detector import Detector
     from refinevad.errors import InputError
-    from refinevad.scoring.event_record import SCHEMA_VERSION, event_facts
+    from refinevad.scoring.event_record import SCHEMA_VERSION
     from refinevad.shipped.names import find_run
-    from refinevad.video.reading import probe
 
     if args.delay is not None and args.window is None:
         raise InputError("--delay needs --window: give the window's length in seconds too")
@@ -129,42 +110,98 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     )
     for sentence in who_speaks([] if described else [find_run(args.model)]):
         (note if args.json == "-" else print)(sentence)
-    failed: dict[str, str] = {}
-    entries, summary = [], []
-    for video, stem in zip(args.videos, report_stems(args.videos), strict=True):
-        try:
-            info = probe(video)
-            with progress_bar(info.expected_frames, video.name, "frame") as bar:
-                detection = detector.detect(video, bar.update, workers)
-            written = write_detection(detection, args.out, video, stem=stem)
-            if args.annotate:
-                from refinevad.apps.report.annotate import write_annotated
-
-                write_annotated(detection, video, args.out / f"{stem}.annotated.mp4")
-        except InputError as error:
-            if len(args.videos) == 1 or str(error).startswith("cannot write"):
-                raise
-            failed[str(video)] = str(error)
-            entries.append(BatchEntry(video.name, failure=str(error)))
-            note(str(error))
-            continue
-        entries.append(BatchEntry(video.name, detection, written.html.name))
-        summary.append(
-            {
-                "video": str(video),
-                "report": str(written.html),
-                "events": [{**event_facts(event), **event_paths(detection, event)} for event in detection.events],
-                "notes": list(detection.notes),
-                **paths_record(detection),
-            }
-        )
-        if args.json != "-":
-            print(shown(f"{video.name}: {verdict(detection)} -> {written.html}"))
-    if not summary:
+    results = _Results(args, batch)
+    results.take_all(detector)
+    failed = {str(args.videos[place]): sentence for place, sentence in sorted(results.failed.items())}
+    if not results.rows:
         raise InputError(
             f"none of the {len(args.videos)} videos could be read; the first: {next(iter(failed.values()))}"
         )
-    if len(args.videos) > 1:
-        write_overview(args.out, entries)
-    give_json({"schema_version": SCHEMA_VERSION, "videos": summary, "failed": failed}, args.json)
+    if len(args.videos) > 1 and not args.no_report:
+        results.write_overview()
+    rows = [row for _, row in sorted(results.rows.items())]
+    give_json({"schema_version": SCHEMA_VERSION, "videos": rows, "failed": failed}, args.json)
     return 1 if failed else 0
+
+
+class _Results:
+    """What becomes of each video, by its place among the arguments; told in their order, whatever order they come in.
+
+    Attributes:
+        rows: of the summary.
+        failed: sentences.
+    """
+
+    def __init__(self, args: argparse.Namespace, batch: "Batch") -> None:
+        from refinevad.apps.report.overview import BatchEntry
+        from refinevad.apps.report.writer import report_stems
+
+        self._args, self._batch, self._stems = args, batch, report_stems(args.videos)
+        self.rows: dict[int, dict[str, object]] = {}
+        self.failed: dict[int, str] = {}
+        self._lines: dict[int, str] = {}
+        self._entries: dict[int, BatchEntry] = {}
+        self._told = 0
+
+    def take_all(self, detector: "Detector | Describer") -> None:
+        """Every video's files, as its detection comes."""
+        from refinevad.apps.report.overview import BatchEntry
+        from refinevad.apps.terminal import video_bar
+        from refinevad.errors import InputError
+
+        args = self._args
+        name = args.videos[0].name if len(args.videos) == 1 else f"detect {len(args.videos)} videos"
+        with video_bar(self._batch.lasts_s(), name, self._batch.began) as bar:
+            for place, found in self._batch.detections(detector, bar.update):
+                try:
+                    if isinstance(found, InputError):
+                        raise found
+                    self._write(place, found)
+                except InputError as error:
+                    if len(args.videos) == 1 or str(error).startswith("cannot write"):
+                        raise
+                    self.failed[place] = str(error)
+                    self._entries[place] = BatchEntry(args.videos[place].name, failure=str(error))
+                self._tell()
+
+    def _write(self, place: int, detection: "Detection") -> None:
+        from refinevad.apps.report.overview import BatchEntry
+        from refinevad.apps.report.writer import write_detection
+        from refinevad.detection.record import event_paths, paths_record
+        from refinevad.detection.wording import verdict
+        from refinevad.scoring.event_record import event_facts
+
+        args, video, stem = self._args, self._args.videos[place], self._stems[place]
+        pictures = None if args.no_report else self._batch.pictures(video, detection)
+        written = write_detection(detection, args.out, video, pictures, stem=stem, report=not args.no_report)
+        if args.annotate:
+            from refinevad.apps.report.annotate import write_annotated
+
+            write_annotated(detection, video, args.out / f"{stem}.annotated.mp4")
+        report = written.json if args.no_report else written.html
+        self._entries[place] = BatchEntry(video.name, None if args.no_report else detection, report.name)
+        self.rows[place] = {
+            "video": str(video),
+            "report": str(report),
+            "events": [{**event_facts(event), **event_paths(detection, event)} for event in detection.events],
+            "notes": list(detection.notes),
+            **paths_record(detection),
+        }
+        self._lines[place] = shown(f"{video.name}: {verdict(detection)} -> {report}")
+
+    def _tell(self) -> None:
+        """What is known of the first videos, as far as none is missing before it."""
+        from refinevad.apps.terminal import note
+
+        while self._told in self._lines or self._told in self.failed:
+            if self._told in self.failed:
+                note(self.failed[self._told])
+            elif self._args.json != "-":
+                print(self._lines.pop(self._told), flush=True)
+            self._told += 1
+
+    def write_overview(self) -> None:
+        """The page over all of them."""
+        from refinevad.apps.report.writer import write_overview
+
+        write_overview(self._args.out, [entry for _, entry in sorted(self._entries.items())])

@@ -41,8 +41,7 @@ def extract_keyframes(
     Raises:
         InputError: the file cannot be opened or has no video.
     """
-    chosen = sorted(range(len(events)), key=lambda index: (-events[index].peak, index))[:limit]
-    chosen.sort(key=lambda index: events[index].peak_s)
+    chosen = chosen_events(events, limit)
     pictures: dict[int, bytes] = {}
     if not chosen:
         return pictures
@@ -57,6 +56,12 @@ def extract_keyframes(
             if frame is not None:
                 pictures[index] = _jpeg(upright_rgb(frame, pixel_aspect(stream), max_width))
     return pictures
+
+
+def chosen_events(events: Sequence[Event], limit: int = MAX_KEYFRAMES) -> list[int]:
+    """Places of the events that get a picture, by the second of their peaks."""
+    chosen = sorted(range(len(events)), key=lambda index: (-events[index].peak, index))[:limit]
+    return sorted(chosen, key=lambda index: events[index].peak_s)
 
 
 def _read_through(video: Path, seconds: Mapping[int, float], max_width: int) -> dict[int, bytes]:

@@ -17,7 +17,7 @@ _LONGEST_END = "-9999.annotated.mp4"  # what may come behind a report's stem
 
 @dataclass(frozen=True)
 class WrittenDetection:
-    """The three files of one detection."""
+    """The three files of one detection; `html` is not there where no report was asked for."""
 
     json: Path
     csv: Path
@@ -45,6 +45,7 @@ def write_detection(
     keyframes: Mapping[int, bytes] | None = None,
     *,
     stem: str | None = None,
+    report: bool = True,
 ) -> WrittenDetection:
     """Write the JSON document, the CSV and the self-contained HTML report of one video.
 
@@ -54,28 +55,21 @@ def write_detection(
         video_path: the video, linked relative to the report so that it plays there; None: no player.
         keyframes: JPEG by the event's place in `detection.events`; None: taken from `video_path`.
         stem: name of the files; the video's own when None.
+        report: whether the HTML report is written, too.
 
     Raises:
         InputError: a file cannot be written, or the video cannot be opened for keyframes.
     """
     stem = stem if stem is not None else fitting(Path(detection.video).stem, _LONGEST_END)
     document = detection_json(detection_record(detection))  # first: it refuses what is not a number
-    section = detection_section(
-        detection, event_keyframes(detection, video_path, keyframes), relative_href(video_path, out_dir)
-    )
-    html = page(
-        f"{detection.video}: detection",
-        section,
-        provenance(detection),
-        scripts=SCRIPTS,
-        uplot=True,
-    )
     written = WrittenDetection(*(out_dir / f"{stem}.{suffix}" for suffix in ("json", "csv", "html")))
-    for path, text in (
-        (written.json, document),
-        (written.csv, detection_csv(detection)),
-        (written.html, html),
-    ):
+    texts = {written.json: document, written.csv: detection_csv(detection)}
+    if report:
+        pictures, href = event_keyframes(detection, video_path, keyframes), relative_href(video_path, out_dir)
+        section = detection_section(detection, pictures, href)
+        title = f"{detection.video}: detection"
+        texts[written.html] = page(title, section, provenance(detection), scripts=SCRIPTS, uplot=True)
+    for path, text in texts.items():
         write_text(path, text)
     return written
 

@@ -1,18 +1,27 @@
-"""The analysis of one file, in a process of its own: it may crash or be killed and nothing else notices."""
+"""The analysis of one file, in a process of its own: it may crash or be killed and nothing else notices.
+
+A long file is shared among processes that this one starts: they end with it, and each may take as much memory.
+"""
 
 import os
 import resource
 import time
 import warnings
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refinevad.errors import RefineVADError
 
+if TYPE_CHECKING:
+    from refinevad.features.workers import Workers
+
 TELL_S = 0.25  # between two signs of progress
 MOST_MEMORY_BYTES = 4_000_000_000  # beyond what the process has when it begins: pictures may grow on the way
+SHARED_S = 60.0  # of a file: below, processes take longer to start than they save
+_MOST_WORKERS = 8
 MOST_POINTS = 2000  # of the curve that the page draws
 
 
@@ -28,15 +37,11 @@ def analyse(path: str, run: str, pipe: Connection, allow_download: bool = False)
 
 def _analyse(path: str, run: str, pipe: Connection, allow_download: bool) -> None:
     os.nice(5)  # cameras come first
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    import torch
-
-    from refinevad.detection.record import detection_record
-    from refinevad.detector import Detector
+    from refinevad.machine.cores import usable_cores
     from refinevad.video.reading import probe
 
-    torch.set_num_threads(1)
-    bound_memory(MOST_MEMORY_BYTES)
+    cores = usable_cores()  # before this process is held to one of them
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     frames, told = 0, 0.0
 
     def progress(more: int) -> None:
@@ -49,17 +54,40 @@ def _analyse(path: str, run: str, pipe: Connection, allow_download: bool) -> Non
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
+            bound_memory(MOST_MEMORY_BYTES)
             info = probe(Path(path))
             pipe.send(("duration", info.duration_s))
             total = info.expected_frames
-            record = detection_record(
-                Detector.open(run, device="cpu", allow_download=allow_download).detect(path, progress)
-            )
+            with _workers(cores, info.duration_s) as workers:
+                record = _record(path, run, allow_download, progress, workers)
         except RefineVADError as error:
             pipe.send(("failed", str(error).replace(path, "the file")))
             return
     notes = [str(each.message).replace(path, "the file") for each in caught if not _technical(each)]
     pipe.send(("done", result_of(record, notes)))
+
+
+def _workers(cores: int, lasts_s: float) -> "AbstractContextManager[Workers | None]":
+    """Processes for a long file, which start while this one imports what it needs."""
+    if cores == 1 or lasts_s < SHARED_S:
+        return nullcontext()
+    from refinevad.features.workers import Workers
+
+    return Workers(min(cores, _MOST_WORKERS))
+
+
+def _record(
+    path: str, run: str, allow_download: bool, progress: Callable[[int], None], workers: "Workers | None"
+) -> dict[str, Any]:
+    """What is found in the file."""
+    import torch
+
+    from refinevad.detection.record import detection_record
+    from refinevad.detector import Detector
+
+    torch.set_num_threads(1)
+    detector = Detector.open(run, device="cpu", allow_download=allow_download)
+    return detection_record(detector.detect(path, progress, workers))
 
 
 def bound_memory(more: int) -> None:

@@ -4,6 +4,7 @@ What was running when the service was stopped is begun again; a file that takes 
 for ever, but it runs in another process and cannot.
 """
 
+import atexit
 import multiprocessing
 import threading
 import time
@@ -46,6 +47,7 @@ class JobRunner:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
+        atexit.register(self.stop)  # before multiprocessing waits for what still runs
         for job in self._store.jobs.unfinished():
             if job.state == "running":
                 self._store.jobs.update(job.id, "queued", 0.0)
@@ -56,6 +58,7 @@ class JobRunner:
 
     def stop(self) -> None:
         """Kill what runs; it is begun again at the next start."""
+        atexit.unregister(self.stop)
         self._stop.set()
         self._wake.set()
         for thread in self._threads:
@@ -111,8 +114,8 @@ class JobRunner:
         ours, theirs = multiprocessing.Pipe(duplex=False)
         # spawned: this process runs threads, whose locks a fork would copy in any state
         process = multiprocessing.get_context("spawn").Process(
-            target=self._work, args=(str(self._path(job)), str(run), theirs), daemon=True, name=f"analysis {job.id}"
-        )
+            target=self._work, args=(str(self._path(job)), str(run), theirs), name=f"analysis {job.id}"
+        )  # no daemon of multiprocessing's, which may start no process: `stop` ends it
         process.start()
         theirs.close()
         try:

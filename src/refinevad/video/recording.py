@@ -1,0 +1,72 @@
+"""A recording's clips, whole or in shares: the one door to `ClipReader`, `NeededFrames` and `SharePlan`.
+
+Whoever reads a file is, for that file, in one of five states. The clips are the same to the bit in each.
+
+1. Planning (`SharePlan`, by who shares the work out): packets are read through, nothing is decoded, and shares are
+   given as they are found. It ends with the last share, or with PlanError.
+2. Share (`clips_of`, in a worker): decoding begins with a key frame before the share's first segment, by one thread,
+   and leaves out what no clip needs. It ends with the share's last clip, or with PlanError.
+3. Sparing (`ClipReader`, where packets say what nothing refers to): the file in one go, without the frames that no clip
+   needs (`NeededFrames`). It ends with the file, or with a PlanError that leads to 4.
+4. Begun anew (`ClipReader`): the packets are not as the frames are. Every frame is decoded from the file's beginning;
+   clips that state 3 gave hold, and are not given again.
+5. Every frame (`ClipReader`, where packets say nothing): as 4, with nothing given before.
+
+    whole:   3 -> 4, or 5
+    shared:  1 with 2 beside it; a PlanError of either -> whole
+
+PlanError never leaves a whole reading. A file that cannot be opened is an InputError in every state.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from refinevad.timeline import SegmentRule
+from refinevad.video.frames import Clip, FrameNeeds
+from refinevad.video.presentation import PlanError as PlanError
+from refinevad.video.reading import ClipReader
+from refinevad.video.shares import Share as Share
+from refinevad.video.shares import SharePlan, clips_of
+
+
+class Recording:
+    """A file to be cut into clips; opens nothing by itself.
+
+    Args:
+        needs: what the encoder asks of a segment.
+        rule: what a segment is.
+    """
+
+    def __init__(self, path: Path, needs: FrameNeeds, rule: SegmentRule) -> None:
+        self.path, self.needs, self.rule = path, needs, rule
+
+    def whole(self) -> ClipReader:
+        """Iterates over all clips (states 3 to 5); afterwards it has their `timeline` and `notes`.
+
+        Raises:
+            InputError: the file cannot be opened; while iterating: it holds no frame.
+        """
+        return ClipReader(self.path, self.needs, self.rule)
+
+    def shares(self, length_s: Callable[[float, float], float]) -> SharePlan:
+        """Iterates over the file's shares (state 1); afterwards it has their `timeline` and can `tell`.
+
+        Args:
+            length_s: seconds that a share should last at least, of the second it begins at and of the file's stated
+                length.
+
+        Raises:
+            InputError: the file cannot be opened.
+            PlanError: while iterating: it is to be read whole.
+        """
+        return SharePlan(self.path, self.needs, self.rule, length_s)
+
+    @staticmethod
+    def clips_of(path: Path, share: Share) -> Iterator[Clip]:
+        """Iterates over one share's clips (state 2), in any process: a share knows its needs and its rule.
+
+        Raises:
+            InputError: the file cannot be opened.
+            PlanError: while iterating: it is to be read whole.
+        """
+        return clips_of(path, share)
