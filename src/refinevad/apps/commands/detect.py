@@ -88,6 +88,15 @@ def _workers(count: int | None, videos: Sequence[Path]) -> "AbstractContextManag
     return Workers(count)
 
 
+def _check_options(args: argparse.Namespace) -> None:
+    from refinevad.errors import InputError
+
+    if args.delay is not None and args.window is None:
+        raise InputError("--delay needs --window: give the window's length in seconds too")
+    if args.threshold is not None and not 0 <= args.threshold <= 1:
+        raise InputError(f"--threshold must lie in [0, 1]: got {args.threshold}")
+
+
 def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     from refinevad.apps.report.overview import BatchEntry
     from refinevad.apps.report.writer import report_stems, write_detection, write_overview
@@ -101,10 +110,7 @@ def _detect(args: argparse.Namespace, workers: "Workers | None") -> int:
     from refinevad.shipped.names import find_run
     from refinevad.video.reading import probe
 
-    if args.delay is not None and args.window is None:
-        raise InputError("--delay needs --window: give the window's length in seconds too")
-    if args.threshold is not None and not 0 <= args.threshold <= 1:
-        raise InputError(f"--threshold must lie in [0, 1]: got {args.threshold}")
+    _check_options(args)
     detector = Detector.open(
         args.model,
         args.window,
