@@ -156,12 +156,16 @@ def open_on_data(
         told_of_splits |= dict.fromkeys(told)
         parts.append((checkpoint, items))
     told_of_set = (*done.notes, *told_of_splits)
-    if name is not None and first.training.get("data") == recipe.data.name:
-        told_of_set += (
-            f"{name} was trained on all videos of {recipe.data.name}: figures on them say nothing of others",
-        )
+    told_of_set += _trained_on(name, first, recipe)
     say(told_of_set)
     return RunOnData(run_folder, recipe, done.index, parts, _untested(recipe, done.failed), told_of_set)
+
+
+def _trained_on(name: str | None, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
+    """What to know where a model that ships is judged on the set that it was trained on."""
+    if name is None or checkpoint.training.get("data") != recipe.data.name:
+        return ()
+    return (f"{name} was trained on all videos of {recipe.data.name}: figures on them say nothing of others",)
 
 
 def _fold_folders(run_folder: Path) -> list[Path]:

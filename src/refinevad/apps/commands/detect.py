@@ -75,15 +75,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Detect in each video; exit 2 when none could be read, 1 when some could not."""
     from refinevad.apps.batch import Batch
-    from refinevad.errors import InputError
     from refinevad.shipped.names import find_run
 
-    if args.workers is not None and args.workers < 1:
-        raise InputError(f"--workers must be at least 1: got {args.workers}")
+    _check_options(args)
     # what a run says of its encoder is enough to begin by, but where zones or words change what it looks at
     foreseen = None if args.describe or args.zones else find_run(args.model)
     with Batch(foreseen, args.videos, args.workers) as batch:
         return _detect(args, batch)
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    from refinevad.errors import InputError
+
+    if args.workers is not None and args.workers < 1:
+        raise InputError(f"--workers must be at least 1: got {args.workers}")
+    if args.delay is not None and args.window is None:
+        raise InputError("--delay needs --window: give the window's length in seconds too")
+    if args.threshold is not None and not 0 <= args.threshold <= 1:
+        raise InputError(f"--threshold must lie in [0, 1]: got {args.threshold}")
 
 
 def _detect(args: argparse.Namespace, batch: "Batch") -> int:
@@ -94,10 +103,6 @@ def _detect(args: argparse.Namespace, batch: "Batch") -> int:
     from refinevad.scoring.event_record import SCHEMA_VERSION
     from refinevad.shipped.names import find_run
 
-    if args.delay is not None and args.window is None:
-        raise InputError("--delay needs --window: give the window's length in seconds too")
-    if args.threshold is not None and not 0 <= args.threshold <= 1:
-        raise InputError(f"--threshold must lie in [0, 1]: got {args.threshold}")
     described = describer(args)
     detector = described or Detector.open(
         args.model,
