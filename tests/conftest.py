@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: where the real data lies, and one thread for reproducible figures."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 from hypothesis import Phase, settings
 
 pytest_plugins = ["deadlines", "published_set", "servers", "service_house", "service_process", "small_disk"]
+
+# what a shell starts by `&` ignores Ctrl-C, and so would every program that a test starts and interrupts
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("project", deadline=None, max_examples=50, derandomize=True)
 # `make mutants` asks whether a test fails, not for the smallest example
