@@ -126,7 +126,7 @@ def clip_rows(sizes: Sizes, device: Any, encoder: Any, rates: dict[str, float]) 
     import torch
 
     side, count = sizes.vision[4], sizes.images
-    pixels, network = torch.randn(count, 3, side, side, device=device), encoder._network
+    pixels, network = torch.randn(count, 3, side, side, device=device), encoder.network
     flops = counted_flops(lambda: network(pixel_values=pixels[:1]))
     for precision in ("bfloat16", "float32"):
         forget_peak(device)

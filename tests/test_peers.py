@@ -173,7 +173,7 @@ def test_a_config_survives_its_dictionary(name: str) -> None:
         ("transformer_mil", {"width": 0}, "width 0 does not divide"),
         ("bn_wvad", {"batch_share": 0.0}, "batch_share must be above 0"),
         ("vadclip", {"branch": "both"}, "branch is one of classifier, alignment"),
-        ("vadclip", {"temperature": 0.0}, "sigma and temperature must be above 0"),
+        ("vadclip", {"temperature": 0.0}, "temperature must be above 0"),
     ],
 )
 def test_wrong_options_are_refused_with_a_sentence(name: str, options: dict[str, Any], sentence: str) -> None:

@@ -19,11 +19,12 @@ FUNCTIONS = {
     "register_encoder": "name, encoder",
     "register_head": "name, config, head",
     "write_features": "folder, videos, name, *, segment_s=None, segment_frames=None",
-    "Detector.open": "run, window=None, delay=None, *, threshold=None, device=None, allow_download=False, zones=None",
+    "Detector.open": "run=None, window=None, delay=None, *, threshold=None, device=None, "
+    "allow_download=False, zones=None",
     "Detector.detect": "self, path, progress=None, workers=None",
     "Detector.detect_frames": "self, frames, name='frames', *, rate_hz=None",
     "Detector.detect_features": "self, features, name='features', *, rate_hz=None",
-    "StreamingDetector.open": "run, window=None, delay=None, *, threshold=None, device=None, rate_hz=25.0, "
+    "StreamingDetector.open": "run=None, window=None, delay=None, *, threshold=None, device=None, rate_hz=25.0, "
     "longest_s=inf, allow_download=False, zones=None",
     "StreamingDetector.push_frame": "self, image, time_s",
     "StreamingDetector.push_segment": "self, features, start_s, end_s",
