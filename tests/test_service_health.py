@@ -32,9 +32,10 @@ def test_metrics_of_each_camera(house: House) -> None:
 
 
 def test_what_has_not_been_delivered_is_shown(shared: House) -> None:
+    neither = {"people": False, "snoozed_until": None}
     assert shared.client.get("/api/v1/sinks").json() == [
-        {"name": "home", "waiting": 3, "lost": 1, "trouble": "broker 10.0.0.2:1883: Connection refused"},
-        {"name": "database", "waiting": 0, "lost": 0, "trouble": None},
+        {"name": "home", "waiting": 3, "lost": 1, "trouble": "broker 10.0.0.2:1883: Connection refused", **neither},
+        {"name": "database", "waiting": 0, "lost": 0, "trouble": None, **neither},
     ]
     lines = shared.client.get("/metrics").text.splitlines()
     assert 'refinevad_envelopes_waiting{sink="home"} 3.0' in lines
