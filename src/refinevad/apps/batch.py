@@ -47,6 +47,7 @@ class Batch:
 
     def __init__(self, run: Path | None, videos: Sequence[Path], workers: int | None = None) -> None:
         self._videos = videos
+        self._known: dict[Path, VideoInfo | None] = {}  # what was asked of a file is not asked again
         self.began = time.time()
         self._count = workers or usable_cores()
         self._stack = ExitStack()
@@ -116,12 +117,12 @@ class Batch:
     @cached_property
     def _infos(self) -> list[VideoInfo | None]:
         """What the first videos say of themselves."""
-        return [_info(video) for video in self._videos[:_PROBED]]
+        return [self._info(video) for video in self._videos[:_PROBED]]
 
     def _pays(self) -> bool:
         left_s = PAYS_S
         for video in islice(self._videos, _PROBED):
-            info = _info(video)
+            info = self._info(video)
             left_s -= 0.0 if info is None else info.duration_s or PAYS_S
             if left_s <= 0:
                 return True
@@ -183,9 +184,10 @@ class Batch:
             except InputError as error:
                 yield place, error
 
-
-def _info(video: Path) -> VideoInfo | None:
-    try:
-        return probe(video)
-    except InputError:  # told when its turn comes
-        return None
+    def _info(self, video: Path) -> VideoInfo | None:
+        if video not in self._known:
+            try:
+                self._known[video] = probe(video)
+            except InputError:  # told when its turn comes
+                self._known[video] = None
+        return self._known[video]

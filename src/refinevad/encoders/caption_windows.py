@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from refinevad.errors import InputError
 from refinevad.timeline import DEFAULT_SEGMENT_S, SegmentRule
 from refinevad.video.frames import Clip, FrameNeeds
-from refinevad.video.reading import ClipReader
+from refinevad.video.recording import Recording
 
 _HOLE_S = 1e-3
 _MOST_STEPS = 1000
@@ -86,7 +86,7 @@ def windows_of(path: Path, plan: WindowPlan) -> Iterator[FrameWindow]:
     each = -(-plan.frames // plan.steps)
     waiting: list[Clip] = []
     given = False  # whether the stretch that is being read had a window
-    for clip in ClipReader(path, FrameNeeds(rgb_frames=each), plan.step):
+    for clip in Recording(path, FrameNeeds(rgb_frames=each), plan.step).whole():
         if waiting and clip.start_s - waiting[-1].end_s > _HOLE_S:  # behind a hole a new stretch begins
             if not given:
                 yield _window(waiting, plan)

@@ -15,7 +15,7 @@ from refinevad.datasets.dataset import categories_of
 from refinevad.encoders.choice import DEFAULT_ENCODER, open_encoder
 from refinevad.timeline import SegmentRule
 from refinevad.training.recipe import DEFAULT_MODEL, DEFAULT_TRAINING
-from refinevad.video.reading import ClipReader
+from refinevad.video.recording import Recording
 
 CLIPS = 12  # encoded to measure by
 STEPS = 4
@@ -55,7 +55,7 @@ def measure(facts: SetFacts, workers: int) -> Cost:
 def seconds_a_second(path: Path) -> float:
     """Seconds that one process decodes and encodes for each second of a video, by its first segments."""
     encoder, rule = open_encoder(DEFAULT_ENCODER), SegmentRule.default()
-    reader = iter(ClipReader(path, encoder.needs, rule))
+    reader = iter(Recording(path, encoder.needs, rule).whole())
     encoder.encode_clips([next(reader)])  # opens what is opened once
     began = time.perf_counter()
     clips = list(islice(reader, CLIPS))

@@ -256,13 +256,14 @@ def _timeline(path: Path, rule: "SegmentRule") -> "Timeline":
     """Segments of a video file; its frames are counted where the container does not say how many there are."""
     from refinevad.timeline import Timeline
     from refinevad.video.frames import FrameNeeds
-    from refinevad.video.reading import ClipReader, FrameReader, open_container, probe, video_of
+    from refinevad.video.reading import FrameReader, open_container, probe, video_of
+    from refinevad.video.recording import Recording
 
     info = probe(path)
     with open_container(path) as container:
         frames = video_of(container).frames
     if frames and abs(info.duration_s - frames / info.rate_hz) > 1.0 + 0.01 * info.duration_s:  # pauses, or odd stamps
-        reader = ClipReader(path, FrameNeeds(rgb_frames=0), rule)
+        reader = Recording(path, FrameNeeds(rgb_frames=0), rule).whole()
         for _ in reader:
             pass
         return reader.timeline
