@@ -5,6 +5,7 @@ import runpy
 from dataclasses import replace
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from refinevad.apps.cli import main
 from refinevad.datasets.dataset import Item
 from refinevad.datasets.importing import ImportRequest
 from refinevad.errors import InputError
+from refinevad.judging import resampling
 from refinevad.study.over_seeds import figure, run_seed
 from refinevad.study.over_videos import OverVideos
 from refinevad.training.experiment import extract_features
@@ -45,6 +47,10 @@ def test_recipe_runs_at_full_length(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("REFINEVAD_DATA", str(data_root))
+    monkeypatch.setattr(resampling, "RESAMPLES", 20)  # of 1,000: how sure random figures are is not what is looked at
+    monkeypatch.setattr(
+        jaxtyping.config, "jaxtyping_disable", True
+    )  # a million checks of one shape
     read = read_recipe(ROOT / "recipes" / f"{recipe}.toml")
     assert read.published is not None
     _random_features(read.published.benchmark, data_root, tmp_path / "f", every)

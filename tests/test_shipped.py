@@ -17,7 +17,7 @@ from patience import patience
 from refinevad.apps.cli import main
 from refinevad.apps.live.settings.config import read_config
 from refinevad.checkpoint import Checkpoint
-from refinevad.datasets.dataset import FeatureIndex, Item
+from refinevad.datasets.dataset import FeatureIndex, Item, in_turn
 from refinevad.detector import Detector
 from refinevad.errors import InputError
 from refinevad.evaluating import open_on_data
@@ -25,9 +25,10 @@ from refinevad.features.store import Features, Provenance, save_features
 from refinevad.shipped.card import Card
 from refinevad.shipped.names import DEFAULT_MODEL, find_run, shipped_folder, shipped_name, shipped_names
 from refinevad.study import shipping
+from refinevad.study.over_seeds import run_seed
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.training.cross_fit import by_split
-from refinevad.training.experiment import judged_items, train_run, warnings_for
+from refinevad.training.experiment import extract_features, judged_items, split_items, train_run, warnings_for
 from refinevad.training.recipe import DEFAULT_MODEL as SETTINGS
 from refinevad.training.recipe import Recipe, read_recipe
 from refinevad.training.train_options import TrainOptions
@@ -280,7 +281,7 @@ def test_a_recipe_whose_splits_are_folds_leaves_nothing_to_judge(
     monkeypatch.chdir(tmp_path)
     assert read_recipe(RECIPE).splits_are_folds
     (tmp_path / "r.toml").write_text('[data]\nroot = "survfights"\nsplits = "mine"\n')
-    with pytest.raises(InputError, match='splits are "own" or "folds"'):
+    with pytest.raises(InputError, match='splits are "own", "folds" or "in turn"'):
         read_recipe(tmp_path / "r.toml")
     index = features(tmp_path / "f")
     with pytest.raises(InputError, match="judge the run on another set"):
@@ -302,6 +303,30 @@ def test_what_is_held_out_is_every_video_by_a_model_of_the_other_splits(tmp_path
     train_run(plain, index, items, tmp_path / "again")
     again, held = (tmp_path / name / "model.safetensors" for name in ("again", "without_val"))
     assert again.read_bytes() == held.read_bytes()
+
+
+def test_splits_in_turn_are_judged_as_what_is_held_out_of_a_model_that_ships(tmp_path: Path) -> None:
+    index = features(tmp_path)
+    turned = replace(recipe(index), splits_are_folds=False, splits_in_turn=True, folds=3, features=tmp_path)
+    turned = replace(turned, data=tmp_path, train=replace(turned.train, cross_fit=1))
+    found = extract_features(turned, tmp_path / "unused").index
+    assert [item.fold for item in found.items] == [0] * 6 + [1] * 6 + [2] * 6
+    row, _ = run_seed(turned, found, tmp_path / "seed0")
+    shipped = shipping.train_shipped(recipe(index), index, tmp_path / "run")
+    figures = shipping.held_out(recipe(index), index, shipped, tmp_path)
+    assert row.metrics["auc"] == figures["auc"]
+    assert len(row.scores) == 18
+    with pytest.raises(InputError, match="choose one with --fold"):
+        split_items(turned, found, None)
+
+
+def test_splits_in_turn_need_every_split_and_no_other_folds(tmp_path: Path) -> None:
+    items = [Item(f"{split}/a.mp4", (), split) for split in ("train", "test")]
+    with pytest.raises(InputError, match="no videos in val"):
+        in_turn(items)
+    (tmp_path / "r.toml").write_text(f'[data]\nroot = "{tmp_path}"\nsplits = "in turn"\nfolds = 3\n')
+    with pytest.raises(InputError, match="leave folds out"):
+        read_recipe(tmp_path / "r.toml")
 
 
 def test_silence_is_bounded_and_a_rate_is_drawn_over_videos(tmp_path: Path) -> None:

@@ -159,6 +159,17 @@ def with_fold(items: Sequence[Item], fold: int) -> list[Item]:
     return [replace(item, split="test" if item.fold == fold else "train") for item in items]
 
 
+def in_turn(items: Sequence[Item]) -> list[Item]:
+    """Every split as a fold of a cross-validation, in the order of SPLITS.
+
+    Raises:
+        InputError: a split without videos, or videos that are given in folds already.
+    """
+    if absent := [split for split in SPLITS if not any(item.split == split for item in items)]:
+        raise InputError(f"splits in turn: the data set has no videos in {' and '.join(absent)}")
+    return [replace(item, split="", fold=SPLITS.index(item.split)) for item in items]
+
+
 def with_validation(items: Sequence[Item], share: float, seed: int) -> list[Item]:
     """Hold out `share` of each category's training videos as validation, where the data set names none."""
     if any(item.split == "val" for item in items):

@@ -105,15 +105,16 @@ class Bootstrap:
 
     @classmethod
     def of(
-        cls, truth: Truth, groups: Mapping[str, str] | None = None, resamples: int = RESAMPLES, seed: int = 0
+        cls, truth: Truth, groups: Mapping[str, str] | None = None, resamples: int | None = None, seed: int = 0
     ) -> "Bootstrap":
         """Draw as many videos as there are; with `groups` (video -> group) as many groups, each whole.
 
-        A video without a group is one of its own.
+        `resamples`: how often, RESAMPLES where it is not said. A video without a group is one of its own.
 
         Raises:
             InputError: no video, or less than one resample.
         """
+        resamples = RESAMPLES if resamples is None else resamples
         if not truth.videos or resamples < 1:
             raise InputError("resampling needs at least one video and one resample")
         names = tuple(video.name for video in truth.videos)

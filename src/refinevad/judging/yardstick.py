@@ -18,7 +18,7 @@ from refinevad.judging.intervals import difference, intervals
 from refinevad.judging.predictions import Expansion, Predictions, align
 from refinevad.judging.protocol import Protocol, evaluate_predictions
 from refinevad.judging.resampled_events import ALERTS, BEST_F1
-from refinevad.judging.resampling import RESAMPLES, Bootstrap, Sampled
+from refinevad.judging.resampling import Bootstrap, Sampled
 from refinevad.judging.scene_bias import Factors, scene_bias, source_factors, table_factors
 from refinevad.judging.truth import Truth
 
@@ -47,7 +47,7 @@ class Yardstick:
         truth: Truth,
         data: Path | None = None,
         sources: Mapping[str, Mapping[str, Any]] | None = None,
-        resamples: int = RESAMPLES,
+        resamples: int | None = None,
     ) -> "Yardstick":
         """From the tables and videos in the folder `data`, and what features say of each video's source.
 

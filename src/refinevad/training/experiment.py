@@ -15,6 +15,7 @@ from refinevad.datasets.dataset import (
     Item,
     categories_of,
     check_trainable,
+    in_turn,
     survey,
     thin_categories,
     twins,
@@ -53,6 +54,19 @@ def extract_features(
     A folder that already is a feature folder is used as it stands. UCF-Crime lists its test videos in the file that
     holds their temporal truth: with `test` false they are left out, and the file stays closed.
     """
+    done = _extract(recipe, fallback, workers, progress, test)
+    if not recipe.splits_in_turn:
+        return done
+    return replace(done, index=replace(done.index, items=in_turn(done.index.items)))
+
+
+def _extract(
+    recipe: Recipe,
+    fallback: Path,
+    workers: int,
+    progress: Callable[[int], Callable[[], None]] | None,
+    test: bool,
+) -> Extracted:
     if (recipe.data / INDEX).exists():
         index = FeatureIndex.open(recipe.data)
         return Extracted(index, 0, len(index.items), {}, same_in_two_splits(index))

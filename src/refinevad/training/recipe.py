@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from refinevad.datasets.folders import SPLITS
 from refinevad.datasets.importing import DEFAULT_ENCODER_NAME, ImportRequest
 from refinevad.datasets.ucf_crime import is_annotation_folder
 from refinevad.encoders.choice import DEFAULT_ENCODER
@@ -23,6 +24,7 @@ DATA_VARIABLE = "REFINEVAD_DATA"
 DEFAULT_DATA = "../shared/data"
 _OF_FEATURES = {"channels", "categories", "inputs", *SHARED_OPTIONS}
 KINDS = ("videos", "ucf-captions", "published")
+SPLITS_MEAN = ("own", "folds", "in turn")
 # of the default encoder's parts, those that say what happens rather than what a place looks like: on cameras never seen
 # in training, appearance misleads, and the image network's other part adds nothing (docs/results/encoder.md)
 DEFAULT_INPUTS = ("motion_mean", "motion_deviation", "motion_peak")
@@ -90,6 +92,7 @@ class Recipe:
         inputs_by_data: where `model` names no inputs, the training videos tell whether appearance is one (places.py).
         splits_are_folds: every video trains, and those of each split are validated by a model of the others: for a
             model that is to be used elsewhere, of a set whose splits are told apart by camera. Nothing is left to test.
+        splits_in_turn: each split is a fold of the cross-validation, tested by a model of the others.
     """
 
     data: Path
@@ -107,6 +110,7 @@ class Recipe:
     alerts_per_hour: float = 6.0
     inputs_by_data: bool = False
     splits_are_folds: bool = False
+    splits_in_turn: bool = False
 
     def config(
         self,
@@ -231,8 +235,10 @@ def read_recipe(path: Path) -> Recipe:
         raise InputError(f"recipe {path}: kind '{data['kind']}' is none of {', '.join(KINDS)}")
     if data.get("settings", "own") not in ("own", "default"):
         raise InputError(f'recipe {path}: settings are "own" or "default", not {data["settings"]!r}')
-    if data.get("splits", "own") not in ("own", "folds"):
-        raise InputError(f'recipe {path}: splits are "own" or "folds", not {data["splits"]!r}')
+    if data.get("splits", "own") not in SPLITS_MEAN:
+        raise InputError(f'recipe {path}: splits are "own", "folds" or "in turn", not {data["splits"]!r}')
+    if data.get("splits") == "in turn" and "folds" in data:
+        raise InputError(f'recipe {path}: splits "in turn" are the folds: leave folds out')
     as_default = data.get("settings") == "default"
     published = _published(path, content) if data.get("kind") == "published" else None
     recipe = Recipe(
@@ -242,7 +248,7 @@ def read_recipe(path: Path) -> Recipe:
         features=Path(data["features"]) if "features" in data else None,
         encoder=encoder.get("name", DEFAULT_ENCODER if published is None else DEFAULT_ENCODER_NAME),
         rule=_rule(encoder),
-        folds=data.get("folds", 0),
+        folds=len(SPLITS) if data.get("splits") == "in turn" else data.get("folds", 0),
         validation_share=data.get("validation_share", 0.15),
         model={**(default_model(data.get("kind", "videos")) if as_default else {}), **content.get("model", {})},
         head=content.get("head", {}),
@@ -251,6 +257,7 @@ def read_recipe(path: Path) -> Recipe:
         alerts_per_hour=content.get("events", {}).get("alerts_per_hour", 6.0),
         inputs_by_data=as_default,
         splits_are_folds=data.get("splits") == "folds",
+        splits_in_turn=data.get("splits") == "in turn",
     )
     recipe.config(2, ("any",))  # a wrong model option fails here, before any video is read
     return recipe
