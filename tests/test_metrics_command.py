@@ -170,3 +170,29 @@ def test_frame_rates_that_differ_are_told_in_seconds_too(
     assert "AUC, by seconds" in shown
     assert "scene bias, resolution" in shown
     assert "scene bias, bitrate" in shown
+
+
+def test_how_scores_cover_frames_is_chosen(files: list[str], tmp_path: Path) -> None:
+    """Three scores where two segments are: cut to the segments, or each a third of the video."""
+    np.savez(files[2], a=np.array([0.9, 0.1]), b=np.array([0.2, 0.95, 0.1]))
+    told = tmp_path / "told.json"
+    found = {}
+    for way in ("repeat", "stretch"):
+        assert main([*files, "--expand", way, "--json", str(told)]) == 0
+        found[way] = json.loads(told.read_text())["auc"]
+    assert found["repeat"] == pytest.approx(32 / 48)  # 16 of the 48 normal frames lie above the 16 anomalous ones
+    assert found["stretch"] in (pytest.approx(38 / 48), pytest.approx(37 / 48))  # a third of 32 frames: 10 or 11
+
+
+def test_seconds_a_score_lasts_are_frames_at_the_fields_rate(files: list[str], tmp_path: Path) -> None:
+    """Such truth files say no rate; UCF-Crime's is 30."""
+    told = tmp_path / "told.json"
+    np.savez(files[2], a=np.array([0.9, 0.1, 0.1, 0.1]), b=np.array([0.2, 0.8, 0.1, 0.1]))
+    figures = {}
+    for options in (["--segment-seconds", str(8 / 30)], ["--segment-frames", "8"]):
+        assert main([*files, *options, "--json", str(told)]) == 0
+        figures[options[0]] = json.loads(told.read_text())
+    assert figures["--segment-seconds"]["adjusted"] == []
+    assert figures["--segment-seconds"]["auc"] == figures["--segment-frames"]["auc"]
+    with pytest.raises(SystemExit):
+        main([*files, "--segment-seconds", "0.8", "--segment-frames", "8"])
