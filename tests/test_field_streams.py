@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.stream import Disposition
 
 from fakes import replaced
-from field_cases import NEEDS, RULE, case, make_run, read, restamped
+from field_cases import NEEDS, RULE, case, make_run, read, restamped, told
 from refinevad.apps.cli import main
 from refinevad.apps.live.capture.source import Source
 from refinevad.apps.live.settings.addresses import parse_address
@@ -58,6 +58,23 @@ def test_a_raw_stream_of_the_field() -> None:
     reader = read(case("raw_30fps.h264"))
     assert (reader.frames, reader.timeline.duration_s) == (780, pytest.approx(26.0))
     assert reader.info.rate_hz == 30.0
+
+
+@told
+@pytest.mark.parametrize("suffix", [".mp4", ".ts", ".mkv"])
+def test_stamps_that_only_count_the_frames_are_no_times(suffix: str, tmp_path: Path) -> None:
+    """A raw stream that was put into a container without a rate: 100 frames in a millisecond."""
+
+    def change(number: int, packet: Packet) -> None:
+        packet.pts = packet.dts = number  # ticks, of which the container has 1,000 to 90,000 a second
+        packet.duration = 1
+
+    made = write_video(tmp_path / f"v{suffix}", flat([90] * 100), size=(32, 32), options={"bf": "0"})
+    reader = read(restamped(made, change))
+    assert reader.info.rate_hz == 25.0
+    assert reader.timeline.duration_s == pytest.approx(4.0)
+    (note,) = reader.notes
+    assert note.endswith("have no time of their own; they were put at its usual rate")
 
 
 # --- which stream -----------------------------------------------------------------------------------------------------
