@@ -1,6 +1,7 @@
 """Files with several streams, covers, stills, or no rate of their own: which is the video, and how fast."""
 
 import json
+import os
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import product
@@ -132,6 +133,15 @@ def test_beside_a_cover_the_video_is_read(tmp_path: Path) -> None:
     path = write_with_cover(tmp_path / "v.mp4", pictures=True)
     reader = read(path)
     assert (reader.info.width, reader.frames) == (48, 25)
+
+
+def test_pipes_and_devices_are_no_video(tmp_path: Path) -> None:
+    """They have no bytes, and yet are not empty; nothing waits for who might write into one."""
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "zero.mp4").symlink_to("/dev/zero")
+    for path in (tmp_path / "pipe.mp4", tmp_path / "zero.mp4"):
+        with pytest.raises(InputError, match="is no file"):
+            probe(path)
 
 
 def test_a_song_and_stills_in_a_data_set_are_left_out_and_told(
