@@ -317,11 +317,15 @@ class FilmClock:
 
 
 class TimeBrokenError(Exception):
-    """The times of a stream jumped by `step_s`."""
+    """The times of a stream jumped by `step_s`; 0: they stand still while pictures come."""
 
     def __init__(self, step_s: float) -> None:
         super().__init__(
-            f"its time stamps went back by {-step_s:.1f} s" if step_s < 0 else f"no pictures for {step_s:.1f} s"
+            "its time stamps stand still; pictures count when they come"
+            if not step_s
+            else f"its time stamps went back by {-step_s:.1f} s"
+            if step_s < 0
+            else f"no pictures for {step_s:.1f} s"
         )
         self.step_s = step_s
 
@@ -340,12 +344,13 @@ class StreamClock:
         self._hole_s, self._wrap_s, self.origin = hole_s, wrap_s, origin
         self.last_s = -step_s
         self._begun = False
+        self._stood_s, self._stood_since, self._stood = -math.inf, 0.0, 0  # second, arrival; frames that came since
 
     def place(self, stamp_s: float | None, arrived: float) -> float | None:
         """Second of the next frame; None for one that does not advance. Without a stamp it is shown when it comes.
 
         Raises:
-            TimeBrokenError: the times jumped: the source began again, or pictures are missing.
+            TimeBrokenError: the times jumped: the source began again, or pictures are missing; or they stand still.
         """
         stamp = arrived if stamp_s is None else stamp_s
         if self.origin is None:
@@ -357,10 +362,19 @@ class StreamClock:
                 raise TimeBrokenError(step)
             self.origin += step - over  # the counter ran over
         time_s = stamp - self.origin
+        self._stands(time_s, arrived)
         if self._begun and time_s <= self.last_s:
             return None
         self._begun, self.last_s = True, time_s
         return time_s
+
+    def _stands(self, time_s: float, arrived: float) -> None:
+        """Raise where frames have come for as long as a hole lasts, and their stamps hardly rose meanwhile."""
+        self._stood += 1
+        if time_s - self._stood_s > self._stood / FASTEST_HZ:
+            self._stood_s, self._stood_since, self._stood = time_s, arrived, 0
+        elif self._stood >= CONFIRM and arrived - self._stood_since > self._hole_s:
+            raise TimeBrokenError(0.0)
 
 
 class FilmTimes(Generic[Item]):
