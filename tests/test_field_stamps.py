@@ -102,6 +102,7 @@ def test_a_camera_whose_clock_stands_still_is_watched_all_the_same(tmp_path: Pat
     gap = next(place for place, message in enumerate(sent) if isinstance(message, Gap))
     assert str(path) in sent[gap].reason
     assert "its time stamps stand still" in sent[gap].reason
+    assert sent[gap].lasting
     after = [message for message in sent[gap + 1 :] if isinstance(message, Segment)]
     assert sum(segment.frames for segment in after) == pytest.approx(400 - 50 - 126, abs=1)
     assert after[-1].clip.end_s == pytest.approx((400 - 50 - 126) / 25, abs=0.1)

@@ -109,7 +109,8 @@ class SegmentMaker:
         time, taken = self._time, self._cutter.push(frame, stamp, arrived)
         if taken.broken is not None:
             self._tell(taken.broken.last, time.origin)
-            self._send(Gap(f"{self.source.address}: {taken.broken.error}", 0.0))
+            error = taken.broken.error
+            self._send(Gap(f"{self.source.address}: {error}", 0.0, lasting=not error.step_s))
             self.jumps += 1
             self._arrived = self._picture_due = 0.0
         if taken.time_s is None:
