@@ -9,6 +9,7 @@ An address that came in by the API is bounded further: its host is looked at eac
 goes to the address that was looked at, and nothing that an answer names is followed, neither a redirect nor a playlist.
 """
 
+import errno
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -239,6 +240,11 @@ def _network(scheme: Scheme, text: str, username: str | None, password: Secret |
         parts = SplitResult(scheme, netloc, parts.path, parts.query, "")
     url = urlunsplit(parts._replace(scheme=scheme, fragment=""))
     return Address(scheme, _mask_url(url), url)
+
+
+def is_other_container(error: Exception) -> bool:
+    """Whether FFmpeg would not open a file because its container is none of `Address.options`."""
+    return getattr(error, "errno", None) == errno.EINVAL
 
 
 def mask(text: str) -> str:
