@@ -270,7 +270,7 @@ def _say(seat: _Seat, command: Command) -> None:
     try:
         with seat.sending:
             connection.send_bytes(encode(command))
-    except OSError:  # it has just died, or takes no commands any more: the fleet's thread will notice
+    except OSError:  # it has just died, or takes no commands any more (one so small goes whole or not at all)
         return
 
 
