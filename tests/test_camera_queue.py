@@ -126,6 +126,17 @@ def test_segments_of_all_cameras_are_encoded_in_one_call_and_go_to_their_places(
     assert {place: round(float(v[0]), 4) for place, v in vectors.items()} == {1: 0.2, 2: 0.8, 3: 0.4}
 
 
+def test_what_holds_until_a_source_is_opened_anew_is_said_until_then() -> None:
+    one, opened = camera(), Opened(640, 480, 25.0, "h264", False)
+    news = (opened, Gap("its time stamps stand still", 0.0, lasting=True), Gap("it jumped", 0.0), opened)
+    assert [(one.follow(item), one.state, one.reason) for item in news] == [
+        (True, "live", ""),
+        (True, "live", "its time stamps stand still"),
+        (False, "live", "its time stamps stand still"),
+        (True, "live", ""),
+    ]
+
+
 def test_counts_only_rise_and_states_follow_the_news() -> None:
     one = camera()
     one.hear(Pulse(10, 2, 1, 0, 640, 480))

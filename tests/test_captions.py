@@ -130,6 +130,18 @@ def test_absent_and_binary_files_are_input_errors(tmp_path: Path) -> None:
         read_captions(tmp_path / "binary.srt")
 
 
+def test_what_webvtt_writes_as_names_is_read_as_letters(tmp_path: Path) -> None:
+    """SubRip has no such names: there they are said as they stand."""
+    text = "00:01.000 --> 00:02.000\n<i>a man &amp; a dog</i> &lt;far&gt;\n"
+    for name, head, said in (
+        ("v.vtt", "WEBVTT\n\n", "a man & a dog <far>"),
+        ("s.srt", "", "a man &amp; a dog &lt;far&gt;"),
+    ):
+        (tmp_path / name).write_text(head + text)
+        ((caption,),) = read_captions(tmp_path / name).values()
+        assert caption.text == said
+
+
 def test_a_video_without_sentences_is_kept(tmp_path: Path) -> None:
     (tmp_path / "all.json").write_text('{"door": {"duration_s": 4, "captions": []}}')
     (tmp_path / "silent.vtt").write_text("WEBVTT\n")

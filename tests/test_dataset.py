@@ -97,6 +97,8 @@ def test_table_with_folds(tmp_path: Path) -> None:
         ("path,labels,split\na.mp4,fall,train\n,fall,train\n", "line 3: path or labels missing"),
         ("path,labels,split\na.mp4\n", "line 2: path or labels missing"),
         ("path,labels,split\na.mp4,,train\n", "line 2: path or labels missing"),
+        ("path,labels,split\na.mp4,;,train\n", "line 2: labels ';': a video is normal, or has categories"),
+        ("path,labels,split\na.mp4,Normal;fall,train\n", "line 2: labels 'Normal;fall': a video is normal, or"),
         ("path,labels,split\na.mp4,fall\n", "line 2: split ''"),
         ("path,labels,fold\na.mp4,fall,1\nb.mp4,fall,one\n", "line 3: fold 'one'"),
         ("path,labels,fold\na.mp4,fall\n", "line 2: fold ''"),

@@ -50,6 +50,26 @@ def test_a_pause_is_no_frames_time(suffix: str, options: dict[str, str], tmp_pat
 
 
 @told
+@pytest.mark.parametrize("hole_s", [20, 7200])
+def test_an_mp4_in_pieces_has_its_own_rate_whatever_pauses_there_are(hole_s: int, tmp_path: Path) -> None:
+    """It counts no frames, so that FFmpeg's only rate is frames by length: one in 24 s, and so long a last frame."""
+    times = [index / 25 + hole_s * (index >= 75) for index in range(150)]
+    pieces = {"movflags": "frag_keyframe+empty_moov"}
+    path = write_video(
+        tmp_path / "v.mp4",
+        flat([100] * 150),
+        times_s=times,
+        size=(32, 32),
+        options={"bf": "0", "g": "25"},
+        container_options=pieces,
+    )
+    reader = read(path)
+    assert reader.info.rate_hz == pytest.approx(25.0)
+    assert reader.timeline.duration_s == pytest.approx(hole_s + 6.0, abs=2e-3)
+    assert reader.notes == (f"no pictures from 3.0 to {hole_s + 3}.0 s in {path}; nothing is scored there",)
+
+
+@told
 def test_an_event_ends_where_pictures_end(tmp_path: Path) -> None:
     times = [index / 25 + 7200 * (index >= 50) for index in range(100)]
     path = write_video(tmp_path / "v.mp4", flat([100] * 100), times_s=times, size=(32, 32), options={"bf": "0"})

@@ -10,7 +10,7 @@ import pytest
 from av.packet import Packet
 
 from field_cases import NEEDS, RULE, case, features_of, read, restamped, told
-from refinevad.apps.live.capture.messages import Message, Segment
+from refinevad.apps.live.capture.messages import Gap, Message, Segment
 from refinevad.apps.live.capture.preview import PreviewMaker
 from refinevad.apps.live.capture.segment_maker import SegmentMaker
 from refinevad.apps.live.capture.source import Source
@@ -62,7 +62,7 @@ def test_bits_that_flipped_in_a_transport_stream(tmp_path: Path) -> None:
     np.testing.assert_array_equal(features_of(path).values, features_of(clean).values)
 
 
-def lived(path: Path, off_s: dict[int, float]) -> list[Message]:
+def lived(path: Path, off_s: dict[int, float], stands: bool = False) -> list[Message]:
     """What a camera's process sends of a live source that shows a file's frames, some with a stamp that is off."""
     sent: list[Message] = []
     source = Source(parse_address(str(path)), stall_s=5.0, fast=True)
@@ -72,7 +72,7 @@ def lived(path: Path, off_s: dict[int, float]) -> list[Message]:
     for number, frame in enumerate(frames):
         assert frame.pts is not None
         frame.pts += int(off_s.get(number, 0.0) / frame.time_base)
-        assert maker.push(frame, number / 25)
+        assert maker.push(frame, number / 25) or stands
     maker.end()
     source.close()
     return sent
@@ -93,6 +93,20 @@ def test_a_cameras_lone_stamps_tear_nothing(off_s: float, tmp_path: Path) -> Non
 def test_a_cameras_clock_that_is_set_is_one_gap(tmp_path: Path) -> None:
     sent = lived(film(tmp_path / "v.mkv", 200), dict.fromkeys(range(100, 200), 7200.0))
     assert [type(message).__name__ for message in sent] == [*["Segment"] * 7, "Gap", *["Segment"] * 7]
+
+
+def test_a_camera_whose_clock_stands_still_is_watched_all_the_same(tmp_path: Path) -> None:
+    """From frame 50 on, at 2 s, all have one stamp: five seconds are lost to find it out, the rest is seen."""
+    path = film(tmp_path / "v.mkv", 400)
+    sent = lived(path, {number: 2.0 - number / 25 for number in range(50, 400)}, stands=True)
+    gap = next(place for place, message in enumerate(sent) if isinstance(message, Gap))
+    assert str(path) in sent[gap].reason
+    assert "its time stamps stand still" in sent[gap].reason
+    assert sent[gap].lasting
+    after = [message for message in sent[gap + 1 :] if isinstance(message, Segment)]
+    assert sum(segment.frames for segment in after) == pytest.approx(400 - 50 - 126, abs=1)
+    assert after[-1].clip.end_s == pytest.approx((400 - 50 - 126) / 25, abs=0.1)
+    assert not any(isinstance(message, Gap) for message in sent[gap + 1 :])
 
 
 @told

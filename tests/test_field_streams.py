@@ -1,6 +1,7 @@
 """Files with several streams, covers, stills, or no rate of their own: which is the video, and how fast."""
 
 import json
+import os
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import product
@@ -14,7 +15,7 @@ from av.packet import Packet
 from av.stream import Disposition
 
 from fakes import replaced
-from field_cases import NEEDS, RULE, case, make_run, read, restamped
+from field_cases import NEEDS, RULE, case, make_run, read, restamped, told
 from refinevad.apps.cli import main
 from refinevad.apps.live.capture.source import Source
 from refinevad.apps.live.settings.addresses import parse_address
@@ -58,6 +59,23 @@ def test_a_raw_stream_of_the_field() -> None:
     reader = read(case("raw_30fps.h264"))
     assert (reader.frames, reader.timeline.duration_s) == (780, pytest.approx(26.0))
     assert reader.info.rate_hz == 30.0
+
+
+@told
+@pytest.mark.parametrize("suffix", [".mp4", ".ts", ".mkv"])
+def test_stamps_that_only_count_the_frames_are_no_times(suffix: str, tmp_path: Path) -> None:
+    """A raw stream that was put into a container without a rate: 100 frames in a millisecond."""
+
+    def change(number: int, packet: Packet) -> None:
+        packet.pts = packet.dts = number  # ticks, of which the container has 1,000 to 90,000 a second
+        packet.duration = 1
+
+    made = write_video(tmp_path / f"v{suffix}", flat([90] * 100), size=(32, 32), options={"bf": "0"})
+    reader = read(restamped(made, change))
+    assert reader.info.rate_hz == 25.0
+    assert reader.timeline.duration_s == pytest.approx(4.0)
+    (note,) = reader.notes
+    assert note.endswith("have no time of their own; they were put at its usual rate")
 
 
 # --- which stream -----------------------------------------------------------------------------------------------------
@@ -115,6 +133,15 @@ def test_beside_a_cover_the_video_is_read(tmp_path: Path) -> None:
     path = write_with_cover(tmp_path / "v.mp4", pictures=True)
     reader = read(path)
     assert (reader.info.width, reader.frames) == (48, 25)
+
+
+def test_pipes_and_devices_are_no_video(tmp_path: Path) -> None:
+    """They have no bytes, and yet are not empty; nothing waits for who might write into one."""
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "zero.mp4").symlink_to("/dev/zero")
+    for path in (tmp_path / "pipe.mp4", tmp_path / "zero.mp4"):
+        with pytest.raises(InputError, match="is no file"):
+            probe(path)
 
 
 def test_a_song_and_stills_in_a_data_set_are_left_out_and_told(

@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
+from threading import Thread
 
 import pytest
 
 import slow_starts
 from fakes import MeanEncoder
-from patience import wait_until
-from refinevad.apps.live.capture.messages import Opened, Pulse
+from patience import patience, wait_until
+from refinevad.apps.live.capture.messages import Finish, Opened, Pulse
 from refinevad.apps.live.capture.worker import WorkerJob
 from refinevad.apps.live.engine import fleet as fleet_module
 from refinevad.apps.live.engine.fleet import Died, Fleet, News
@@ -21,6 +23,7 @@ JOB = WorkerJob(
     Address("file", "film.mp4", "file:film.mp4"), MeanEncoder.needs, SegmentRule.default(), False, 5.0, 0.0, 32, 0.0
 )
 Watch = Callable[..., list[News]]
+FleetOf = Callable[..., tuple[Fleet, dict[str, list[News]]]]
 
 
 @pytest.fixture
@@ -41,6 +44,27 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
         fleets[-1].add("door", JOB)
         fleets[-1].start()
         return heard
+
+    yield begin
+    for fleet in fleets:
+        fleet.stop()
+
+
+@pytest.fixture
+def fleet_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[FleetOf]:
+    """fleet_of(name=work, ...) starts a fleet with a camera for each; and what is heard of each."""
+    monkeypatch.setattr(fleet_module, "backoff_s", lambda *_: 0.0)
+    fleets: list[Fleet] = []
+
+    def begin(**works: Callable[..., None]) -> tuple[Fleet, dict[str, list[News]]]:
+        heard: dict[str, list[News]] = {name: [] for name in works}
+        monkeypatch.setattr(fleet_module, "work", slow_starts.as_named)
+        fleet = Fleet(lambda camera, news: heard[camera].append(news), lambda camera: True, SILENCE_S)
+        fleets.append(fleet)
+        for name, work in works.items():
+            fleet.add(name, replace(JOB, address=Address("file", work.__name__, "")))
+        fleet.start()
+        return fleet, heard
 
     yield begin
     for fleet in fleets:
@@ -77,6 +101,30 @@ def test_who_was_not_listened_to_is_not_taken_for_silent(watch: Watch) -> None:
     since = next(place for place, news in enumerate(heard) if isinstance(news, Opened))
     wait_until(lambda: len(heard) > since + 50, "what it said meanwhile", 30.0)
     assert all(isinstance(news, Pulse) for news in heard[since + 1 :])
+
+
+def test_a_process_stopped_in_mid_message_holds_no_other_up(fleet_of: FleetOf) -> None:
+    """Half a message is there: whoever waits for the rest hears nothing of the other cameras, for ever."""
+    _, heard = fleet_of(stopped=slow_starts.stops_in_mid_message, other=slow_starts.steady)
+    wait_until(lambda: Died("its process said nothing for 1 s", 0.0) in heard["stopped"], "its end")
+    before = len(heard["other"])
+    wait_until(lambda: len(heard["other"]) > before + 10, "news of the other")
+
+
+def test_a_message_that_comes_in_pieces_is_heard_whole(fleet_of: FleetOf) -> None:
+    _, heard = fleet_of(halting=slow_starts.halts_in_mid_message)
+    wait_until(lambda: heard["halting"].count(Pulse(0, 0, 0, 0, 0, 0)) > 3, "whole messages")
+
+
+def test_a_process_that_takes_no_commands_holds_nobody_up(fleet_of: FleetOf) -> None:
+    """Ten thousand fill any pipe; each is said by a thread that has other cameras to see to."""
+    fleet, heard = fleet_of(deaf=slow_starts.steady, other=slow_starts.steady)
+    wait_until(lambda: bool(heard["deaf"] and heard["other"]), "both cameras")
+    told = Thread(target=lambda: [fleet.command("deaf", Finish("event", 1.0, now=False)) for _ in range(10_000)])
+    told.daemon = True
+    told.start()
+    told.join(patience(20.0))
+    assert not told.is_alive()
 
 
 def test_the_time_to_start_in_grows_up_to_a_bound() -> None:

@@ -1,6 +1,7 @@
 """Addresses: what is opened, what FFmpeg may do with it, and that no password is ever shown."""
 
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -62,6 +63,26 @@ def test_username_and_password_are_put_in_and_encoded() -> None:
     address = parse_address("rtsp://[fe80::1]:554/s?channel=2&key=abc", username="a b", password=Secret("p@/:#"))
     assert address.url == "rtsp://a%20b:p%40%2F%3A%23@[fe80::1]:554/s?channel=2&key=abc"
     assert address.shown == "rtsp://***@[fe80::1]:554/s?channel=2&key=***"
+
+
+@pytest.mark.parametrize("roots", [None, ["."]], ids=["operator", "api"])
+@pytest.mark.parametrize("name", ["v.mp4", "file:v.mp4", "nowhere.mp4", "/dev/video0"])
+@pytest.mark.parametrize("given", [{"username": "viewer"}, {"password": Secret("geheim")}])
+def test_credentials_that_nothing_asks_for_are_refused(
+    name: str, given: dict[str, Any], roots: list[str] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Passed over in silence they look as if they kept somebody out. Whether the file is there is not told."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "v.mp4").touch()
+    with pytest.raises(InputError, match="username and password are for network addresses") as refused:
+        parse_address(name, roots=None if roots is None else [tmp_path], **given)
+    assert "geheim" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["rtsp://10.0.0.5/s", "rtsp://viewer@10.0.0.5/s", "http://10.0.0.5/s"])
+def test_a_password_without_a_username_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="a password without a username; give both"):
+        parse_address(url, password=Secret("geheim"))
 
 
 @given(PASSWORDS)

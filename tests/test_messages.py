@@ -32,6 +32,7 @@ PLAIN = (
     Opened(640, 480, 12.5, "h264", False),
     Look(1.5, 100.0, 40.5, 0.25, 3.0, 0.875),
     Gap("rtsp://door/: nothing came in time", 2.0),
+    Gap("rtsp://door/: its time stamps stand still", 0.0, lasting=True),
     Pulse(25, 1, 2, 3, 640, 480),
     Recorded("e1", ""),
     Ended("not a video"),

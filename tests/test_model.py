@@ -414,6 +414,8 @@ def test_smoothing_by_hand() -> None:
         ({"heads": 3}, "width 128 does not divide into 3 heads"),
         ({"heads": 0}, "heads must be at least 1"),
         ({"channels": 0}, "channels must be at least 1"),
+        ({"input_clip": -1.0}, "input_clip must be at least 0"),  # one value for every input, whatever it is
+        ({"relative_smoothing": -0.1}, "relative_smoothing must be at least 0"),
         ({"categories": ()}, "a model needs the names of its anomaly categories"),
         ({"inputs": [[0, 7]]}, "model inputs ((0, 7),) are no ranges of 6 channels"),
         ({"head": 2}, "unknown model option head; known: "),

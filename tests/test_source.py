@@ -18,9 +18,10 @@ from refinevad.apps.live.capture.preview import PreviewMaker
 from refinevad.apps.live.capture.segment_maker import SegmentMaker
 from refinevad.apps.live.capture.source import Source, SourceLostError
 from refinevad.apps.live.settings.addresses import Address, parse_address
+from refinevad.apps.service.probing import _look
 from refinevad.errors import InputError
 from refinevad.timeline import SegmentRule
-from refinevad.video.reading import ClipReader
+from refinevad.video.reading import ClipReader, probe
 from servers import RtspServer
 from videos import flat, nobodys_codec, spoil_packets, write_headers_only, write_video
 from watch_cases import write_film
@@ -50,6 +51,18 @@ def play(source: Source, preview_hz: float = 0.0) -> list[Message]:
 
 def fast(path: Path) -> Source:
     return Source(parse_address(str(path)), stall_s=5.0, fast=True)
+
+
+@pytest.mark.parametrize("suffix", [".nut", ".y4m"])
+def test_a_container_that_cameras_are_not_read_from_is_told(suffix: str, tmp_path: Path) -> None:
+    """Nothing is wrong with the file: `detect` reads it."""
+    codec = "wrapped_avframe" if suffix == ".y4m" else "libx264"
+    path = write_video(tmp_path / f"v{suffix}", codec=codec)
+    assert probe(path).width == 48
+    with pytest.raises(InputError, match="in a container that cameras are not read from; convert it to MP4 or MKV"):
+        Source(parse_address(str(path)), stall_s=5.0)
+    with pytest.raises(InputError, match="in a container that uploads are not read from; convert it to MP4"):
+        _look(path, 8192 * 8192)
 
 
 @pytest.mark.parametrize("kind", ["steady", "variable", "b-frames"])

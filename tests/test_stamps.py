@@ -182,6 +182,48 @@ def test_a_counter_that_begins_anew_has_not_run_over(begins_s: float) -> None:
     assert (counts.restarts, counts.holes) == (1, [])
 
 
+@pytest.mark.parametrize("count", [3, 20, 200])
+def test_a_clock_that_stands_still_for_a_while_moves_nothing_behind_it(count: int) -> None:
+    """Frame after frame with one stamp, then the others go on where they would be without that."""
+    stamps = steady(500)
+    stamps[100 : 100 + count] = [4.0] * count
+    times, counts = times_of(stamps)
+    np.testing.assert_allclose(times[100 + count :], steady(500)[100 + count :], atol=1e-6)
+    np.testing.assert_allclose(times, steady(500), atol=0.5 / RATE + 1e-6)
+    assert (counts.restarts, counts.bad, counts.holes) == (0, 0, [])
+    assert (counts.sentences("v.mp4") == []) == (count < CONFIRM)
+
+
+@pytest.mark.parametrize("rise_s", [0.0, 1 / 90_000, 1e-3])
+def test_stamps_that_only_count_the_frames_say_nothing(rise_s: float) -> None:
+    """Streams without times, put into a container that must have some: 26 s of film in 7 ms."""
+    times, counts = times_of([7.0 + index * rise_s for index in range(650)])
+    np.testing.assert_allclose(times, steady(650), atol=0.5 / RATE + 1e-6)
+    assert counts.sentences("v.mp4") == [
+        "649 frames of v.mp4 have no time of their own; they were put at its usual rate"
+    ]
+
+
+@pytest.mark.parametrize("every", [1, 2, 10, 100])
+def test_frames_put_in_twice_move_no_other(every: int) -> None:
+    """Ten minutes in which one frame of so many is there twice, with one stamp."""
+    truth = [index / RATE for index in range(15_000)]
+    stamps = [stamp for index, stamp in enumerate(truth) for _ in range(1 + (index % every == 0))]
+    first = [place for place, stamp in enumerate(stamps) if not place or stamp > stamps[place - 1]]
+    times, counts = times_of(stamps)
+    np.testing.assert_allclose(np.array(times)[first], truth, atol=1e-6)
+    assert (np.diff(times) > 0).all()
+    assert (counts.restarts, counts.bad, counts.holes) == (0, 0, [])
+
+
+def test_a_clock_that_goes_back_by_little_is_caught_up_with() -> None:
+    """By 0.4 s; at 5 frames a second where the header claims 25, nothing would ever lead back to the stamps."""
+    stamps = [*steady(100), *[3.6 + index / RATE for index in range(100)]]
+    times, counts = times_of(stamps)
+    np.testing.assert_allclose(times[150:], stamps[150:], atol=1e-6)
+    assert counts.restarts == 0
+
+
 def test_no_stamps_at_all() -> None:
     np.testing.assert_allclose(placed([None] * 50), steady(50), atol=1e-9)
 

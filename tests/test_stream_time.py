@@ -48,10 +48,30 @@ def test_a_camera_whose_clock_is_slow_is_followed() -> None:
 
 
 def test_a_frame_that_does_not_advance_is_dropped_live_and_moved_on_in_a_recording() -> None:
+    """By half a nominal frame where a stamp is there twice, by one where it goes back; the last is at its own again."""
     time, recording = live(), live(recording=True)
     stamps = (0.0, 0.04, 0.04, 0.02, 0.12)
     assert [time.place(stamp, 0.0) for stamp in stamps] == [0.0, 0.04, None, None, 0.12]
-    assert [recording.place(stamp, 0.0) for stamp in stamps] == pytest.approx([0.0, 0.04, 0.08, 0.12, 0.16])
+    assert [recording.place(stamp, 0.0) for stamp in stamps] == pytest.approx([0.0, 0.04, 0.06, 0.10, 0.12])
+
+
+@pytest.mark.parametrize("rise_s", [0.0, 1 / 90_000])
+def test_a_camera_whose_clock_stands_still_is_told_to(rise_s: float) -> None:
+    """Each frame is dropped, or adds nothing to its segment: a camera would be live, and blind."""
+    time = live()
+    for number in range(126):  # five seconds
+        time.place(7.0 + number * rise_s, 100.0 + number / 25)
+    with pytest.raises(TimeBrokenError, match="its time stamps stand still; pictures count when they come"):
+        time.place(7.0 + 126 * rise_s, 100.0 + 126 / 25)
+    assert time.stands
+
+
+def test_a_camera_that_sends_a_picture_now_and_then_does_not_stand_still() -> None:
+    """One in ten seconds, each sent three times over."""
+    time = live(step_s=10.0, hole_s=40.0)
+    for number in range(60):
+        time.place(10.0 * (number // 3), 100.0 + 10.0 * (number // 3) + number % 3)
+    assert not time.stands
 
 
 def test_frames_without_stamps_are_shown_when_they_come_or_in_step() -> None:

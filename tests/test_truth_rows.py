@@ -75,6 +75,22 @@ def test_a_row_that_fits_no_video_is_refused(row: str, words: list[str], tmp_pat
         assert ("test/fight/f6.mp4 is labelled fight, yet has no row" in str(caught.value)) == (rest != GOOD)
 
 
+def test_a_row_of_a_normal_video_is_refused_for_what_it_is(tmp_path: Path) -> None:
+    """People list every video, with 0 to its end, or -1."""
+    file = write(tmp_path, GOOD + "test/normal/n.mp4,0,26,Normal\n")
+    timeline = next(iter(JUDGED.values()))
+    listed, judged = {**LISTED, "test/normal/n.mp4": ()}, {**JUDGED, "test/normal/n.mp4": timeline}
+    with pytest.raises(InputError, match=r"n\.mp4 is normal, where nothing happens: it needs no row"):
+        match_events(file, read_events_csv(file), listed, judged)
+    assert len(match_events(file, read_events_csv(file), listed, judged, lenient=True).events) == 3
+
+
+def test_a_long_cell_is_told_in_short(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read_events_csv(write(tmp_path, f"test/fight/f6.mp4,{'1' * 5000},3,fight\n"))
+    assert len(str(caught.value)) < 300 + len(str(tmp_path))
+
+
 def test_a_video_without_a_row_and_a_row_twice_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"f7\.mp4 is labelled fight and fall, yet has no row"):
         match(write(tmp_path, "test/fight/f6.mp4,1,3,fight\n"))

@@ -25,6 +25,8 @@ _AT_LEAST = {
     "smoothing": 0,
     "direct_smoothing": 0,
     "refined_smoothing": 0,
+    "input_clip": 0,
+    "relative_smoothing": 0,
     "shift_layers": 0,
 }
 

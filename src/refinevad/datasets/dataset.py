@@ -20,6 +20,7 @@ from refinevad.datasets.published import PublishedSet
 from refinevad.errors import InputError
 from refinevad.features.store import Features, StoredFeatures, load_features, map_values, require_same_signature
 from refinevad.files.names import hint, same_letters, some
+from refinevad.files.shown import short
 from refinevad.files.table import Row, read_table
 from refinevad.files.whole import atomic_write, fitting, is_there
 from refinevad.video.reading import VIDEO_SUFFIXES
@@ -133,6 +134,8 @@ def _item(row: Row, columns: Collection[str], where: str) -> Item:
         raise InputError(f"{where}: fold '{fold[:30]}' is not a whole number, or too large for one")
     names = dict.fromkeys(same_letters(label.strip()) for label in labels.split(";") if label.strip())
     anomalies = tuple(name for name in names if name.lower() != NORMAL)
+    if not names or 0 < len(anomalies) < len(names):
+        raise InputError(f"{where}: labels {short(labels)}: a video is {NORMAL}, or has categories joined by ;")
     return Item(Path(path).as_posix(), anomalies, named or "", int(fold) if fold else None)
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import unescape
 from itertools import pairwise
 from pathlib import Path
 
@@ -58,7 +59,8 @@ def read_cues(path: Path, text: str) -> list[Cue]:
                 said.pop()  # the next cue's number
             start_s, end_s = _seconds(line, where)
             cues.append((where, start_s, end_s, said))
-    joined = (Cue(where, a, b, _MARKUP.sub("", " ".join(said)).strip()) for where, a, b, said in cues)
+    plain = unescape if webvtt else str
+    joined = (Cue(where, a, b, plain(_MARKUP.sub("", " ".join(said))).strip()) for where, a, b, said in cues)
     return [cue for cue in joined if cue.text]  # an empty cue clears the screen and says nothing
 
 

@@ -169,9 +169,9 @@ def _seconds(text: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if math.isnan(value):
-        raise InputError(f"{where}: {text!r} is not a number of seconds")
+        raise InputError(f"{where}: {short(text)} is not a number of seconds")
     if not math.isfinite(value) or value < 0:
-        raise InputError(f"{where}: {text!r} is not a second at or after the video's start")
+        raise InputError(f"{where}: {short(text)} is not a second at or after the video's start")
     return value
 
 

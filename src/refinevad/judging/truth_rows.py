@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from refinevad.datasets.labels import NORMAL_NAMES
 from refinevad.errors import InputError
 from refinevad.files.names import hint, same_letters, some
 from refinevad.files.shown import shown
@@ -89,6 +90,8 @@ def _wrong(
     labels = listed[event.path]
     if event.category not in labels:
         said = " and ".join(labels) or "normal"
+        if not labels and event.category.lower() in NORMAL_NAMES:
+            return f"{event.path} is normal, where nothing happens: it needs no row"
         return f"{event.category!r} in {event.path}, which is labelled {said}"
     if event.path not in judged:
         return None

@@ -102,6 +102,8 @@ def open_container(path: Path) -> "InputContainer":
             raise InputError(f"video not found: {path}")
         if path.is_dir():
             raise InputError(f"{path} is a folder, not a video; name the files or use extract on the folder")
+        if not path.is_file():
+            raise InputError(f"{path} is no file (a pipe, or a device); name a video's file")
         if path.stat().st_size == 0:
             raise InputError(f"video is empty (0 bytes): {path}; copy it again")
         container = open_film(path, str(path.absolute()))  # a bare name may look like a protocol

@@ -6,6 +6,7 @@ The one judge of time, for files, their shares and cameras. It looks at a few st
 - stamps that go on by more than `longest_step_s` and stay there: a hole, in which there are no pictures;
 - stamps that go back and stay there, or on by more than any pause lasts: the clock began anew; the next frame is put
   one nominal frame behind the last one. So it is where the first stamp of all is alone, and the others are not;
+- stamps that stand, or rise by less than any camera's (`FASTEST_HZ`), say nothing: frames are put by the nominal rate;
 - counters that run over (33 bits in MPEG) go on.
 
 Nothing here takes memory or time by what a stamp says, only by how many there are.
@@ -21,12 +22,14 @@ RESTART_S = 5.0  # network cameras deliver a frame late by less; a clock that go
 LONGEST_HOLE_S = 7 * 86_400.0  # a clock that goes on by more was set
 CONFIRM = 5  # stamps in line with each other that make a jump believed
 MOST_HELD = 16  # frames that wait for a decision
+FASTEST_HZ = 900.0  # what is faster counts ticks, not time: streams without stamps in containers that must have some
 _SLOW_STEPS = 4.0  # frames of a slow source may lie so many nominal ones apart
 _SLOWEST_S = 3600.0
 _IN_STEP, _SHORT_S = 1.5, 1.0  # nominal frames of a step that is not looked at; seconds of one that is hardly
 _SWAPPED = 3.0  # nominal frames that a stamp may be off without a word: some writers swap neighbours
 _LONGEST_WRAPPED_S = 3600.0  # what goes on by more where the counter ran over went back in truth
 _FRESH_S = 10.0  # a counter that begins anew begins below
+_HALF = 0.5  # of a nominal frame
 _BEHIND_S = 0.5  # a clock that stays further behind was set back
 _TOLD = 3  # holes that are named one by one
 _WRAPS_S = {"mpegts": 2**33 / 90_000, "mpeg": 2**33 / 90_000, "hls": 2**33 / 90_000, "flv": 2**32 / 1000}
@@ -54,6 +57,7 @@ class StampCounts:
         wraps: how often a counter ran over that FFmpeg had not made up for.
         holes: (second at which pictures end, second of the next one).
         single: pauses between single pictures were seen, as a time lapse has them.
+        crowded: frames in rows of `CONFIRM` and more whose stamps stand, or hardly rise.
     """
 
     bad: int = 0
@@ -61,11 +65,12 @@ class StampCounts:
     wraps: int = 0
     holes: list[tuple[float, float]] = field(default_factory=list)
     single: bool = False
+    crowded: int = 0
 
     @property
     def in_order(self) -> bool:
         """Whether sorting the stamps gives the frames' order and times."""
-        return not (self.bad or self.restarts or self.wraps)
+        return not (self.bad or self.restarts or self.wraps or self.crowded)
 
     def sentences(self, what: str) -> list[str]:
         """What a person should know, a sentence a kind; `what` names the source."""
@@ -76,11 +81,45 @@ class StampCounts:
         if self.restarts:
             often = "once" if self.restarts == 1 else f"{self.restarts} times"
             told.append(f"the clock begins anew {often} in {what}; seconds were counted on from the frame before")
+        if self.crowded:
+            told.append(f"{self.crowded} frames of {what} have no time of their own; they were put at its usual rate")
         if self.holes:
             places = ", ".join(f"{start:.1f} to {end:.1f} s" for start, end in self.holes[:_TOLD])
             more = f" and {len(self.holes) - _TOLD} more times" if len(self.holes) > _TOLD else ""
             told.append(f"no pictures from {places}{more} in {what}; nothing is scored there")
         return told
+
+
+class _Footing:
+    """How far a frame is put behind the one before it where its own stamp does not say: by the stamps of both.
+
+    One nominal frame, and less where that would lead away from the stamps: half of one where a stamp is given twice,
+    and where stamps go on after they stood, until their frames are no longer ahead of them.
+
+    Attributes:
+        step_s: seconds, for the frame whose stamp was seen last.
+        newest: stamp that was seen last.
+        stood: stamps in a row that stand, or hardly rise.
+    """
+
+    def __init__(self, step_s: float) -> None:
+        self._nominal_s = self.step_s = step_s
+        self.newest: float | None = None
+        self.stood = 0
+
+    def see(self, stamp: float | None) -> None:
+        """Take the next frame's stamp."""
+        before, self.step_s = self.newest, self._nominal_s
+        if stamp is None or before is None or stamp < before:
+            self.stood = 0
+        elif stamp - before < 1.0 / FASTEST_HZ:
+            self.stood += 1
+            if self.stood <= 2:  # a second one in the middle; a third shows that they stand
+                self.step_s *= _HALF if self.stood == 1 else 1.0 + _HALF
+        else:
+            self.stood = 0
+            self.step_s *= _HALF
+        self.newest = before if stamp is None else stamp
 
 
 class StampSieve(Generic[Item]):
@@ -97,6 +136,7 @@ class StampSieve(Generic[Item]):
         self._step, self._longest, self.counts = 1.0 / rate_hz, longest_step_s(rate_hz), counts
         self._in_step, self._short = _IN_STEP * self._step, max(_SHORT_S, _SLOW_STEPS * self._step)
         self._last: float | None = None  # of the stamps given back
+        self._footing = _Footing(self._step)
         self._held: list[tuple[float | None, Item]] = []
 
     def push(self, stamp: float | None, item: Item) -> Iterator[tuple[float | None, Item]]:
@@ -111,8 +151,9 @@ class StampSieve(Generic[Item]):
             yield stamp, item
             return
         step = stamp - last
-        if -self._longest <= step <= self._in_step:
-            self._last = stamp if step > 0 else last + self._step
+        if stamp == self._footing.newest or -self._longest <= step <= self._in_step:
+            self._footing.see(stamp)
+            self._last = stamp if step > 0 else last + self._footing.step_s
             yield stamp, item
             return
         self._held = [(stamp, item)]
@@ -200,7 +241,7 @@ class StampSieve(Generic[Item]):
 class FilmClock:
     """Sieved stamps of a recording -> seconds from its first frame, strictly rising.
 
-    A frame without a stamp, or with one that does not rise, is put one nominal frame after the one before it.
+    A frame without a stamp, or with one that does not rise, is put behind the one before it (`_Footing`).
 
     Args:
         wrap_s: seconds after which the counter runs over.
@@ -214,15 +255,20 @@ class FilmClock:
         self.counts, self.origin = counts, origin
         self.last_s = -self._step
         self._placed = 0 if origin is None else None  # frames up to the second one; None: there were some before
+        self._footing = _Footing(self._step)
         self._behind = 0  # stamps in a row that lie well before their frames' seconds
 
     def place(self, stamp: float | None, arrived: float = 0.0) -> float:
         """Second of the next frame; when it came is of no concern."""
-        first = self.last_s < 0
+        first, footing = self.last_s < 0, self._footing
+        footing.see(stamp)
         if self.origin is None:
             self.origin = stamp if stamp is not None else 0.0
-        time_s = stamp - self.origin if stamp is not None else self.last_s + self._step
-        if stamp is not None and not first and not -self._longest <= time_s - self.last_s <= self._longest:
+        if footing.stood >= CONFIRM:
+            self.counts.crowded += CONFIRM if footing.stood == CONFIRM else 1
+        known = stamp is not None and not footing.stood
+        time_s = stamp - self.origin if stamp is not None and known else self.last_s + footing.step_s
+        if stamp is not None and known and not first and not -self._longest <= time_s - self.last_s <= self._longest:
             time_s = self._after_a_jump(stamp, time_s)
         if time_s <= self.last_s:
             time_s = self._after_one_that_fell_behind(stamp, time_s)
@@ -257,7 +303,7 @@ class FilmClock:
         """Second of a frame whose stamp does not rise; a clock that stays behind was set back."""
         behind = time_s < self.last_s - _BEHIND_S
         self._behind = self._behind + 1 if behind else 0
-        time_s = self.last_s + self._step
+        time_s = self.last_s + (self._step if behind else self._footing.step_s)
         if self._behind == CONFIRM and stamp is not None:
             self.counts.restarts += 1
             self.origin, self._behind = stamp - time_s, 0
@@ -271,11 +317,15 @@ class FilmClock:
 
 
 class TimeBrokenError(Exception):
-    """The times of a stream jumped by `step_s`."""
+    """The times of a stream jumped by `step_s`; 0: they stand still while pictures come."""
 
     def __init__(self, step_s: float) -> None:
         super().__init__(
-            f"its time stamps went back by {-step_s:.1f} s" if step_s < 0 else f"no pictures for {step_s:.1f} s"
+            "its time stamps stand still; pictures count when they come"
+            if not step_s
+            else f"its time stamps went back by {-step_s:.1f} s"
+            if step_s < 0
+            else f"no pictures for {step_s:.1f} s"
         )
         self.step_s = step_s
 
@@ -294,12 +344,13 @@ class StreamClock:
         self._hole_s, self._wrap_s, self.origin = hole_s, wrap_s, origin
         self.last_s = -step_s
         self._begun = False
+        self._stood_s, self._stood_since, self._stood = -math.inf, 0.0, 0  # second, arrival; frames that came since
 
     def place(self, stamp_s: float | None, arrived: float) -> float | None:
         """Second of the next frame; None for one that does not advance. Without a stamp it is shown when it comes.
 
         Raises:
-            TimeBrokenError: the times jumped: the source began again, or pictures are missing.
+            TimeBrokenError: the times jumped: the source began again, or pictures are missing; or they stand still.
         """
         stamp = arrived if stamp_s is None else stamp_s
         if self.origin is None:
@@ -311,10 +362,19 @@ class StreamClock:
                 raise TimeBrokenError(step)
             self.origin += step - over  # the counter ran over
         time_s = stamp - self.origin
+        self._stands(time_s, arrived)
         if self._begun and time_s <= self.last_s:
             return None
         self._begun, self.last_s = True, time_s
         return time_s
+
+    def _stands(self, time_s: float, arrived: float) -> None:
+        """Raise where frames have come for as long as a hole lasts, and their stamps hardly rose meanwhile."""
+        self._stood += 1
+        if time_s - self._stood_s > self._stood / FASTEST_HZ:
+            self._stood_s, self._stood_since, self._stood = time_s, arrived, 0
+        elif self._stood >= CONFIRM and arrived - self._stood_since > self._hole_s:
+            raise TimeBrokenError(0.0)
 
 
 class FilmTimes(Generic[Item]):

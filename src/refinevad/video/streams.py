@@ -6,6 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from refinevad.timeline import UNSTATED_RATE_HZ
+from refinevad.video.stamps import FASTEST_HZ
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -21,6 +22,7 @@ _ENDS_STATED = frozenset(("matroska", "webm", "nut", "asf"))  # whose duration i
 _LEAST_HZ = 1 / 3600
 _SAME_RATE = 1e-3
 _PAUSE_STEPS, _PAUSE_S = 4.0, 0.5  # a step of more than both is a pause
+_SLOWED = 0.5  # of the frames seen first, where later pauses have gone into the average
 _LOOKED_AT = 250  # packets, where a container has no index
 
 
@@ -86,8 +88,8 @@ def stated_rate_hz(container: "InputContainer", stream: "VideoStream") -> float:
 
 
 def _believable(rate_hz: float) -> float:
-    """A rate that pictures can have: bad stamps make averages of one in years."""
-    return rate_hz if rate_hz >= _LEAST_HZ else UNSTATED_RATE_HZ
+    """A rate that pictures can have: bad stamps make averages of one in years, or of one a tick."""
+    return rate_hz if _LEAST_HZ <= rate_hz <= FASTEST_HZ else UNSTATED_RATE_HZ
 
 
 def is_in_doubt(container: "InputContainer", stream: "VideoStream") -> bool:
@@ -95,7 +97,12 @@ def is_in_doubt(container: "InputContainer", stream: "VideoStream") -> bool:
     average, guessed = stream.average_rate, stream.guessed_rate
     if not average or not guessed or _RAW & set(container.format.name.split(",")):
         return False
-    return abs(float(average / guessed) - 1.0) > _SAME_RATE
+    return abs(float(average / guessed) - 1.0) > _SAME_RATE or _in_fragments(container, stream)
+
+
+def _in_fragments(container: "InputContainer", stream: "VideoStream") -> bool:
+    """Whether it is an MP4 in pieces: FFmpeg has one rate of it, frames by length, whatever pauses there are."""
+    return "mov" in container.format.name.split(",") and not stream.frames
 
 
 def nominal_rate_hz(container: "InputContainer", stream: "VideoStream") -> float:
@@ -111,7 +118,7 @@ def nominal_rate_hz(container: "InputContainer", stream: "VideoStream") -> float
         return stated
     usual = median(steps)
     going_on = [step for step in steps if step <= max(_PAUSE_STEPS * usual, _PAUSE_S)]
-    if len(going_on) == len(steps):
+    if len(going_on) == len(steps) and not (_in_fragments(container, stream) and stated * usual < _SLOWED):
         return stated
     rate, guessed = len(going_on) / sum(going_on), float(stream.guessed_rate or 0.0)
     return guessed if guessed and abs(rate / guessed - 1.0) < 0.01 else _believable(rate)

@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from refinevad.apps.live.settings.addresses import parse_address
+from refinevad.apps.live.settings.addresses import is_other_container, parse_address
 from refinevad.errors import InputError
 from refinevad.timeline import UNSTATED_RATE_HZ
 from refinevad.video.edit_lists import open_film
@@ -82,6 +82,8 @@ def _look(path: Path, most_pixels: int) -> Probed:
     except InputError as error:  # who uploads it is not told where it lies
         raise InputError(str(error).replace(str(path), "the file")) from None
     except (av.error.FFmpegError, ValueError, OSError) as error:
+        if is_other_container(error):
+            raise InputError("the file is in a container that uploads are not read from; convert it to MP4") from error
         reason = (getattr(error, "strerror", None) or str(error)).split("\n")[0]
         raise InputError(f"this is no video that FFmpeg can read ({reason}); choose another or convert it") from error
     suffix = next((_SUFFIXES[name] for name in names if name in _SUFFIXES), ".video")

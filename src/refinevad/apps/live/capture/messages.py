@@ -83,10 +83,16 @@ class Look:
 
 @dataclass(frozen=True)
 class Gap:
-    """Pictures are missing from here on. `retry_s`: pause before the source is opened again, 0: it goes on at once."""
+    """Pictures are missing from here on.
+
+    Attributes:
+        retry_s: pause before the source is opened again, 0: it goes on at once.
+        lasting: what the reason says holds until then.
+    """
 
     reason: str
     retry_s: float
+    lasting: bool = False
 
 
 @dataclass(frozen=True)

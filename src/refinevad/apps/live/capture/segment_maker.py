@@ -46,6 +46,7 @@ class SegmentMaker:
         self._sieve: StampSieve[tuple[VideoFrame, float]] | None = None
         if source.stamped:
             self._sieve = StampSieve(source.rate_hz, self.counts)
+        self._time = self._made_time()
         self._cutter = StreamCutter(needs, rule, source.rate_hz, self._new_time)
         self._ended = False
         self._arrived = 0.0
@@ -53,8 +54,14 @@ class SegmentMaker:
         self._looks = LookMaker()
 
     def _new_time(self) -> StreamTime:
+        if self._time.stands:
+            self.source.stamped, self._sieve = False, None  # until it is opened again
+        self._time = self._made_time()
+        return self._time
+
+    def _made_time(self) -> StreamTime:
         source = self.source
-        self._time = StreamTime(
+        return StreamTime(
             1.0 / source.rate_hz,
             stamped=source.stamped,
             recording=source.recording,
@@ -62,7 +69,6 @@ class SegmentMaker:
             wrap_s=wrap_s(source.container.format.name),
             counts=self.counts,
         )
-        return self._time
 
     def packet_s(self, packet: "Packet[Any]", arrived: float) -> float:
         """Stream second of a packet, as near as can be told before it is decoded."""
@@ -103,7 +109,8 @@ class SegmentMaker:
         time, taken = self._time, self._cutter.push(frame, stamp, arrived)
         if taken.broken is not None:
             self._tell(taken.broken.last, time.origin)
-            self._send(Gap(f"{self.source.address}: {taken.broken.error}", 0.0))
+            error = taken.broken.error
+            self._send(Gap(f"{self.source.address}: {error}", 0.0, lasting=not error.step_s))
             self.jumps += 1
             self._arrived = self._picture_due = 0.0
         if taken.time_s is None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from refinevad.apps.live.settings.addresses import Address, mask
+from refinevad.apps.live.settings.addresses import Address, is_other_container, mask
 from refinevad.errors import InputError, RefineVADError
 from refinevad.video.edit_lists import open_film
 from refinevad.video.stamps import longest_step_s
@@ -167,6 +167,8 @@ class Source:
             container = self._container(looked_up)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             said = f"not a video that FFmpeg can read: {address} ({_reason(error)}); copy or convert it again"
+            if is_other_container(error):
+                said = f"{address} is in a container that cameras are not read from; convert it to MP4 or MKV"
             # without the error itself: it holds the password
             if address.live and isinstance(error, av.error.ExitError):
                 raise SourceLateError(f"{address}: nothing came within {self._open_s:.0f} s") from None

@@ -9,7 +9,7 @@ first frame was read. How late a packet is, is held against the same promptest f
 
 import math
 
-from refinevad.video.stamps import RESTART_S, FilmClock, StampCounts, StreamClock
+from refinevad.video.stamps import RESTART_S, FilmClock, StampCounts, StreamClock, TimeBrokenError
 
 MINIMUM_OVER_S = 30.0  # two such spans are held: a clock that is wrong by 100 ppm is off by 6 ms in both together
 
@@ -37,6 +37,7 @@ class StreamTime:
         counts: StampCounts | None = None,
     ) -> None:
         self._stamped, self._recording = stamped, recording
+        self.stands = False  # its time stamps do, and cannot be believed from here on
         self._clock = (
             FilmClock(1.0 / step_s, counts or StampCounts(), wrap_s)
             if recording
@@ -56,9 +57,13 @@ class StreamTime:
         """Stream second of a frame; None for one that does not advance.
 
         Raises:
-            TimeBrokenError: the times jumped: the source began again, or pictures are missing.
+            TimeBrokenError: the times jumped: the source began again, or pictures are missing; or they stand still.
         """
-        return self._clock.place(stamp_s if self._stamped else None, arrived)
+        try:
+            return self._clock.place(stamp_s if self._stamped else None, arrived)
+        except TimeBrokenError as error:
+            self.stands = not error.step_s
+            raise
 
     def of(self, stamp_s: float) -> float:
         """Stream second of a packet's time stamp, which may lie before the first frame's."""

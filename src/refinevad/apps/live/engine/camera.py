@@ -158,6 +158,8 @@ class Camera:
             return self.change("live")
         if isinstance(news, Gap) and news.retry_s:
             return self.change("waiting", news.reason)
+        if isinstance(news, Gap) and news.lasting:
+            return self.change("live", news.reason)
         if isinstance(news, Died):
             return self.change("waiting", news.reason)
         if isinstance(news, Ended):

@@ -1,7 +1,8 @@
 """The cameras' processes: started, heard, commanded, and started again when they die or fall silent.
 
 One thread hears them all. A process that is killed is noticed at once, by the end of its pipe; one that says nothing
-for `silence_s` is hung, and is killed. Either is started again after a pause that grows from 1 s to 30 s.
+for `silence_s` is hung, and is killed. Either is started again after a pause that grows from 1 s to 30 s. Nothing here
+waits for a process: one that is stopped in the middle of a message, or takes no commands, holds no other camera up.
 
 A process that starts says little: modules are loaded and a source is looked at, which takes minutes where a machine is
 short of cores. One that is killed while it starts gives the next one twice the time, so that all come up in the end.
@@ -27,6 +28,7 @@ from refinevad.apps.live.capture.messages import (
     encode,
 )
 from refinevad.apps.live.capture.worker import LONGEST_PAUSE_S, STEADY_S, WorkerJob, work
+from refinevad.apps.live.engine.inlet import Inlet
 
 LEAVE_S = 3.0  # what a process is given to end by itself
 _LOOK_S = 0.2
@@ -54,6 +56,7 @@ class _Seat:
     job: WorkerJob
     process: "multiprocessing.process.BaseProcess | None" = None
     connection: "Connection | None" = None
+    inlet: Inlet | None = None  # of `connection`
     started: float = 0.0
     heard: float = 0.0
     failures: int = 0
@@ -157,18 +160,22 @@ class Fleet:
                 if ready is self._ear:
                     self._ear.recv_bytes()
                 elif isinstance(ready, Connection):
-                    self._listen(heard[ready], ready)
+                    self._listen(heard[ready])
 
-    def _listen(self, seat: _Seat, connection: Connection) -> None:
+    def _listen(self, seat: _Seat) -> None:
+        assert seat.inlet is not None
+        seat.heard = time.monotonic()
         try:
-            message = decode(connection.recv_bytes(MOST_BYTES))
+            said = seat.inlet.read()
+            if said is None:
+                return
+            message = decode(said)
         except (EOFError, OSError):
             self._lost(seat)
             return
         except MessageError as error:
             self._lost(seat, f"its process sent {error}")
             return
-        seat.heard = time.monotonic()
         if not isinstance(message, Pulse):
             seat.up, seat.slow_starts = True, 0
         if seat.leave_until is None and not isinstance(message, Command):
@@ -205,6 +212,7 @@ class Fleet:
             process.start()
             theirs.close()  # so that its end is heard
             seat.process, seat.connection, seat.up = process, ours, False
+            seat.inlet = Inlet(ours, MOST_BYTES)
             seat.started = seat.heard = time.monotonic()
 
     def _lost(self, seat: _Seat, reason: str = "") -> None:
@@ -241,7 +249,7 @@ def start_limit_s(silence_s: float, slow_starts: int) -> float:
 def _bury(seat: _Seat, kill: bool) -> int | None:
     """Wait for a process's end, hastened where need be; its exit code."""
     process, connection = seat.process, seat.connection
-    seat.process = seat.connection = None
+    seat.process = seat.connection = seat.inlet = None
     if connection is not None:
         connection.close()
     if process is None:
@@ -262,7 +270,7 @@ def _say(seat: _Seat, command: Command) -> None:
     try:
         with seat.sending:
             connection.send_bytes(encode(command))
-    except OSError:  # it has just died: the fleet's thread will notice
+    except OSError:  # it has just died, or takes no commands any more (one so small goes whole or not at all)
         return
 
 

@@ -9,6 +9,7 @@ An address that came in by the API is bounded further: its host is looked at eac
 goes to the address that was looked at, and nothing that an answer names is followed, neither a redirect nor a playlist.
 """
 
+import errno
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -147,16 +148,19 @@ def parse_address(
         roots: where given (addresses that come in by the API), a file must lie inside one of these folders, after
             links are followed, devices are refused, and the address is marked `by_api`; None: the operator's own
             command line or configuration.
-        username, password: put into a network URL.
+        username, password: put into a network URL; nothing else takes them, and no password goes without a name.
 
     Raises:
-        InputError: an unknown scheme, no host, a file that is not there or not allowed. The sentence shows no password.
+        InputError: an unknown scheme, no host, a file that is not there or not allowed, credentials that cannot be
+            used. The sentence shows no password.
     """
     if not text or any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
         raise InputError(
             "an address is empty or has control characters in it; give a file, a stream's URL or /dev/videoN"
         )
+    credentials = username is not None or password is not None
     if _DEVICE.fullmatch(text):
+        _require_none(credentials, text)
         if roots is not None:
             raise InputError(f"{text}: devices can only be named in the configuration or on the command line")
         return Address("device", text, text)
@@ -164,6 +168,7 @@ def parse_address(
     scheme = match.group(1).lower() if match else "file"
     named = roots is None and match is not None and _is_file(text)  # `cam:1.mp4` is a name that files may have
     if scheme == "file" or named:
+        _require_none(credentials, text)
         return _file(text, roots, named)
     for known in NETWORK:
         if scheme == known:
@@ -171,6 +176,11 @@ def parse_address(
     raise InputError(
         f"{_mask_url(text)}: scheme '{scheme}' is not opened; use file, {', '.join(NETWORK)} or /dev/videoN"
     )
+
+
+def _require_none(credentials: bool, text: str) -> None:
+    if credentials:
+        raise InputError(f"username and password are for network addresses; {text} is none: leave them out")
 
 
 def _is_file(text: str) -> bool:
@@ -219,6 +229,8 @@ def _network(scheme: Scheme, text: str, username: str | None, password: Secret |
     place = parts.netloc.rpartition("@")[2]
     if not host or not _PLACE.fullmatch(place) or any(letter.isspace() for letter in text):
         raise InputError(f"{_mask_url(text)} names no host or has spaces in it; {advice}")
+    if username is None and password is not None:
+        raise InputError(f"{_mask_url(text)}: a password without a username; give both")
     if username is not None:
         if parts.username is not None:
             raise InputError(f"{_mask_url(text)} has credentials of its own besides username and password; keep one")
@@ -228,6 +240,11 @@ def _network(scheme: Scheme, text: str, username: str | None, password: Secret |
         parts = SplitResult(scheme, netloc, parts.path, parts.query, "")
     url = urlunsplit(parts._replace(scheme=scheme, fragment=""))
     return Address(scheme, _mask_url(url), url)
+
+
+def is_other_container(error: Exception) -> bool:
+    """Whether FFmpeg would not open a file because its container is none of `Address.options`."""
+    return getattr(error, "errno", None) == errno.EINVAL
 
 
 def mask(text: str) -> str:
