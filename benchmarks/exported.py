@@ -21,6 +21,7 @@ from refinevad.checkpoint import Checkpoint
 from refinevad.evaluating import open_on_data
 from refinevad.exporting.exported import open_head, write_head
 from refinevad.exporting.formats import file_of
+from refinevad.exporting.graph import INPUT
 from refinevad.features.store import Features
 from refinevad.files.whole import atomic_write
 from refinevad.judging.predictions import VideoPrediction, align
@@ -57,19 +58,21 @@ def rows(run: Path, features: Mapping[str, Features], truth: Truth) -> list[list
     own = {name: score(model, video.values).segments for name, video in features.items()}
     bootstrap = Bootstrap.of(truth)
     judged = figures(own, truth, bootstrap)
-    found = [cells("the run, in torch", (run / "model.safetensors").stat().st_size / 1000, judged, judged, 0.0)]
+    lines = [cells("the run, in torch", (run / "model.safetensors").stat().st_size / 1000, judged, judged, 0.0)]
     with TemporaryDirectory() as folder:
         for form, quantised in FORMS:
             at = Path(folder, f"{form}-{quantised}")
             at.mkdir()
             write_head(Checkpoint.load(run).model, at, form, quantised, "the head")
             head = open_head(at / file_of("head", form), form)
-            scores = {name: head(video.values[None])["scores"][0].astype(float) for name, video in features.items()}
+            scores = {
+                name: head({INPUT: video.values[None]})["scores"][0].astype(float) for name, video in features.items()
+            }
             apart = max(float(np.abs(scores[name] - curve).max()) for name, curve in own.items())
             size = sum(path.stat().st_size for path in at.iterdir()) / 1000
             name = f"{form}, 8 bits" if quantised else form
-            found.append(cells(name, size, figures(scores, truth, bootstrap), judged, apart))
-    return found
+            lines.append(cells(name, size, figures(scores, truth, bootstrap), judged, apart))
+    return lines
 
 
 def main() -> None:

@@ -57,7 +57,7 @@ OURS = {
 }
 HEADS = {**SMALL, "linear": {}}
 NAMES = (*OURS, *HEADS)
-IN_OPENVINO = ("default", "captions", "other choices", "vadclip", "linear")  # which takes its time to compile each
+IN_OPENVINO = ("default", "captions", "vadclip", "linear")  # which takes its time to compile each
 
 
 def model_of(name: str, channels: int = CHANNELS) -> SegmentModel:
@@ -91,7 +91,7 @@ def segments_of(model: SegmentModel, length: int, seed: int) -> np.ndarray:
 
 def check(run: Callable[[np.ndarray], dict[str, np.ndarray]], model: SegmentModel, values: np.ndarray) -> None:
     """An export against scoring as it is, on one window."""
-    found, expected = run(values[None]), score_window(model, values)
+    found, expected = run({"features": values[None]}), score_window(model, values)
     scored = score(model, values)
     categories = len(model.config.categories)
     for name, wanted in (
@@ -128,14 +128,24 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Cal
 def test_an_export_scores_as_the_run_does_at_any_length(name: str, form: str, opened: Callable) -> None:
     run, model = opened(name, form), model_of(name)
 
-    @hypothesis_settings(max_examples=12)
+    @hypothesis_settings(max_examples=5)
     @given(st.integers(1, 70), st.integers(0, 2**32 - 1))
     def at(length: int, seed: int) -> None:
         check(run, model, segments_of(model, length, seed))
 
     at()
     check(run, model, segments_of(model, 1, 0))
-    check(run, model, segments_of(model, 600, 1))  # past `LONG`, where the table of positions is not written out
+    if name in ("paper", "single"):
+        check(run, model, segments_of(model, 600, 1))  # past `LONG`, where the table of positions is not written out
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """A RUN that is exported in a moment."""
+    signature = {"encoder": {"name": "made up", "preprocessing": {}, "weights_sha256": ""}, "rule": {"frames": 16}}
+    checkpoint = Checkpoint(model_of("linear"), "features:made up", signature, Calibration(0.5, 0.4, 6.0, False, 0.0))
+    checkpoint.save(tmp_path / "run")
+    return tmp_path / "run"
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -143,7 +153,7 @@ def test_windows_go_in_together_and_do_not_touch_each_other(form: str, opened: C
     for name in ("default", "vadclip", "linear"):
         run, model = opened(name, form), model_of(name)
         many = np.stack([segments_of(model, 9, seed) for seed in range(3)])
-        found = run(many)
+        found = run({"features": many})
         for place, values in enumerate(many):
             np.testing.assert_allclose(
                 found["logits"][place], score_window(model, values).rows[:, 0], atol=1e-4, rtol=1e-5
@@ -152,7 +162,7 @@ def test_windows_go_in_together_and_do_not_touch_each_other(form: str, opened: C
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_window_in_which_nothing_is_said_scores_as_the_run_says(form: str, opened: Callable) -> None:
-    for name in ("captions", "other choices"):
+    for name in ("captions",) if form == "openvino" else ("captions", "other choices"):
         check(opened(name, form), model_of(name), np.zeros((5, CHANNELS), np.float32))
 
 
@@ -168,7 +178,7 @@ def test_a_real_recording_scores_as_refinevad_scores_it(tmp_path: Path, data_roo
         for form in ("onnx", "openvino"):
             run = open_head(tmp_path / form / file_of("head", form), form)
             check(run, detector.checkpoint.model, features.values)
-            found = run(features.values[None])["scores"][0]
+            found = run({"features": features.values[None]})["scores"][0]
             np.testing.assert_allclose(found, detector.detect_features(features).scores, atol=1e-4)
 
 
@@ -205,15 +215,15 @@ def test_openvino_has_the_same_bytes_from_the_same_run(tmp_path: Path) -> None:
     for part in ("a", "b"):
         folder = tmp_path / part
         folder.mkdir()
-        write_head(model_of("default"), folder, "openvino", False, "the head")
+        write_head(model_of("linear"), folder, "openvino", False, "the head")
     first, second = ({path.name: path.read_bytes() for path in (tmp_path / part).iterdir()} for part in ("a", "b"))
     assert set(first) == {"head.xml", "head.bin"}
     assert first == second
 
 
-def test_torchscript_has_the_same_bytes_from_every_process(tmp_path: Path) -> None:
+def test_torchscript_has_the_same_bytes_from_every_process(tiny: Path, tmp_path: Path) -> None:
     for part in ("a", "b"):
-        words = ["export", "fighting", "--to", "torchscript", "--out", str(tmp_path / part)]
+        words = ["export", str(tiny), "--to", "torchscript", "--out", str(tmp_path / part)]
         subprocess.run(
             [sys.executable, "-m", "refinevad", *words], check=True, capture_output=True, timeout=patience(60)
         )
@@ -222,9 +232,11 @@ def test_torchscript_has_the_same_bytes_from_every_process(tmp_path: Path) -> No
     assert first == second
 
 
-def test_what_is_in_the_folder_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_in_the_folder_is_not_written_over(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "exported"
-    assert call("export", "fighting", "--to", "onnx", "--out", out) == 0
+    assert call("export", tiny, "--to", "onnx", "--out", out) == 0
     capsys.readouterr()
     for spoil in (
         lambda: (out / "notes.txt").write_text("mine"),
@@ -233,18 +245,18 @@ def test_what_is_in_the_folder_is_not_written_over(tmp_path: Path, capsys: pytes
     ):
         spoil()
         before = {path.name: path.read_bytes() for path in out.iterdir()}
-        assert call("export", "fighting", "--to", "onnx", "--out", out) == 2
+        assert call("export", tiny, "--to", "onnx", "--out", out) == 2
         assert "holds other things" in error_of(capsys)
         assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     file = tmp_path / "file"
     file.write_text("mine")
-    assert call("export", "fighting", "--to", "onnx", "--out", file) == 2
+    assert call("export", tiny, "--to", "onnx", "--out", file) == 2
     assert "is no folder" in error_of(capsys)
     assert file.read_text() == "mine"
     other = tmp_path / "other form"
-    assert call("export", "fighting", "--to", "torchscript", "--out", other) == 0
+    assert call("export", tiny, "--to", "torchscript", "--out", other) == 0
     capsys.readouterr()
-    assert call("export", "fighting", "--to", "onnx", "--out", other) == 2
+    assert call("export", tiny, "--to", "onnx", "--out", other) == 2
     assert "holds other things" in error_of(capsys)
     assert not leftovers(tmp_path)
 
@@ -258,7 +270,7 @@ def test_eight_bits_stay_near_and_what_cannot_be_rounded_is_refused(
     model = Checkpoint.load(shipped_folder("fighting")).model
     run = open_head(tmp_path / "q/head.onnx", "onnx")
     values = np.random.default_rng(0).normal(size=(40, 1570)).astype(np.float32)
-    apart = np.abs(run(values[None])["logits"][0] - score_window(model, values).rows[:, 0])
+    apart = np.abs(run({"features": values[None]})["logits"][0] - score_window(model, values).rows[:, 0])
     assert 1e-4 < apart.max() < 0.2  # rounded, and no more
     capsys.readouterr()
     assert call("export", "fighting", "--to", "torchscript", "--quantise", "--out", tmp_path / "t") == 2
@@ -285,7 +297,20 @@ def test_a_head_that_cannot_be_traced_is_one_sentence(tmp_path: Path) -> None:
     assert "\n" not in str(found.value)
 
 
-def test_an_export_that_scores_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_is_missing_is_named(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module, form, extra in (("onnx", "onnx", "video"), ("openvino", "openvino", "openvino")):
+        monkeypatch.setitem(sys.modules, module, None)
+        assert call("export", tiny, "--to", form, "--out", tmp_path / "out") == 2
+        assert f"exports need the Python package {module}; pip install 'refinevad[{extra}]'" in error_of(capsys)
+        monkeypatch.undo()
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_export_that_scores_otherwise_is_refused(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = ExportedHead.forward
 
     def off(self: ExportedHead, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -294,8 +319,8 @@ def test_an_export_that_scores_otherwise_is_refused(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(ExportedHead, "forward", off)
     with pytest.raises(InputError, match="gives other scores than the run"):
-        export_run(shipped_folder("fighting"), "torchscript", tmp_path / "out")
-    assert not any(tmp_path.iterdir())
+        export_run(tiny, "torchscript", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_the_image_network_of_lite_gives_the_encoders_channels(tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
 """A RUN -> a folder that other programs run: the head as a graph, its encoder's network, and model.json."""
 
 import json
-import warnings
-from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,11 @@ import torch
 from jaxtyping import Float
 
 from refinevad.checkpoint import CONFIG, WEIGHTS, Checkpoint
-from refinevad.encoders.inference import require
 from refinevad.errors import InputError
 from refinevad.exporting.description import KIND, describe
-from refinevad.exporting.formats import FORMATS, file_of, to_openvino, write_graph
+from refinevad.exporting.formats import FORMATS, Run, file_of, open_graph, to_openvino, write_graph
 from refinevad.exporting.graph import AXES, INPUT, OUTPUTS, ExportedHead
-from refinevad.exporting.pictures import picture_graph
+from refinevad.exporting.pictures import PictureGraph, picture_graph
 from refinevad.exporting.quantising import quantise
 from refinevad.files.json_files import read_json
 from refinevad.files.whole import sha256_file
@@ -53,12 +51,11 @@ def export_run(
     identity = {"weights_sha256": sha256_file(run / WEIGHTS), "config_sha256": sha256_file(run / CONFIG)}
     what = f"the head {checkpoint.model.config.head}"
     with whole_folder(out, lambda folder: _is_export(folder, identity, form, quantised)) as folder:
-        picture, why_not = picture_graph(checkpoint, allow_download)
         write_head(checkpoint.model, folder, form, quantised, what)
         _try_out(folder / file_of(HEAD, form), reference.model, form, quantised, what)
+        picture, why_not = picture_graph(checkpoint, allow_download)
         if picture is not None:
-            path = folder / file_of(PICTURES, form)
-            write_graph(picture.graph, picture.example, picture.axes, picture.inputs, form, path, "the encoder")
+            picture, why_not = _write_pictures(picture, folder, form)
         files = {
             path.name: {"bytes": path.stat().st_size, "sha256": sha256_file(path)} for path in sorted(folder.iterdir())
         }
@@ -85,26 +82,13 @@ def write_head(model: SegmentModel, folder: Path, form: str, quantised: bool, wh
         rounded.unlink()
 
 
-def open_head(path: Path, form: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """What runs an exported head: features (window, segment, channel) in, every output by its name out.
+def open_head(path: Path, form: str) -> Run:
+    """What runs an exported head: by name features (window, segment, channel) in, and `OUTPUTS` out.
 
     Raises:
         InputError: the package that runs this form is missing.
     """
-    if form == "torchscript":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # torch tells of another form that is to come
-            traced: Any = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
-        return lambda x: dict(zip(OUTPUTS, (part.numpy() for part in traced(torch.from_numpy(x))), strict=True))
-    if form == "openvino":
-        openvino: Any = require("openvino", "'refinevad[openvino]'")
-        compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        return lambda x: {name: np.array(compiled({INPUT: x})[name]) for name in OUTPUTS}
-    runtime: Any = require("onnxruntime", "'refinevad[video]'")
-    options = runtime.SessionOptions()
-    options.log_severity_level = 3
-    session: Any = runtime.InferenceSession(str(path), sess_options=options, providers=["CPUExecutionProvider"])
-    return lambda x: dict(zip(OUTPUTS, session.run(list(OUTPUTS), {INPUT: x}), strict=True))
+    return open_graph(path, form, [INPUT], OUTPUTS)
 
 
 def _try_out(path: Path, model: SegmentModel, form: str, quantised: bool, what: str) -> None:
@@ -121,7 +105,7 @@ def _try_out(path: Path, model: SegmentModel, form: str, quantised: bool, what: 
     spread[model.config.selected], middle[model.config.selected] = scale.numpy(), model.input_mean.numpy()
     for length in _LENGTHS:
         values = (middle + spread * random.normal(size=(length, len(spread)))).astype(np.float32)
-        expected, found = score_window(model, values), run(values[None])
+        expected, found = score_window(model, values), run({INPUT: values[None]})
         pairs = (
             (expected.rows[:, 0], found["logits"][0]),
             (expected.rows[:, 2 : 2 + categories], found["share_logits"][0]),
@@ -134,6 +118,29 @@ def _try_out(path: Path, model: SegmentModel, form: str, quantised: bool, what: 
                 f"{what} exported to {form} gives other scores than the run (by {apart:.2g} in a logit at {length} "
                 "segments); use another form"
             )
+
+
+def _write_pictures(picture: PictureGraph, folder: Path, form: str) -> tuple[PictureGraph | None, str]:
+    """The encoder's network, tried on its example; None, nothing written, and why where that cannot be."""
+    with TemporaryDirectory(dir=folder) as own:
+        path = Path(own) / file_of(PICTURES, form)
+        outputs = [name for name in picture.axes if name not in picture.inputs]
+        try:
+            write_graph(picture.graph, picture.example, picture.axes, picture.inputs, form, path, "the encoder")
+        except InputError as error:  # the head can do without
+            return None, str(error)
+        run = open_graph(path, form, picture.inputs, outputs)
+        given = dict(zip(picture.inputs, (part.numpy() for part in picture.example), strict=True))
+        with torch.inference_mode():
+            made = picture.graph(*picture.example)
+        wanted = made if isinstance(made, tuple) else (made,)
+        pairs = zip(wanted, run(given).values(), strict=True)
+        apart = max(float(np.abs(one.numpy() - other).max()) for one, other in pairs)
+        if not apart <= _TOLERANCE * max(1.0, *(float(one.abs().max()) for one in wanted)):
+            return None, f"the encoder exported to {form} gives other numbers than it should (by {apart:.2g})"
+        for part in Path(own).iterdir():
+            part.rename(folder / part.name)
+    return picture, ""
 
 
 def _is_export(folder: Path, identity: dict[str, str], form: str, quantised: bool) -> bool:

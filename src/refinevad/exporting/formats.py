@@ -1,23 +1,36 @@
 """A graph written as ONNX, OpenVINO or TorchScript; each the same bytes from the same weights."""
 
+import importlib
 import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import jaxtyping
+import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
-from refinevad.encoders.inference import require
 from refinevad.errors import InputError
 
+Array = Shaped[np.ndarray, "..."]
+Run = Callable[[Mapping[str, Array]], dict[str, Array]]
 FORMATS = ("onnx", "openvino", "torchscript")
 OPSET = 17
 _SUFFIX = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".pt"}
 _CANNOT = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError)
+
+
+def package(module: str, extra: str) -> Any:
+    """An installed package. Raises InputError that says what to install otherwise."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        name = module.partition(".")[0]
+        raise InputError(f"exports need the Python package {name}; pip install 'refinevad[{extra}]'") from error
 
 
 def file_of(stem: str, form: str) -> str:
@@ -67,7 +80,7 @@ def _write_onnx(
     path: Path,
     what: str,
 ) -> None:
-    require("onnx", "'refinevad[video]'")
+    package("onnx", "video")
     dynamic = {
         name: {place: axis for place, axis in enumerate(names) if axis in DYNAMIC} for name, names in axes.items()
     }
@@ -86,10 +99,7 @@ def _write_onnx(
 
 def to_openvino(onnx: Path, path: Path, what: str) -> None:
     """The same graph as OpenVINO keeps it. Raises InputError where OpenVINO is missing or does not know it."""
-    try:
-        openvino: Any = require("openvino", "'refinevad[openvino]'")
-    except InputError as error:
-        raise InputError(f"exporting to openvino needs it: {error}") from error
+    openvino = package("openvino", "openvino")
     try:
         model = openvino.convert_model(str(onnx))
         for place, node in enumerate(model.get_ordered_ops()):
@@ -99,6 +109,40 @@ def to_openvino(onnx: Path, path: Path, what: str) -> None:
         openvino.save_model(model, str(path), compress_to_fp16=False)
     except RuntimeError as error:
         raise InputError(f"{what} cannot be exported to openvino: {_first_line(error)}") from error
+
+
+def open_graph(path: Path, form: str, inputs: Sequence[str], outputs: Sequence[str]) -> Run:
+    """What runs a graph that was written: every input by its name in, every output by its name out.
+
+    Raises:
+        InputError: the package that runs this form is missing.
+    """
+    if form == "torchscript":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch tells of another form that is to come
+            traced: Any = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
+
+        def run(given: Mapping[str, Array]) -> dict[str, Array]:
+            found = traced(*(torch.from_numpy(given[name]) for name in inputs))
+            parts = found if isinstance(found, tuple) else (found,)
+            return dict(zip(outputs, (part.numpy() for part in parts), strict=True))
+
+        return run
+    if form == "openvino":
+        openvino = package("openvino", "openvino")
+        # its default on processors that know bfloat16 would be less exact
+        compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+        def infer(given: Mapping[str, Array]) -> dict[str, Array]:
+            found = compiled(dict(given))
+            return {name: np.array(found[name]) for name in outputs}
+
+        return infer
+    runtime = package("onnxruntime", "video")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    session: Any = runtime.InferenceSession(str(path), sess_options=options, providers=["CPUExecutionProvider"])
+    return lambda given: dict(zip(outputs, session.run(list(outputs), dict(given)), strict=True))
 
 
 @contextmanager

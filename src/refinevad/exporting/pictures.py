@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from refinevad.checkpoint import Checkpoint
 from refinevad.encoders.choice import NETWORK_KINDS, is_foreign, is_lite, open_encoder, require_at_hand
 from refinevad.encoders.efficientnet_weights import POOLED_DIM, VARIANTS, weights_path
-from refinevad.encoders.inference import require
 from refinevad.encoders.lite import CHANGE_CELLS
 from refinevad.errors import InputError
 from refinevad.files.whole import sha256_file
@@ -43,7 +42,7 @@ class LiteImage(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.eval()
+        self.eval().requires_grad_(False)
 
     def forward(
         self, frames: UInt8[Tensor, "frame side side 3"], usable: Bool[Tensor, "step"]
@@ -63,7 +62,7 @@ class Embedding(nn.Module):
     def __init__(self, encoder: Any) -> None:
         super().__init__()
         self.encoder, self.network = encoder, encoder.network
-        self.eval()
+        self.eval().requires_grad_(False)
 
     def forward(self, pixels: Float[Tensor, "..."]) -> Float[Tensor, "picture channel"]:
         found: Tensor = self.encoder.embed(pixels).float()
@@ -103,7 +102,6 @@ def _of_lite(checkpoint: Checkpoint) -> tuple[PictureGraph | None, str]:
         )
     from refinevad.encoders.efficientnet_eager import load_eager
 
-    require("onnx", "'refinevad[video]'")
     side = variant.side
     example = (torch.zeros(2, side, side, 3, dtype=torch.uint8), torch.ones(1, dtype=torch.bool))
     axes = {
@@ -125,6 +123,7 @@ def _of_network(encoder: Any, checkpoint: Checkpoint) -> PictureGraph:
 
 def network_graph(encoder: Any) -> PictureGraph:
     """The network of an open encoder of transformers, for pictures as its preprocessing leaves them."""
+    encoder.network.to("cpu")
     prepared = encoder.preprocessing
     high, wide = prepared.crop or prepared.size or (prepared.edge, prepared.edge)
     frames = encoder.needs.rgb_frames if encoder.kind == "video" else 0

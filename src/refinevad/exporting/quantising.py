@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from refinevad.encoders.inference import require
 from refinevad.errors import InputError
+from refinevad.exporting.formats import package
 
 _LEAST_WEIGHTS = 256  # of a matrix worth rounding
 _DIRECT = "/evidence/"  # in the names of the direct path's nodes
@@ -23,9 +23,9 @@ def quantise(source: Path, target: Path, what: str) -> None:
     Raises:
         InputError: ONNX Runtime is missing, or there is no such matrix.
     """
-    onnx: Any = require("onnx", "'refinevad[video]'")
-    tools: Any = require("onnxruntime.quantization", "'refinevad[video]'")
-    shape: Any = require("onnxruntime.quantization.shape_inference", "'refinevad[video]'")
+    onnx = package("onnx", "video")
+    tools = package("onnxruntime.quantization", "video")
+    shape = package("onnxruntime.quantization.shape_inference", "video")
     with _quiet(), TemporaryDirectory() as folder:
         folded = Path(folder) / "folded.onnx"
         shape.quant_pre_process(str(source), str(folded), skip_symbolic_shape=True)
