@@ -80,7 +80,8 @@ class MoTAR(nn.Module):
         step = x[:, 1:] - x[:, :-1]
         step = step - step.mean(dim=-1, keepdim=True)
         variance = step.square().mean(dim=-1)  # in two passes: Tensor.var takes ten times as long on a CPU
-        first = variance[:, :1] * mask[:, 1:2] if x.shape[1] > 1 else x.new_zeros(len(x), 1)
+        nothing = torch.zeros_like(x[:, :1, 0])  # of a video of one segment
+        first = torch.cat([variance[:, :1] * mask[:, 1:2], nothing], dim=1)[:, :1]
         return (torch.cat([first, variance], dim=1) + VARIANCE_FLOOR).log()
 
     def shift_ratio(
@@ -240,7 +241,7 @@ class CORE(nn.Module):
         """
         coarse = self.coarse(h).squeeze(-1).masked_fill(~mask, float("-inf")).softmax(-1)
         video = torch.einsum("vs,vsw->vw", coarse, h)
-        z = self.classify(video).view(len(h), -1, 2) + torch.stack([torch.zeros_like(said), said], dim=-1)
+        z = self.classify(video).view(h.shape[0], -1, 2) + torch.stack([torch.zeros_like(said), said], dim=-1)
         w = self.mixture(z.softmax(-1)[..., 1])
         injected = w
         if labels is not None and self.training and self.label_injection:

@@ -113,11 +113,11 @@ def _sweep(folder: Path) -> None:
     """Remove the `.partial` files of processes that no longer run here."""
     for left in folder.glob(".*.partial*"):
         found = _PARTIAL.fullmatch(left.name)
-        if found and not _is_running(int(found["pid"])):
+        if found and not is_running(int(found["pid"])):
             left.unlink(missing_ok=True)
 
 
-def _is_running(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)  # signal 0 only asks
     except ProcessLookupError:

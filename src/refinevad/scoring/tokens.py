@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-_EQUAL = 1e-6
+EQUAL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -40,5 +40,5 @@ def merge_runs(values: Float[np.ndarray, "segment channel"]) -> Tokens:
 def opens_run(values: Float[np.ndarray, "segment channel"]) -> Bool[np.ndarray, "segment"]:
     """Whether a segment differs from the one before it; the first one does."""
     opens = np.ones(len(values), dtype=bool)
-    opens[1:] = np.abs(np.diff(values, axis=0)).max(axis=1, initial=0.0) > _EQUAL
+    opens[1:] = np.abs(np.diff(values, axis=0)).max(axis=1, initial=0.0) > EQUAL
     return opens

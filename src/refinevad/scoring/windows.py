@@ -24,7 +24,7 @@ from refinevad.timeline import Timeline
 
 LIVE_WINDOW_S, LIVE_DELAY_S = 60.0, 5.0  # of streams, for runs trained on whole videos
 MOST_SEGMENTS = 4096  # a window never holds more (44 minutes of 0.64 s segments): attention costs their square
-_OVERLAP = 8  # two windows share an eighth of a zone
+OVERLAP = 8  # two windows share an eighth of a zone
 _TICK_S = 1e-6  # below any time base's tick; sums of lengths such as 0.64 s are not exact
 
 
@@ -153,7 +153,7 @@ class Windowing:
 
     def _close(self) -> Window:
         end = self.segments
-        fade_out = (end - self._zone) // _OVERLAP
+        fade_out = (end - self._zone) // OVERLAP
         window = Window(self.first, self._zone, end, self._fade_in, fade_out)
         self._scored, self._zone, self._fade_in = end, end - fade_out, fade_out
         self._forget()
