@@ -39,32 +39,33 @@ from refinevad.video.left_out import CellGrid
 from refinevad.video.recording import Recording
 
 BOXES = Path(__file__).with_name("data") / "survfights_boxes.csv"
-CHOSEN_ON = "ACEGIKMOQSUW"  # scenes by which the cells, what fills them and the region's bound were chosen
+CHOSEN_ON = (
+    "ACEGIKMOQSUW"  # scenes by which the windows, what fills them, the weights and the region's bound were chosen
+)
 _DRAWN = 24  # grey levels by which something is seen
 
 
 @dataclass(frozen=True)
 class Event:
-    """Boxes of one event, each for a stretch of the video, and the set that it counts to."""
+    """Boxes of one event, each for a stretch of the video, with the group of events that it counts to."""
 
     video: Path
-    group: str
-    boxes: tuple[tuple[float, float, Box], ...]
+    boxes: tuple[tuple[float, float, Box, str], ...]
 
 
 def marked(data: Path) -> Iterator[Event]:
     """Rows that follow each other in one video are one event."""
     with BOXES.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    open_boxes: list[tuple[float, float, Box]] = []
+    boxes: list[tuple[float, float, Box, str]] = []
     for row, later in zip(rows, [*rows[1:], None], strict=True):
         start, end = float(row["start_s"]), float(row["end_s"])
         box = (float(row["left"]), float(row["top"]), float(row["right"]), float(row["bottom"]))
-        open_boxes.append((start, end, box))
+        group = "survfights" if row["scene"] in CHOSEN_ON else "survfights, other scenes"
+        boxes.append((start, end, box, group))
         if later is None or later["path"] != row["path"] or float(later["start_s"]) - end > 0.5:
-            group = "survfights" if row["scene"] in CHOSEN_ON else "survfights, other scenes"
-            yield Event(data / row["path"], group, tuple(open_boxes))
-            open_boxes = []
+            yield Event(data / row["path"], tuple(boxes))
+            boxes = []
 
 
 def rendered(data: Path, seed: int) -> Iterator[Event]:
@@ -73,11 +74,11 @@ def rendered(data: Path, seed: int) -> Iterator[Event]:
         if shot.event is None:
             continue
         boxes = [
-            (float(second), second + 1.0, box)
+            (float(second), second + 1.0, box, f"demo, {shot.category}")
             for second in np.arange(shot.event[0], shot.event[1], 1.0)
             if (box := _cast_box(shot, int((second + 0.5) * float(shot.rate)))) is not None
         ]
-        yield Event(data / shot.path, f"demo, {shot.category}", tuple(boxes))
+        yield Event(data / shot.path, tuple(boxes))
 
 
 def _cast_box(shot: Shot, frame: int) -> Box | None:
@@ -129,20 +130,23 @@ def _around(seen: Bool[np.ndarray, "row column"]) -> Box | None:
     return columns[0] / wide, rows[0] / high, (columns[-1] + 1) / wide, (rows[-1] + 1) / high
 
 
-def peak_of(detector: Detector, event: Event) -> tuple[Peak, Box] | None:
-    """The event's segment with the highest score, and the box that is known for it; None: no box at any segment."""
+def peak_of(detector: Detector, event: Event) -> tuple[Peak, Box, str] | None:
+    """The event's segment with the highest score, its known box and its group; None: no box at any segment."""
     encoder = detector.video_encoder
     clips = list(Recording(event.video, encoder.needs, detector.rule).whole())
     values = encoder.encode_clips(clips)
     scores = score(detector.checkpoint.model, values).segments
     middles = [(clip.start_s + clip.end_s) / 2 for clip in clips]
     boxes = {
-        place: box for start, end, box in event.boxes for place, middle in enumerate(middles) if start <= middle < end
+        place: (box, group)
+        for start, end, box, group in event.boxes
+        for place, middle in enumerate(middles)
+        if start <= middle < end
     }
     if not boxes:
         return None
     place = max(boxes, key=lambda one: float(scores[one]))
-    return Peak(clips[place], values[max(0, place - CONTEXT) : place + 1]), boxes[place]
+    return Peak(clips[place], values[max(0, place - CONTEXT) : place + 1]), *boxes[place]
 
 
 def plain_answers(clip: Clip, grid: CellGrid) -> Iterator[tuple[str, Where]]:
@@ -213,7 +217,7 @@ def main() -> None:
         if found is None:
             note(f"{event.video.name}: nothing of it is seen in any segment; left out")
             continue
-        peak, box = found
+        peak, box, group = found
         grid = CellGrid.of(peak.clip, detector.video_encoder.needs)
         assert grid is not None
         began = time.perf_counter()
@@ -225,7 +229,7 @@ def main() -> None:
         area = Where(np.full((grid.rows, grid.columns), 1.0 / (grid.rows * grid.columns)))
         answers.append(("anywhere, by chance", area, 0.0))
         for name, where, seconds in answers:
-            tallies.setdefault((event.group, name), Tally()).take(where, box, seconds)
+            tallies.setdefault((group, name), Tally()).take(where, box, seconds)
     head = ("events of", "place", "events", "strongest cell in the box", "weight in it", "overlap (IoU)", "seconds")
     rows = [head, *((*key, *tally.cells()) for key, tally in tallies.items())]
     print(table(rows))

@@ -85,7 +85,7 @@ def test_nothing_moves_in_a_cell_that_is_left_out_and_all_else_is_as_it_was() ->
     clip.hidden[20:, 30:] = True
     cells = np.zeros((4, 8), bool)
     cells[1, 2] = True  # rows 6 to 11 and columns 10 to 14 of 24 x 40; rows 2, 3 and column 2 of 8 x 8
-    found = leave_out(clip, CellGrid(4, 8), cells)
+    found = leave_out(clip, CellGrid(4, 8, 2), cells)
     inside = np.zeros((24, 40), bool)
     inside[6:12, 10:15] = True
     assert (found.gray[:, inside] == clip.gray[0][inside]).all()
@@ -100,15 +100,18 @@ def test_nothing_moves_in_a_cell_that_is_left_out_and_all_else_is_as_it_was() ->
 def test_the_grid_follows_the_picture_and_is_coarse_where_a_network_looks() -> None:
     clip = flickering(slice(0), slice(0))
     fine, coarse = FrameNeeds(rgb_frames=0), FrameNeeds(rgb_frames=2)
-    assert CellGrid.of(clip, fine) == CellGrid(6, 10)
-    assert CellGrid.of(clip, coarse) == CellGrid(4, 6)
+    assert CellGrid.of(clip, fine) == CellGrid(6, 10, 3)
+    assert CellGrid.of(clip, coarse) == CellGrid(4, 6, 2)
     upright = replace(clip, gray=np.zeros((6, 40, 8), np.uint8))
-    assert CellGrid.of(upright, fine) == CellGrid(10, 3)  # never fewer than three
+    assert CellGrid.of(upright, fine) == CellGrid(10, 3, 3)  # a window has room
     assert CellGrid.of(replace(clip, gray=np.zeros((0, 0, 0), np.uint8), gray_times=np.zeros(0)), fine) is None
 
 
-def test_a_linear_path_loses_to_the_last_digit_what_moves_in_a_cell() -> None:
-    """Each of the cells (0, 1) and (4, 8) flickers over all its 4 x 4 pixels; the second four times as much."""
+def test_a_linear_path_loses_to_the_last_digit_what_moves_in_a_window() -> None:
+    """Each of the cells (0, 1) and (4, 8) flickers over all its 4 x 4 pixels; the second four times as much.
+
+    So it costs each window that holds it four times as much, and changes four times as much: 16 to 1.
+    """
     clip = flickering(slice(0, 4), slice(4, 8))
     clip.gray[1::2, 16:20, 32:36] += 40
     encoder, model = choice(MotionEncoder()), linear([2.0], bias=-1.0)
@@ -116,7 +119,7 @@ def test_a_linear_path_loses_to_the_last_digit_what_moves_in_a_cell() -> None:
     found = locate(model, encoder, Peak(clip, vectors))
     assert found is not None
     weights = np.zeros((6, 10))
-    weights[0, 1], weights[4, 8] = 0.2, 0.8
+    weights[0, 1], weights[4, 8] = 1 / 17, 16 / 17
     np.testing.assert_allclose(found.where.weights, weights, atol=1e-6)
     assert found.where.box == pytest.approx((0.8, 4 / 6, 0.9, 5 / 6))
     levels = 16 * np.array([10.0, 40.0]) / (24 * 40)  # mean step that either adds
@@ -124,6 +127,24 @@ def test_a_linear_path_loses_to_the_last_digit_what_moves_in_a_cell() -> None:
     assert found.why.without == pytest.approx(1 / (1 + np.exp(1 - 2 * levels[0])))
     assert found.why.paths == {"refined": 1.0}
     assert found.why.categories == {"fight": pytest.approx(1.0)}
+
+
+def test_windows_cover_the_picture_one_cell_on_each() -> None:
+    """Of 4 by 6 cells, 2 by 2 at a time: 3 by 5 windows; a cell inside is in four, a corner in one."""
+    windows = list(CellGrid(4, 6, 2).windows())
+    assert len(windows) == 15
+    held = np.sum(windows, axis=0)
+    assert (held[0, 0], held[0, 2], held[1, 2]) == (1, 2, 4)
+    assert all(window.sum() == 4 for window in windows)
+
+
+def test_what_changes_in_a_cell_is_its_mean_step() -> None:
+    clip = flickering(slice(0, 4), slice(4, 6))  # half of the cell (0, 1) by 10
+    wanted = np.zeros((6, 10))
+    wanted[0, 1] = 5.0
+    assert np.array_equal(CellGrid(6, 10, 3).changes(clip), wanted)
+    one = replace(clip, gray=clip.gray[:1], gray_times=clip.gray_times[:1])
+    assert (CellGrid(6, 10, 3).changes(one) == 1).all()
 
 
 def test_no_place_is_named_where_none_carries_the_score() -> None:

@@ -1,10 +1,14 @@
-"""Which cells of the picture a segment's score came from: each cell is left out in turn, and the score looked at.
+"""Which cells of the picture a segment's score came from: parts of it are left out in turn, and the score looked at.
 
 An encoder pools what it sees over the picture, so no channel belongs to a cell, and a cell's part cannot be read off a
-model's weights. So a cell is left out (left_out.py), the segment is encoded anew, and what its logit loses is the
-cell's part. For a path that is linear in single segments (`direct`, `--head linear`) the loss is the cell's own to the
-last digit, as nothing else has changed. A path that looks at neighbours is asked with the `CONTEXT` segments before the
-one in question, which recordings and streams have alike, whatever their window: so both say the same of one segment.
+model's weights. So windows of cells are left out (left_out.py), the segment is encoded anew each time, and what its
+logit loses is the window's part. For a path that is linear in single segments (`direct`, `--head linear`) that loss is
+the window's own to the last digit, as nothing else has changed. A cell's weight is the mean loss of the windows that
+hold it times how much changes in it: a person fills part of a window, and what stands still beside them did nothing.
+The loss alone marked worse where it is known (benchmarks/where.py).
+
+A path that looks at neighbours is asked with the `CONTEXT` segments before the one in question, which recordings and
+streams have alike, whatever their window: so both say the same of one segment.
 """
 
 from collections.abc import Generator, Sequence
@@ -63,12 +67,14 @@ def steps(model: SegmentModel, encoder: EncoderChoice, peak: Peak) -> Generator[
     if grid is None:
         return None
     own = _rows(model, peak, peak.vectors[-1:])[0]
-    lost: list[float] = []
-    for cells in in_chunks(grid.each(), clips_at_once(encoder.needs)):
-        rows = _rows(model, peak, _without(encoder, peak, grid, cells))
-        lost += (own[0] - rows[:, 0]).tolist()
+    lost, held = np.zeros((grid.rows, grid.columns)), np.zeros((grid.rows, grid.columns))
+    for windows in in_chunks(grid.windows(), clips_at_once(encoder.needs)):
+        rows = _rows(model, peak, _without(encoder, peak, grid, windows))
+        for window, row in zip(windows, rows, strict=True):
+            lost[window] += max(float(own[0] - row[0]), 0.0)
+            held[window] += 1
         yield
-    weights = np.maximum(lost, 0.0).reshape(grid.rows, grid.columns)
+    weights = lost / held * grid.changes(peak.clip)
     if not weights.sum() > 0:
         return None
     where = Where(weights / weights.sum())

@@ -54,14 +54,14 @@ def paths_record(detection: Findings) -> dict[str, Any]:
     return {} if paths is None else {"paths": {"names": dict(paths.names), "above": paths.above}}
 
 
-def event_details(detection: Findings, place: int) -> dict[str, Any]:
-    """`paths` of an event: how far each path lifts it, in logits; `where` and `why` of its peak; what is known."""
-    known: dict[str, Any] = {}
+def told_event(detection: Findings, place: int) -> dict[str, Any]:
+    """An event's facts, and where they are known its `paths`: how far each path lifts it, in logits."""
+    event = detection.events[place]
+    told: dict[str, Any] = {**event_facts(event, located=detection.located.get(place))}
     if detection.paths is not None:
-        lifts = event_lifts(detection.paths, detection.timeline, detection.events[place])
-        known["paths"] = {path: _score(lift) for path, lift in lifts.items()}
-    located = detection.located.get(place)
-    return known if located is None else known | located.facts()
+        lifts = event_lifts(detection.paths, detection.timeline, event)
+        told["paths"] = {path: _score(lift) for path, lift in lifts.items()}
+    return told
 
 
 def _segment_paths(detection: Findings) -> list[dict[str, Any]]:
@@ -108,9 +108,8 @@ def _categories_by_second(detection: Findings) -> dict[int, str]:
 
 
 def _event_record(detection: Findings, place: int) -> dict[str, Any]:
-    facts = event_facts(detection.events[place])
-    old = {"categories": facts["probabilities"]}  # the name that version 1 had for it
-    return {**facts, **old, **event_details(detection, place)}
+    told = told_event(detection, place)
+    return {**told, "categories": told["probabilities"]}  # the name that version 1 had for it
 
 
 def _rounded(values: np.ndarray, digits: int) -> list[Any]:

@@ -111,10 +111,6 @@ class Located:
     where: Where
     why: Why
 
-    def facts(self) -> dict[str, WhereFacts | WhyFacts]:
-        """As an event's record holds them."""
-        return {"where": self.where.facts(), "why": self.why.facts()}
-
 
 def shares_of_gains(names: Sequence[str], gains: Float[np.ndarray, "name"]) -> dict[str, float]:
     """Each gain's share of those above 0; all 0 where none is."""

@@ -176,9 +176,8 @@ class _Results:
     def _write(self, place: int, detection: "Detection") -> None:
         from refinevad.apps.report.overview import BatchEntry
         from refinevad.apps.report.writer import write_detection
-        from refinevad.detection.record import event_details, paths_record
+        from refinevad.detection.record import paths_record, told_event
         from refinevad.detection.wording import verdict
-        from refinevad.scoring.event_record import event_facts
 
         args, video, stem = self._args, self._args.videos[place], self._stems[place]
         pictures = None if args.no_report else self._batch.pictures(video, detection)
@@ -192,10 +191,7 @@ class _Results:
         self.rows[place] = {
             "video": str(video),
             "report": str(report),
-            "events": [
-                {**event_facts(event), **event_details(detection, place)}
-                for place, event in enumerate(detection.events)
-            ],
+            "events": [told_event(detection, place) for place in range(len(detection.events))],
             "notes": list(detection.notes),
             **paths_record(detection),
         }

@@ -47,6 +47,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--window", type=float, metavar="SECONDS", help="stretch of time a live score rests on")
     parser.add_argument("--delay", type=float, metavar="SECONDS", help="how long it may wait for what follows")
+    parser.add_argument(
+        "--no-where", action="store_true", help="do not look for the place in the picture that an event came from"
+    )
     parser.add_argument("--upload-mb", type=int, default=2000, metavar="N", help="largest upload (2000 megabytes)")
     parser.add_argument("--upload-hours", type=float, default=4.0, metavar="H", help="longest upload (4 hours)")
     parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="speak https with this certificate (PEM)")
@@ -103,7 +106,9 @@ def run(args: argparse.Namespace) -> int:
     )
     for sentence in who_speaks([*([config.model] if config.model else []), *(each.model for each in config.cameras)]):
         note(sentence)
-    options = EngineOptions(window_s=args.window, delay_s=args.delay, allow_download=args.allow_download)
+    options = EngineOptions(
+        window_s=args.window, delay_s=args.delay, allow_download=args.allow_download, where=not args.no_where
+    )
     return serve(config, settings, options, args.host, args.port, args.json, tls)
 
 

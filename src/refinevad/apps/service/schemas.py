@@ -165,11 +165,30 @@ class ReviewOut(Document):
 _Old = Annotated[str, Field(json_schema_extra={"deprecated": True})]
 
 
+class WhereOut(Document):
+    """Which cells of the picture an event's peak came from: weights row by row, and the strongest region's box."""
+
+    rows: int
+    columns: int
+    cells: list[float]
+    box: list[float]
+
+
+class WhyOut(Document):
+    """Share of each path in what the score would lose without the box, share of each category, both scores."""
+
+    paths: dict[str, float]
+    categories: dict[str, float]
+    score: float
+    without: float
+
+
 class EventOut(Document):
     """An event by the names of envelopes and detections (docs/formats.md): `_s` in Unix seconds, `_time` as text.
 
-    `label`: its category by the latest review; `clip`, `snapshot`: where to fetch them, if there. `start` and `end` are
-    `start_time` and `end_time` under older names; the next version of the schema leaves them out.
+    `label`: its category by the latest review; `clip`, `snapshot`: where to fetch them, if there; `where`, `why`: null
+    where nobody knows. `start` and `end` are `start_time` and `end_time` under older names; the next version of the
+    schema leaves them out.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -193,6 +212,8 @@ class EventOut(Document):
     clip: str | None
     snapshot: str | None
     review: ReviewOut | None
+    where: WhereOut | None
+    why: WhyOut | None
 
     @classmethod
     def of(cls, reviewed: ReviewedEvent) -> "EventOut":
@@ -209,6 +230,7 @@ class EventOut(Document):
             clip=f"{place}/clip" if event.clip else None,
             snapshot=f"{place}/snapshot" if event.snapshot else None,
             review=ReviewOut.of(review) if review else None,
+            **(event.located or {"where": None, "why": None}),
         )
 
 

@@ -49,6 +49,7 @@ class EngineOptions:
         silence_s: a process that says nothing for so long is hung, and is started again.
         preview_hz, preview_long_side: small JPEG pictures of each camera; 0 a second: none.
         allow_download: an encoder that a run names may be fetched from a model hub.
+        where: look for the place in the picture that each event came from (places.py).
     """
 
     window_s: float | None = None
@@ -60,6 +61,7 @@ class EngineOptions:
     preview_hz: float = 2.0
     preview_long_side: int = 640
     allow_download: bool = False
+    where: bool = True
 
 
 class Engine:
@@ -128,6 +130,7 @@ class Engine:
             preview_hz=self.options.preview_hz,
             reserve_mb=camera.reserve_mb,
             longest_event_s=camera.longest_event_s,
+            where=self.options.where,
         )
         queue_segments, fast = self.options.queue_segments, self.options.fast
         self._roster.add(Camera(camera, base, track, self.clock, queue_segments=queue_segments, fast=fast))
