@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from fakes import MeanEncoder, replaced
 from refinevad.apps.cli import main
+from refinevad.apps.report.where_section import jpeg_size
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.detector import Detector
 from refinevad.encoders.base import Clip, FrameNeeds
@@ -214,6 +216,28 @@ def test_detect_tells_where_in_its_json_and_its_summary(
     assert (right, bottom) == pytest.approx(((corner[1] + 16) / 80, (corner[0] + 16) / 48), abs=0.1)
     assert sum(event["where"]["cells"]) == pytest.approx(1.0, abs=0.01)
     assert event["why"]["without"] < 0.2 < event["why"]["score"]
+
+
+def test_the_report_draws_the_place_over_the_thumbnail(run: Path, tmp_path: Path) -> None:
+    """The box of 80 x 48 pixels in the thumbnail's own; in words, too."""
+    video = write_video(tmp_path / "v.mp4", scene((32, 64)), size=(80, 48))
+    with replaced(MotionEncoder):
+        assert main(["detect", str(video), "--model", str(run), "--out", str(tmp_path / "found")]) == 0
+    page = (tmp_path / "found" / "v.html").read_text()
+    (event,) = json.loads((tmp_path / "found" / "v.json").read_text())["events"]
+    left, top, right, bottom = event["where"]["box"]
+    box = (80 * left, 48 * top, 80 * (right - left), 48 * (bottom - top))
+    drawn = '<rect class="box" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>'.format(*box)
+    assert '<svg class="where" viewBox="0 0 80 48"' in page
+    assert drawn in page
+    assert "It came from the lower right of the picture" in page
+
+
+def test_a_picture_says_its_size_or_is_none() -> None:
+    jpeg = cv2.imencode(".jpg", np.zeros((30, 70, 3), np.uint8))[1].tobytes()
+    assert jpeg_size(jpeg) == (70, 30)
+    for spoilt in (b"", b"\xff\xd8", jpeg[:100], b"no picture at all", jpeg[:4] + b"\0\0" + jpeg[6:]):
+        assert jpeg_size(spoilt) is None
 
 
 def test_nobody_looks_where_it_is_switched_off(run: Path, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ class CameraStatus:
         on_s: how long it has been above its threshold without a break; notice: what an operator should look at.
         health: what is wrong with the camera just now, notice included.
         hidden: share of its picture that masks and zones leave out.
+        post_roll_s: of a clip, behind the event's end.
         score: newest final score, None before there is one; score_time: its Unix second.
     """
 
@@ -78,6 +79,7 @@ class CameraStatus:
     on_s: float = 0.0
     notice: str = ""
     hidden: float = 0.0
+    post_roll_s: float = 5.0
     health: tuple[Trouble, ...] = ()
     latency: Latency = field(default_factory=lambda: Latency(*[float("nan")] * 4))
 

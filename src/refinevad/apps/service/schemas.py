@@ -64,7 +64,8 @@ class TroubleOut(Document):
 class CameraOut(Document):
     """A camera as it is now; counts since it was added.
 
-    `trouble`: why it delivers nothing, or what to look at; `hidden`: share of its picture that does not count.
+    `trouble`: why it delivers nothing, or what to look at; `hidden`: share of its picture that does not count;
+    `post_roll_s`: how far its clips reach behind an event's end.
     """
 
     name: str
@@ -86,6 +87,7 @@ class CameraOut(Document):
     events: int
     open_event: str | None
     hidden: float
+    post_roll_s: float
     health: list[TroubleOut]
 
     @classmethod
@@ -94,6 +96,7 @@ class CameraOut(Document):
         taken = ("name", "source", "width", "height", "frames_in", "frames_scored", "frames_dropped", "reconnects")
         return cls(
             **{name: getattr(status, name) for name in (*taken, "threshold", "score", "events", "open_event")},
+            post_roll_s=status.post_roll_s,
             model=Path(status.model).name,
             state="paused" if watched.paused else status.state,
             trouble=status.reason or status.notice or None,

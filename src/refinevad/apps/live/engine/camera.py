@@ -206,6 +206,7 @@ class Camera:
             notice="; ".join(trouble.text for trouble in self.health.troubles),
             health=self.health.troubles,
             hidden=share_hidden(self.config.zones),
+            post_roll_s=self.config.post_roll_s,
             scored_by=track.model.fingerprint,
             threshold=track.model.checkpoint.calibration.threshold,
             latency=Latency(*encoded, *scored),

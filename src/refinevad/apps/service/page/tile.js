@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { drawStrip } from "./chart.js";
 import { ask, el, toast } from "./dom.js";
 import { at, score, when, words } from "./format.js";
+import { placeOver } from "./where.js";
 
 const STRIP_S = 180;
 const SAY = {
@@ -127,8 +128,10 @@ export class Tile {
     this.state.textContent = SAY[state];
     this.node.dataset.state = state;
     this.node.classList.toggle("alarmed", Boolean(open_event));
-    if (!open_event) this.alarm.hidden = true;
-    else if (this.alarm.hidden) {
+    if (!open_event) {
+      this.alarm.hidden = true;
+      this.place?.remove();
+    } else if (this.alarm.hidden) {
       this.alarm.textContent = "event";
       this.alarm.href = `#/review/${open_event}`;
       this.alarm.hidden = false;
@@ -155,6 +158,9 @@ export class Tile {
     const open = event.kind !== "end";
     this.camera.open_event = open ? event.event_id : null;
     this.alarm.hidden = !open;
+    this.place?.remove();
+    this.place = open && event.after.where ? placeOver(this.picture, event.after.where) : null;
+    if (this.place) this.picture.after(this.place);
     this.alarm.textContent = words(event.after.category);
     this.alarm.href = `#/review/${event.event_id}`;
     this.node.classList.toggle("alarmed", open);
