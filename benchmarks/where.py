@@ -7,7 +7,7 @@
 `marked`: benchmarks/data/survfights_boxes.csv, drawn by hand. `rendered`: the demo's videos, whose cast is known.
 Of each event the segment with the highest score is looked at, whether or not it exceeds a threshold. Columns: events
 whose strongest cell lies in the box, share of the weight in it, overlap of the told box with the true one (IoU), and
-seconds an event. Beside it the plainest answers: the middle of the picture, and where grey levels change most.
+CPU seconds an event. Beside it the plainest answers: the middle of the picture, and where grey levels change most.
 """
 
 import argparse
@@ -220,9 +220,9 @@ def main() -> None:
         peak, box, group = found
         grid = CellGrid.of(peak.clip, detector.video_encoder.needs)
         assert grid is not None
-        began = time.perf_counter()
+        began = time.process_time()
         located = locate(detector.checkpoint.model, detector.video_encoder, peak)
-        took = time.perf_counter() - began
+        took = time.process_time() - began
         nowhere = Where(np.full((grid.rows, grid.columns), 1.0 / (grid.rows * grid.columns)))
         answers = [("what the score came from", located.where if located else nowhere, took)]
         answers += [(name, where, 0.0) for name, where in plain_answers(peak.clip, grid)]
@@ -230,7 +230,7 @@ def main() -> None:
         answers.append(("anywhere, by chance", area, 0.0))
         for name, where, seconds in answers:
             tallies.setdefault((group, name), Tally()).take(where, box, seconds)
-    head = ("events of", "place", "events", "strongest cell in the box", "weight in it", "overlap (IoU)", "seconds")
+    head = ("events of", "place", "events", "strongest cell in the box", "weight in it", "overlap (IoU)", "CPU seconds")
     rows = [head, *((*key, *tally.cells()) for key, tally in tallies.items())]
     print(table(rows))
     if arguments.csv is not None:

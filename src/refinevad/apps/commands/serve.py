@@ -50,6 +50,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-where", action="store_true", help="do not look for the place in the picture that an event came from"
     )
+    parser.add_argument(
+        "--no-learning", action="store_true", help="cameras keep the run's threshold, and learn none of their own hours"
+    )
     parser.add_argument("--upload-mb", type=int, default=2000, metavar="N", help="largest upload (2000 megabytes)")
     parser.add_argument("--upload-hours", type=float, default=4.0, metavar="H", help="longest upload (4 hours)")
     parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="speak https with this certificate (PEM)")
@@ -100,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
         upload_s=args.upload_hours * 3600,
         uploads_bytes=round(config.retention.uploads_gb * 1e9),
         audit_days=config.retention.audit_days,
+        learn=not args.no_learning,
         analyses=args.analyses or max(1, usable_cores() // 2),
         connections=ConnectionLimits(args.connections, args.connections_each),
         proxies=_proxies(args.proxy),

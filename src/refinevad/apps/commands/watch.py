@@ -42,6 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-where", action="store_true", help="do not look for the place in the picture that an event came from"
     )
+    parser.add_argument(
+        "--no-learning", action="store_true", help="cameras keep the run's threshold, and learn none of their own hours"
+    )
     parser.add_argument("--fast", action="store_true", help="read files as fast as they can be scored")
     parser.add_argument(
         "--state", type=Path, metavar="DIR", help="where clips and undelivered events are kept (refinevad-live)"
@@ -82,4 +85,4 @@ def run(args: argparse.Namespace) -> int:
         )
         for sentence in who_speaks(camera.model for camera in watch.config.cameras):
             note(sentence)
-        return run_watch(watch, options, statistics_s=args.statistics)
+        return run_watch(watch, options, statistics_s=args.statistics, learn=not args.no_learning)

@@ -12,6 +12,7 @@ from refinevad.apps.live.health import Trouble, TroubleName
 from refinevad.apps.live.storage.records import EventState, Job, JobState, Review, ReviewedEvent, Verdict
 from refinevad.apps.service.audit import AuditEntry
 from refinevad.apps.service.watched_cameras import WatchedCamera
+from refinevad.budget import LEARN_HOURS
 from refinevad.scoring.event_record import SCHEMA_VERSION
 from refinevad.video.masks import checked_zones
 from refinevad.video.zones import Zones
@@ -61,11 +62,27 @@ class TroubleOut(Document):
         return cls(name=trouble.name, since=iso(trouble.since), text=trouble.text)
 
 
+class LearningOut(Document):
+    """A threshold that follows the camera's own quiet hours, until there are `hours_needed` of them."""
+
+    state: Literal["learning", "learnt"]
+    quiet_hours: float
+    hours_needed: float
+
+
+class LearntOut(Document):
+    """A threshold that was learnt: when it came into force, and of how many hours of scores."""
+
+    time: str
+    threshold: float
+    quiet_hours: float
+
+
 class CameraOut(Document):
     """A camera as it is now; counts since it was added.
 
     `trouble`: why it delivers nothing, or what to look at; `hidden`: share of its picture that does not count;
-    `post_roll_s`: how far its clips reach behind an event's end.
+    `post_roll_s`: how far its clips reach behind an event's end; `learning`: null where a person set its threshold.
     """
 
     name: str
@@ -88,6 +105,7 @@ class CameraOut(Document):
     open_event: str | None
     hidden: float
     post_roll_s: float
+    learning: LearningOut | None
     health: list[TroubleOut]
 
     @classmethod
@@ -97,6 +115,13 @@ class CameraOut(Document):
         return cls(
             **{name: getattr(status, name) for name in (*taken, "threshold", "score", "events", "open_event")},
             post_roll_s=status.post_roll_s,
+            learning=None
+            if status.learning is None
+            else LearningOut(
+                state=status.learning.state,
+                quiet_hours=round(status.learning.quiet_hours, 2),
+                hours_needed=LEARN_HOURS,
+            ),
             model=Path(status.model).name,
             state="paused" if watched.paused else status.state,
             trouble=status.reason or status.notice or None,

@@ -28,8 +28,9 @@ from refinevad.apps.live.engine.roster import Roster
 from refinevad.apps.live.engine.scoring import Scoring
 from refinevad.apps.live.engine.track import CameraTrack
 from refinevad.apps.live.settings.config import CameraConfig
-from refinevad.apps.live.status import CameraStatus, Listener, Preview
+from refinevad.apps.live.status import CameraStatus, Learning, Listener, Preview
 from refinevad.errors import InputError
+from refinevad.scoring.events import Calibration
 from refinevad.video.zones import Zones
 
 _RING_SLACK_S = 15.0  # of packets, beyond pre-roll and delay: an event is announced after it has begun
@@ -161,7 +162,7 @@ class Engine:
 
         def use() -> None:
             camera.track.use(base.at(config.threshold))
-            camera.base, camera.config = base, config
+            camera.base, camera.config, camera.learning = base, config, None
             if (before.encoder.needs, before.segment_rule) != (base.encoder.needs, base.segment_rule):
                 self._start_anew(camera)
 
@@ -177,8 +178,29 @@ class Engine:
             raise InputError(f"a threshold lies in [0, 1]: got {threshold}")
 
         def use() -> None:
-            camera.config = replace(camera.config, threshold=threshold)
+            camera.config, camera.learning = replace(camera.config, threshold=threshold), None
             camera.track.use(camera.base.at(threshold))
+
+        self._scoring.do(camera, use)
+
+    def learners(self) -> list[tuple[str, str, Calibration]]:
+        """Live cameras whose threshold no person set: name, the model's fingerprint, and its own calibration."""
+        return [
+            (camera.config.name, camera.base.fingerprint, camera.base.checkpoint.calibration)
+            for camera in self._roster.cameras()
+            if camera.config.threshold is None and not camera.recording
+        ]
+
+    def learn(self, name: str, scored_by: str, found: Learning) -> None:
+        """Score by a learnt threshold; an open event ends where it moves. It is of one model's scores alone."""
+        camera = self._roster.known(name)
+
+        def use() -> None:
+            if camera.config.threshold is not None or camera.base.fingerprint != scored_by:
+                return
+            camera.learning = found
+            if camera.track.model.checkpoint.calibration.threshold != found.threshold:
+                camera.track.use(camera.base.at(found.threshold))
 
         self._scoring.do(camera, use)
 
@@ -188,7 +210,7 @@ class Engine:
         base = self._shelf.open(camera.config.model).looking_at(zones)
 
         def use() -> None:
-            camera.base, camera.config = base, replace(camera.config, zones=zones)
+            camera.base, camera.config, camera.learning = base, replace(camera.config, zones=zones), None
             camera.track.use(base.at(camera.config.threshold))
             self._start_anew(camera)
 

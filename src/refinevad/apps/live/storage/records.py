@@ -96,6 +96,16 @@ class EventRecord:
 
 
 @dataclass(frozen=True)
+class LearntThreshold:
+    """A threshold learnt of a camera: from when on, of how many hours, and the model's fingerprint."""
+
+    time: float
+    threshold: float
+    quiet_hours: float
+    scored_by: str
+
+
+@dataclass(frozen=True)
 class Review:
     """A person's verdict on an event. All are kept; the latest counts. `category` is set where it was relabelled."""
 

@@ -141,6 +141,9 @@ export class Tile {
     this.facts.textContent = [
       state === "live" ? `${fps_in.toFixed(fps_in < 10 ? 1 : 0)} fps` : null,
       `threshold ${score(threshold)}`,
+      this.camera.learning?.state === "learning"
+        ? `learning, ${Math.floor(this.camera.learning.quiet_hours)} of ${this.camera.learning.hours_needed} h`
+        : null,
       this.camera.hidden ? `${Math.round(100 * this.camera.hidden)} % masked` : null,
     ]
       .filter(Boolean)
