@@ -62,7 +62,7 @@ class CellGrid:
     def pixels(self, cells: Bool[np.ndarray, "row column"], size: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
         """Which pixels of a picture of (height, width) lie in the cells."""
         row_of, column_of = self._cells_of(*size)
-        return cells[row_of[:, None], column_of[None, :]]
+        return np.asarray(cells[row_of[:, None], column_of[None, :]])
 
     def _cells_of(self, high: int, wide: int) -> tuple[Int[np.ndarray, "height"], Int[np.ndarray, "width"]]:
         """The row of cells of each row of pixels, and the column of each column."""

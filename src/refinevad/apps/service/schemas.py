@@ -247,10 +247,11 @@ class EventOut(Document):
     def of(cls, reviewed: ReviewedEvent) -> "EventOut":
         event, review = reviewed.event, reviewed.review
         place = f"/api/v1/events/{event.id}"
+        facts: dict[str, Any] = {**live_facts(event.as_event, 0.0)}
         return cls(
             id=event.id,
             camera=event.camera,
-            **live_facts(event.as_event, 0.0),
+            **facts,
             label=(review.category if review else None) or event.category,
             state=event.state,
             reason=event.reason,

@@ -128,10 +128,9 @@ export class Tile {
     this.state.textContent = SAY[state];
     this.node.dataset.state = state;
     this.node.classList.toggle("alarmed", Boolean(open_event));
-    if (!open_event) {
-      this.alarm.hidden = true;
-      this.place?.remove();
-    } else if (this.alarm.hidden) {
+    if (open_event !== this.placed) this.findPlace(open_event);
+    if (!open_event) this.alarm.hidden = true;
+    else if (this.alarm.hidden) {
       this.alarm.textContent = "event";
       this.alarm.href = `#/review/${open_event}`;
       this.alarm.hidden = false;
@@ -161,12 +160,26 @@ export class Tile {
     const open = event.kind !== "end";
     this.camera.open_event = open ? event.event_id : null;
     this.alarm.hidden = !open;
-    this.place?.remove();
-    this.place = open && event.after.where ? placeOver(this.picture, event.after.where) : null;
-    if (this.place) this.picture.after(this.place);
+    this.placed = this.camera.open_event;
+    this.showPlace(open ? event.after.where : null);
     this.alarm.textContent = words(event.after.category);
     this.alarm.href = `#/review/${event.event_id}`;
     this.node.classList.toggle("alarmed", open);
+  }
+
+  /** What is stored of an event that began before this page did. */
+  async findPlace(event) {
+    this.placed = event;
+    this.showPlace(null);
+    if (!event) return;
+    const stored = await api(`/events/${event}`).catch(() => ({})); // one that has just begun is not there yet
+    if (this.placed === event && stored.where) this.showPlace(stored.where);
+  }
+
+  showPlace(where) {
+    this.place?.remove();
+    this.place = where ? placeOver(this.picture, where) : null;
+    if (this.place) this.picture.after(this.place);
   }
 
   push(scores) {
