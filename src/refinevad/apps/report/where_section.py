@@ -36,10 +36,10 @@ def where_sentence(located: Located, names: Mapping[str, str]) -> str:
     """Where and why, in words; `names` of the paths."""
     why = located.why
     told = (
-        f"It came from {_named(located.where.box)}: at its peak the score is {why.score:.2f}, without what is marked "
-        f"{why.without:.2f}."
+        f"It came from {_named(located.where.box)}: without what is marked its peak by itself would score "
+        f"{why.without:.2f} in place of {why.score:.2f}."
     )
-    shares = [f"{names.get(path, path)} {share:.0%}" for path, share in why.paths.items() if share > 0]
+    shares = [f"{names.get(path, path)} {100 * share:.0f} %" for path, share in why.paths.items() if share > 0]
     return escape(told + (f" By path: {', '.join(shares)}." if len(shares) > 1 else ""))
 
 

@@ -9,6 +9,7 @@ const NAMESPACE = "http://www.w3.org/2000/svg",
   FAINT = 0.08, // of the strongest cell: fainter ones are not drawn
   AROUND_S = 5, // of the curve, before and after what the clip shows
   BUCKETS = 300,
+  STEP_S = 1.2, // a score holds until the next one, and no longer: buckets are narrower than segments
   POST_ROLL_S = 5, // of a camera that is no longer there
   KEPT = "refinevad.where"; // whether it is drawn, in this browser
 const PATHS = { direct: "direct path", refined: "MoTAR + CORE", prompts: "written prompts", video: "the video as a whole" };
@@ -64,7 +65,8 @@ export function whySentence({ where, why }) {
   const shares = Object.entries(why.paths).filter(([, share]) => share > 0);
   const paths = shares.map(([path, share]) => `${PATHS[path] || path} ${percent(share)}`).join(", ");
   const by = shares.length > 1 ? ` By path: ${paths}.` : "";
-  return `It came from ${named(where.box)}: at its peak the score is ${score(why.score)}, without what is marked ${score(why.without)}.${by}`;
+  const lost = `without what is marked its peak by itself would score ${score(why.without)} in place of ${score(why.score)}`;
+  return `It came from ${named(where.box)}: ${lost}.${by}`;
 }
 
 /** A button that shows and hides what is drawn over the pictures of `screen`. */
@@ -119,7 +121,8 @@ export function curveUnder(host, video, event, camera) {
       const stored = await api(path, { query: { start: from, end: to, buckets: BUCKETS } });
       values = stored.highest
         .map((value, place) => [at(stored.start) + place * stored.width_s, stored.width_s, value])
-        .filter(([, , value]) => value !== null);
+        .filter(([, , value]) => value !== null)
+        .map(([time, , value], place, all) => [time, Math.min(STEP_S, (all[place + 1]?.[0] ?? Infinity) - time), value]);
     } catch {
       return; // its scores are gone, or the camera is
     }
