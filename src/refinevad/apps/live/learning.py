@@ -11,21 +11,22 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from refinevad.apps.live.clock import DAY_S, Clock
 from refinevad.apps.live.status import CameraStatus, Learning
 from refinevad.apps.live.storage.database import StorageError
-from refinevad.apps.live.storage.quiet_hours import calibrate_camera
+from refinevad.apps.live.storage.quiet_hours import quiet_curves
 from refinevad.apps.live.storage.store import Store
 from refinevad.budget import BUDGET_A_DAY, LEARN_HOURS, vouched_per_hour
 from refinevad.errors import InputError
-from refinevad.scoring.events import Calibration
+from refinevad.scoring.events import Calibration, calibrate
 
 LEAST_HOURS = 1.0  # before that nothing is moved
 MOST_LOGITS = 3.0
 EVERY_S = 3600.0
-_LOOKED_BACK_S = 4 * DAY_S  # a camera may be away for a while
+_LOOKED_BACK_S = 2 * DAY_S  # a camera may be away for a while
 _MOVED = 1e-3  # of a threshold; less is not worth ending an event for
 
 
@@ -52,34 +53,42 @@ class Learner:
             try:
                 learnt = self._learnt(name, scored_by, own)
                 before = self._engine.status(name).threshold
+                moved = abs(before - learnt.threshold) >= _MOVED
+                learnt = learnt if moved else replace(learnt, threshold=before)
                 self._engine.learn(name, scored_by, learnt)
+                self._note(name, scored_by, learnt, moved)
             except InputError:  # it was removed meanwhile
                 continue
-            if abs(before - learnt.threshold) >= _MOVED:
-                self._store.thresholds.add(name, learnt.threshold, learnt.quiet_hours, scored_by)
+            if moved:
                 self._tell(
                     f"{name}: threshold {before:.4g} -> {learnt.threshold:.4g}, {learnt.state} of "
                     f"{learnt.quiet_hours:.1f} hours of its own"
                 )
+
+    def _note(self, name: str, scored_by: str, learnt: Learning, moved: bool) -> None:
+        """Keep what is new: a threshold that moved, and that it is learnt now; not what a restart finds again."""
+        last = next(iter(self._store.thresholds.of(name, scored_by)[-1:]), None)
+        same = last is not None and abs(last.threshold - learnt.threshold) < _MOVED
+        over = last is not None and last.quiet_hours >= LEARN_HOURS
+        if (moved and not same) or (learnt.state == "learnt" and not over):
+            self._store.thresholds.add(name, learnt.threshold, learnt.quiet_hours, scored_by)
 
     def _learnt(self, name: str, scored_by: str, own: Calibration) -> Learning:
         history = self._store.thresholds.of(name, scored_by)
         if history and history[-1].quiet_hours >= LEARN_HOURS:
             return Learning("learnt", history[-1].threshold, history[-1].quiet_hours)
         now = self._clock.now()
-        span = [(now - _LOOKED_BACK_S, now)]
-        budget = BUDGET_A_DAY / 24
         try:
-            found, _ = calibrate_camera(self._store, name, span, budget, scored_by, own)
-            hours = found.normal_hours
-            if hours < LEARN_HOURS:
-                rate = max(budget, 2 * vouched_per_hour(hours))
-                found, _ = calibrate_camera(self._store, name, span, rate, scored_by, own)
+            curves, _ = quiet_curves(self._store, name, [(now - _LOOKED_BACK_S, now)], scored_by)
         except InputError:  # it has no scores by this model yet
             return Learning("learning", own.threshold, 0.0)
+        hours = sum(timeline.shown_s for _, timeline in curves) / 3600
         if hours < LEAST_HOURS:
             return Learning("learning", own.threshold, hours)
-        threshold = bounded(found.threshold, own.threshold)
+        rate = BUDGET_A_DAY / 24
+        if hours < LEARN_HOURS:
+            rate = max(rate, 2 * vouched_per_hour(hours))
+        threshold = bounded(calibrate(curves, rate, own).threshold, own.threshold)
         return Learning("learnt" if hours >= LEARN_HOURS else "learning", threshold, hours)
 
 
