@@ -51,6 +51,20 @@ export function placeOver(media, where) {
   return node;
 }
 
+/** Over a whole recording: each event's place while it is on. Times of the events in seconds of the video. */
+export function placesWhile(video, events) {
+  let shown = null,
+    drawn = null;
+  video.addEventListener("timeupdate", () => {
+    const now = events.find((event) => event.start_s <= video.currentTime && video.currentTime < event.end_s);
+    if (now === shown) return;
+    shown = now;
+    drawn?.remove();
+    drawn = now?.where ? placeOver(video, now.where) : null;
+    if (drawn) video.after(drawn);
+  });
+}
+
 const percent = (share) => `${Math.round(100 * share)} %`;
 const named = ([left, top, right, bottom]) => {
   const x = (left + right) / 2,
