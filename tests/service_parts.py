@@ -6,7 +6,7 @@ from pathlib import Path
 
 from refinevad.apps.live.health import Trouble
 from refinevad.apps.live.settings.config import CameraConfig
-from refinevad.apps.live.status import CameraStatus, Listener, Preview, ScoreBatch
+from refinevad.apps.live.status import CameraStatus, Learning, Listener, Preview, ScoreBatch
 from refinevad.apps.live.storage.records import ScoreRow
 from refinevad.checkpoint import CALIBRATION, CONFIG, WEIGHTS, write_json
 from refinevad.errors import InputError
@@ -26,6 +26,7 @@ class StillEngine:
         self.refused: set[Path] = set()
         self.scored_by = ""
         self.health: tuple[Trouble, ...] = ()
+        self.learning: Learning | None = None
 
     @property
     def cameras(self) -> tuple[CameraConfig, ...]:
@@ -49,6 +50,7 @@ class StillEngine:
                 score=0.25,
                 scored_by=self.scored_by,
                 health=self.health,
+                learning=self.learning,
                 hidden=share_hidden(camera.zones),
                 threshold=0.6 if camera.threshold is None else camera.threshold,
             )

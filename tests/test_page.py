@@ -20,7 +20,7 @@ import torch
 from fakes import MeanEncoder
 from patience import patience, wait_until
 from refinevad.apps.live.clock import iso
-from refinevad.apps.live.storage.records import EventRecord
+from refinevad.apps.live.storage.records import EventRecord, ScoreRow
 from refinevad.apps.live.storage.stored import open_stored
 from refinevad.apps.service.access_token import make_token_file
 from refinevad.checkpoint import Calibration, Checkpoint
@@ -190,6 +190,64 @@ def test_the_wall_shows_pictures_scores_and_the_event(visit: Visit) -> None:
     before = tile.locator("canvas").evaluate("c => c.toDataURL()")
     wait_until(lambda: tile.locator("canvas").evaluate("c => c.toDataURL()") != before, "the strip stands still")
     assert [complaint for complaint in visit.complaints if "404" not in complaint] == []
+
+
+def test_where_an_open_event_comes_from_lies_over_the_live_picture(visit: Visit) -> None:
+    """Of an event that began before the page was opened; the picture of 160 x 90 fills its frame."""
+    where = {"rows": 3, "columns": 4, "cells": [0.5, 0.5, *[0.0] * 10], "box": [0.0, 0.0, 0.5, 1 / 3]}
+    visit.page.route("**/api/v1/events/*", lambda route: route.fulfill(json={"where": where}))
+    page = visit.open("cameras")
+    tile = page.locator(".tile[data-camera=street]")
+    drawn = tile.locator("svg.where")
+    sync_api.expect(drawn.locator("rect.cell")).to_have_count(2)
+    assert drawn.get_attribute("viewBox") == "0 0 160 90"
+    assert drawn.bounding_box() == tile.locator(".screen img").bounding_box()
+    visit.page.unroute("**/api/v1/events/*")
+
+
+def test_review_draws_the_place_and_the_curve_follows_the_clip(visit: Visit, service: Service) -> None:
+    """A box of half the width and a third of the height from the upper left; a clip of 2 s that ends 5 s after it."""
+    store, start = open_stored(str(service.data)), time.time() - 200_000
+    write_video(store.media / "clips" / "placed.mp4", frames=20, rate=10, size=(160, 90))
+    cells = [0.5, 0.5, *[0.0] * 10]
+    where = {"rows": 3, "columns": 4, "cells": cells, "box": [0.0, 0.0, 0.5, 1 / 3]}
+    why = {"paths": {"direct": 0.75, "refined": 0.25}, "categories": {"fall": 1.0}, "score": 0.9, "without": 0.2}
+    event = EventRecord("placed", "street", start, start + 2, 0.9, start + 1, "fall", {"fall": 1.0}, "ended", "tiny")
+    store.events.upsert(replace(event, clip="clips/placed.mp4", located={"where": where, "why": why}))
+    rows = [ScoreRow(start - 10 + second, 1.0, 0.9 if 10 <= second < 12 else 0.1, (1.0,)) for second in range(30)]
+    store.scores.add("street", "tiny", ("fall",), rows)
+    store.close()
+    page = visit.open("review/placed")
+    drawn = page.locator(".stage-review svg.where")
+    sync_api.expect(drawn.locator("rect.cell")).to_have_count(2)
+    box = drawn.locator("rect.box:not(.back)")
+    assert [float(box.get_attribute(name)) for name in ("x", "y", "width", "height")] == [0, 0, 80, 30]
+    why_told = page.locator(".why")
+    sync_api.expect(why_told).to_contain_text("It came from the upper left of the picture: without what is marked")
+    sync_api.expect(why_told).to_contain_text("0.20 in place of 0.90. By path: direct path 75 %, MoTAR + CORE 25 %")
+    page.get_by_role("button", name="Show where").click()
+    sync_api.expect(drawn).to_be_hidden()
+    page.reload()
+    sync_api.expect(page.locator(".stage-review video")).to_be_visible()
+    sync_api.expect(drawn).to_be_hidden()
+    page.get_by_role("button", name="Show where").click()
+    sync_api.expect(drawn).to_be_visible()
+    curve = page.locator(".clip-curve")
+    sync_api.expect(curve).to_have_attribute("aria-label", re.compile("highest 0.90"))
+    video = page.locator(".stage-review video")
+    video.evaluate("video => video.pause()")
+    # it shows from 5 s before the clip to 5 s behind it, 12 s: of the clip's 2 s the middle is the curve's
+    for second, share in ((0.0, 5 / 12), (1.0, 6 / 12), (2.0, 7 / 12)):
+        video.evaluate("(video, second) => { video.currentTime = second }", second)
+        wait_until(lambda share=share: abs(cursor(page) - share) < 0.01, "the cursor does not follow the clip")
+    curve.click(position={"x": curve.bounding_box()["width"] / 2, "y": 10})
+    wait_until(lambda: abs(video.evaluate("video => video.currentTime") - 1.0) < 0.1, "a press goes nowhere")
+    assert visit.complaints == []
+
+
+def cursor(page: "sync_api.Page") -> float:
+    """Where the cursor of the curve under a clip stands, as a share of its width."""
+    return float(page.locator(".clip-cursor").evaluate("one => parseFloat(one.style.left)")) / 100
 
 
 def test_why_events_cannot_be_kept_stands_above_every_view(visit: Visit) -> None:

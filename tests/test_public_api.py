@@ -20,7 +20,7 @@ FUNCTIONS = {
     "register_head": "name, config, head",
     "write_features": "folder, videos, name, *, segment_s=None, segment_frames=None",
     "Detector.open": "run=None, window=None, delay=None, *, threshold=None, device=None, "
-    "allow_download=False, zones=None",
+    "allow_download=False, zones=None, where=True",
     "Detector.detect": "self, path, progress=None, workers=None",
     "Detector.detect_frames": "self, frames, name='frames', *, rate_hz=None",
     "Detector.detect_features": "self, features, name='features', *, rate_hz=None",

@@ -48,9 +48,7 @@ def test_recipe_runs_at_full_length(
 ) -> None:
     monkeypatch.setenv("REFINEVAD_DATA", str(data_root))
     monkeypatch.setattr(resampling, "RESAMPLES", 20)  # of 1,000: how sure random figures are is not what is looked at
-    monkeypatch.setattr(
-        jaxtyping.config, "jaxtyping_disable", True
-    )  # a million checks of one shape
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # a million checks of one shape
     read = read_recipe(ROOT / "recipes" / f"{recipe}.toml")
     assert read.published is not None
     _random_features(read.published.benchmark, data_root, tmp_path / "f", every)

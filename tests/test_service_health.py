@@ -7,8 +7,10 @@ import pytest
 pytest.importorskip("fastapi", reason="the service needs the extra `service`")
 
 
+from refinevad.apps.live.clock import iso
 from refinevad.apps.live.delivery.courier import Backlog
 from refinevad.apps.live.health import Trouble
+from refinevad.apps.live.status import Learning
 from service_house import NOON, House
 
 
@@ -29,6 +31,26 @@ def test_metrics_of_each_camera(house: House) -> None:
         assert line in text.splitlines(), line
     names = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if not line.startswith("#")}
     assert all(name.startswith("refinevad_") for name in names)
+
+
+def test_a_threshold_that_is_being_learnt_is_shown_with_its_history(house: House) -> None:
+    assert house.client.get("/api/v1/cameras/door").json()["learning"] is None
+    assert "refinevad_learning{" not in house.client.get("/metrics").text
+    house.engine.learning = Learning("learning", 0.7, 5.5)
+    told = house.client.get("/api/v1/cameras/door").json()["learning"]
+    assert told == {"state": "learning", "quiet_hours": 5.5, "hours_needed": 24.0}
+    lines = house.client.get("/metrics").text.splitlines()
+    assert 'refinevad_learning{camera="door"} 1.0' in lines
+    assert 'refinevad_quiet_hours{camera="door"} 5.5' in lines
+    house.engine.learning = Learning("learnt", 0.7, 24.0)
+    assert 'refinevad_learning{camera="door"} 0.0' in house.client.get("/metrics").text.splitlines()
+    for threshold, hours in ((0.7, 1.0), (0.8, 24.0)):
+        house.store.thresholds.add("door", threshold, hours, "f" * 64)
+        house.clock.advance(60.0)
+    found = house.client.get("/api/v1/cameras/door/thresholds").json()
+    assert [(one["threshold"], one["quiet_hours"]) for one in found] == [(0.8, 24.0), (0.7, 1.0)]
+    assert found[1]["time"] == iso(NOON)
+    assert house.client.get("/api/v1/cameras/nowhere/thresholds").status_code == 404
 
 
 def test_what_has_not_been_delivered_is_shown(shared: House) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from refinevad.features.extraction import extract, extract_frames
 from refinevad.features.store import Features, features_of, require_same_signature
 from refinevad.features.workers import Workers
 from refinevad.input_ranges import Ranges
+from refinevad.locating import Peak, locate
 from refinevad.machine.devices import open_device
 from refinevad.opened_run import OpenedRun
 from refinevad.scoring.events import EventRule, find_events
@@ -25,7 +27,10 @@ from refinevad.scoring.windows import WindowRule
 from refinevad.timeline import SegmentRule
 from refinevad.top_k import top_mean
 from refinevad.video.masks import checked_zones
+from refinevad.video.recording import Recording
 from refinevad.video.zones import Zones
+
+MOST_LOCATED = 40  # events of a video, those with the highest peaks: each costs some tenths of a second
 
 
 class Detector:
@@ -40,10 +45,11 @@ class Detector:
         run: str = "",
         encoder: EncoderChoice | None = None,
         window: WindowRule | None = None,
+        where: bool = True,
     ) -> None:
         """Of parts at hand. Raises InputError where the encoder is not the model's; None: it scores features alone."""
         self.opened = OpenedRun.of(checkpoint, encoder, run)
-        self.window = window or checkpoint.window
+        self.window, self.where = window or checkpoint.window, where
 
     @classmethod
     def open(
@@ -56,6 +62,7 @@ class Detector:
         device: str | None = None,
         allow_download: bool = False,
         zones: str | os.PathLike[str] | Zones | None = None,
+        where: bool = True,
     ) -> "Detector":
         """A run's detector.
 
@@ -69,6 +76,7 @@ class Detector:
             device: where the model runs, `cpu` or `cuda`; None: CUDA where there is one.
             allow_download: an encoder that the run names may be fetched from a model hub.
             zones: masks and zones of the picture, or their file; None: the whole picture counts.
+            where: whether `detect` looks for the place in the picture that an event came from.
 
         Raises:
             InputError: `run` is no finished run, its encoder is not to be had here, a number cannot be, or zones are
@@ -82,7 +90,7 @@ class Detector:
             rule = None if window is None else WindowRule.of(window, delay)
         open_device(device)  # whether it is there is told before a run is read
         opened = OpenedRun.load(run, allow_download).at(threshold).on(device).looking_at(checked_zones(zones))
-        return cls(opened.checkpoint, opened.name, opened.encoder, rule)
+        return cls(opened.checkpoint, opened.name, opened.encoder, rule, where)
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -139,7 +147,29 @@ class Detector:
         """
         path = Path(path)
         features = extract(path, self.opened.video_encoder, self.rule, progress, workers=workers)
-        return self.detect_features(features, path.name)
+        return self.located(self.detect_features(features, path.name), path, features)
+
+    def located(self, detection: Detection, path: Path, features: Features) -> Detection:
+        """A video file's detection with where its events came from (`Detection.located`), if that is asked for.
+
+        Raises:
+            InputError: the video cannot be read any more.
+        """
+        encoder, events = self.encoder, detection.events
+        if not self.where or not events or encoder is None or encoder.vision is None:
+            return detection
+        line = detection.timeline
+        strongest = sorted(range(len(events)), key=lambda place: (-events[place].peak, place))[:MOST_LOCATED]
+        peaks = {
+            place: int(np.searchsorted(line.time_bounds, events[place].peak_s, "right")) - 1 for place in strongest
+        }
+        clips = Recording(path, encoder.needs, self.rule).some(set(peaks.values()))
+        found = {}
+        for place, segment in sorted(peaks.items()):
+            if segment in clips:  # else the file has become another one
+                peak = Peak.of(clips[segment], features.values, segment, line.stretches())
+                found[place] = locate(self.checkpoint.model, encoder, peak)
+        return replace(detection, located={place: one for place, one in found.items() if one is not None})
 
     def detect_frames(
         self, frames: Iterable[tuple[Any, Any]], name: str = "frames", *, rate_hz: float | None = None

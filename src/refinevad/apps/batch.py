@@ -173,7 +173,7 @@ class Batch:
                     raise found
                 assert found is not None
                 features = as_features(video, found, encoder, detector.rule)
-                yield place, detector.detect_features(features, video.name)
+                yield place, detector.located(detector.detect_features(features, video.name), video, features)
             except InputError as error:
                 yield place, error
 

@@ -110,6 +110,10 @@ class Describer:
         features = extract(path, self.encoder, self.rule, progress, workers=workers)
         return self.detect_features(features, path.name)
 
+    def located(self, detection: Detection, path: Path, features: Features) -> Detection:
+        """The detection: what sentences find is not looked for in the picture."""
+        return detection
+
     def detect_features(self, features: Features, name: str) -> Detection:
         """Events of features that the encoder made."""
         shares, timeline = self.likeness(features.values), features.timeline

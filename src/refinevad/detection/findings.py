@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from refinevad.scoring.events import Event
 from refinevad.scoring.paths import PathCurves
+from refinevad.scoring.where import Located
 from refinevad.timeline import Timeline
 from refinevad.video.zones import Zones
 
@@ -35,6 +36,7 @@ class Findings:
     notes: tuple[str, ...] = ()
     paths: PathCurves | None = None
     zones: Zones = field(default_factory=Zones)
+    located: Mapping[int, Located] = field(default_factory=dict)
 
     @property
     def times_s(self) -> Float[np.ndarray, "segment 2"]:

@@ -33,6 +33,8 @@ class Detection(Findings):
         notes: what a person should know of the video: a sentence each, none of a clean one.
         paths: what each path of the model adds to each segment's logit; None: not followed.
         zones: which parts of the picture counted; without any, all of it.
+        located: where in the picture an event's peak came from and by which path, by its place in `events`; none of an
+            event whose score no cell carries, of those beyond the strongest 40, and where nobody asked.
     """
 
     def to_json(self) -> str:

@@ -10,7 +10,6 @@ import numpy as np
 from refinevad.detection.findings import Findings
 from refinevad.detection.lifts import event_lifts
 from refinevad.scoring.event_record import SCHEMA_VERSION, SCORE_DIGITS, TIME_DIGITS, event_facts
-from refinevad.scoring.events import Event
 
 CSV_HEADER = ("second", "score", "threshold", "event")
 
@@ -42,7 +41,7 @@ def detection_record(detection: Findings) -> dict[str, Any]:
             for start, end, score, row, path in zip(starts, ends, scores, rows, by_path, strict=True)
         ],
         "seconds": [{"second": second, "score": score} for second, score in zip(which, seconds, strict=True)],
-        "events": [_event_record(detection, event) for event in detection.events],
+        "events": [_event_record(detection, place) for place in range(len(detection.events))],
         "notes": list(detection.notes),
         **paths_record(detection),
         **({"zones": detection.zones.as_dict()} if detection.zones else {}),
@@ -55,12 +54,14 @@ def paths_record(detection: Findings) -> dict[str, Any]:
     return {} if paths is None else {"paths": {"names": dict(paths.names), "above": paths.above}}
 
 
-def event_paths(detection: Findings, event: Event) -> dict[str, Any]:
-    """`paths` of an event: how far each path lifts it, in logits."""
-    if detection.paths is None:
-        return {}
-    lifts = event_lifts(detection.paths, detection.timeline, event)
-    return {"paths": {path: _score(lift) for path, lift in lifts.items()}}
+def told_event(detection: Findings, place: int) -> dict[str, Any]:
+    """An event's facts, and where they are known its `paths`: how far each path lifts it, in logits."""
+    event = detection.events[place]
+    told: dict[str, Any] = {**event_facts(event, located=detection.located.get(place))}
+    if detection.paths is not None:
+        lifts = event_lifts(detection.paths, detection.timeline, event)
+        told["paths"] = {path: _score(lift) for path, lift in lifts.items()}
+    return told
 
 
 def _segment_paths(detection: Findings) -> list[dict[str, Any]]:
@@ -106,10 +107,9 @@ def _categories_by_second(detection: Findings) -> dict[int, str]:
     return named
 
 
-def _event_record(detection: Findings, event: Event) -> dict[str, Any]:
-    facts = event_facts(event)
-    old = {"categories": facts["probabilities"]}  # the name that version 1 had for it
-    return {**facts, **old, **event_paths(detection, event)}
+def _event_record(detection: Findings, place: int) -> dict[str, Any]:
+    told = told_event(detection, place)
+    return {**told, "categories": told["probabilities"]}  # the name that version 1 had for it
 
 
 def _rounded(values: np.ndarray, digits: int) -> list[Any]:

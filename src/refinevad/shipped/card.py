@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from refinevad.budget import vouching
 from refinevad.files.json_files import read_own
 from refinevad.files.whole import sha256_file
 from refinevad.shipped.names import CARD
@@ -78,6 +79,7 @@ class Card:
             f"threshold     {calibration['threshold']:.4f}, for {calibration['alerts_per_hour']:g} alerts an hour "
             f"({vouched} by {calibration['normal_hours']:.2f} h of normal video)"
         )
+        yield f"              {vouching(calibration['normal_hours'])}"
         yield ""
         yield from self._figures()
         yield ""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from refinevad.budget import ALERTS_PER_HOUR
 from refinevad.datasets.folders import SPLITS
 from refinevad.datasets.importing import DEFAULT_ENCODER_NAME, ImportRequest
 from refinevad.datasets.ucf_crime import is_annotation_folder
@@ -107,7 +108,7 @@ class Recipe:
     head: dict[str, Any] = field(default_factory=dict)
     prompts: dict[str, list[str]] = field(default_factory=dict)
     train: TrainOptions = field(default_factory=TrainOptions)
-    alerts_per_hour: float = 6.0
+    alerts_per_hour: float = ALERTS_PER_HOUR
     inputs_by_data: bool = False
     splits_are_folds: bool = False
     splits_in_turn: bool = False
@@ -254,7 +255,7 @@ def read_recipe(path: Path) -> Recipe:
         head=content.get("head", {}),
         prompts=content.get("prompts", {}),
         train=TrainOptions.from_dict({**(DEFAULT_TRAINING if as_default else {}), **content.get("train", {})}),
-        alerts_per_hour=content.get("events", {}).get("alerts_per_hour", 6.0),
+        alerts_per_hour=content.get("events", {}).get("alerts_per_hour", ALERTS_PER_HOUR),
         inputs_by_data=as_default,
         splits_are_folds=data.get("splits") == "folds",
         splits_in_turn=data.get("splits") == "in turn",

@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from refinevad.budget import vouching
 from refinevad.checkpoint import METRICS, Checkpoint, read_json
 from refinevad.datasets.dataset import FeatureIndex, Item
 from refinevad.errors import InputError
@@ -216,5 +217,6 @@ def _told_of(checkpoint: Checkpoint, recipe: Recipe, row: Mapping[str, Any], whi
             f"{checkpoint.calibration.normal_hours * 60:.0f} min of normal validation video cannot vouch for "
             f"{recipe.alerts_per_hour:g} alerts an hour; the threshold is their highest score"
         )
+    yield vouching(checkpoint.calibration.normal_hours)
     if row["compared"] is not None:
         yield from (f"{which}{sentence}" for sentence in Compared.from_dict(row["compared"]).sentences())

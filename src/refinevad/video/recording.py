@@ -18,7 +18,7 @@ Whoever reads a file is, for that file, in one of five states. The clips are the
 PlanError never leaves a whole reading. A file that cannot be opened is an InputError in every state.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from refinevad.timeline import SegmentRule
@@ -27,6 +27,8 @@ from refinevad.video.presentation import PlanError as PlanError
 from refinevad.video.reading import ClipReader
 from refinevad.video.shares import Share as Share
 from refinevad.video.shares import SharePlan, clips_of
+
+_SHORT_S = 2.0  # shares when single segments are wanted: no longer than their key frames ask for
 
 
 class Recording:
@@ -60,6 +62,43 @@ class Recording:
             PlanError: while iterating: it is to be read whole.
         """
         return SharePlan(self.path, self.needs, self.rule, length_s)
+
+    def some(self, wanted: Collection[int]) -> dict[int, Clip]:
+        """The clips of some segments, by their places; to the same bit as `whole` gives them.
+
+        Of a file that lets itself be shared little more than these is decoded; any other is read through.
+
+        Raises:
+            InputError: the file cannot be opened.
+        """
+        left, found = set(wanted), dict[int, Clip]()
+        try:
+            for place, clip in self._shared(left):
+                found[place] = clip
+        except PlanError:
+            pass  # as no share of it can be trusted, nothing that was found is
+        else:
+            return found
+        found.clear()
+        for place, clip in enumerate(self.whole() if left else ()):
+            if place in left:
+                found[place] = clip
+            if place >= max(left):
+                break
+        return found
+
+    def _shared(self, wanted: Collection[int]) -> Iterator[tuple[int, Clip]]:
+        """Raises PlanError."""
+        first, last = 0, max(wanted, default=-1)
+        for share in self.shares(lambda start_s, stated_s: _SHORT_S):
+            own = [place for place in wanted if first <= place < first + share.segments]
+            if own:
+                for place, clip in zip(range(first, max(own) + 1), clips_of(self.path, share), strict=False):
+                    if place in own:
+                        yield place, clip
+            first += share.segments
+            if first > last:
+                return
 
     @staticmethod
     def clips_of(path: Path, share: Share) -> Iterator[Clip]:

@@ -19,7 +19,7 @@ def add_describing(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--quiet", action="append", type=Path, metavar="VIDEO", help="where nothing happens: sets the threshold"
     )
-    group.add_argument("--alerts-per-hour", type=float, default=6.0, metavar="N", help="on quiet video (default 6)")
+    group.add_argument("--alerts-per-hour", type=float, metavar="N", help="on quiet video (default 6)")
 
 
 def describer(args: argparse.Namespace) -> "Describer | None":
@@ -38,11 +38,14 @@ def describer(args: argparse.Namespace) -> "Describer | None":
         raise InputError(
             "--describe needs --encoder, one that reads: clip:FOLDER, siglip:FOLDER, captions, captioned:FOLDER"
         )
+    from refinevad.apps.terminal import note
+    from refinevad.budget import ALERTS_PER_HOUR, vouching
     from refinevad.detection.described import NORMAL, Describer
     from refinevad.encoders.choice import open_encoder, require_at_hand
 
     require_at_hand(args.encoder, args.allow_download, "--describe")
     found = Describer.of(open_encoder(args.encoder), args.describe, args.normal or NORMAL)
     if args.quiet:
-        found = found.calibrated(args.quiet, args.alerts_per_hour)
+        found = found.calibrated(args.quiet, args.alerts_per_hour or ALERTS_PER_HOUR)
+        note(vouching(found.calibration.normal_hours))
     return found.at(args.threshold)

@@ -42,6 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--no-report", action="store_true", help="JSON and CSV alone, no pages: for archives")
+    parser.add_argument(
+        "--no-where", action="store_true", help="do not look for the place in the picture that an event came from"
+    )
     parser.add_argument("--annotate", action="store_true", help="also write an mp4 with the curve drawn in")
     parser.add_argument(
         "--threshold", type=float, metavar="S", help="use this threshold in place of the calibrated one"
@@ -112,6 +115,7 @@ def _detect(args: argparse.Namespace, batch: "Batch") -> int:
         device=args.device,
         allow_download=args.allow_download,
         zones=args.zones,
+        where=not args.no_where,
     )
     for sentence in who_speaks([] if described else [find_run(args.model)]):
         (note if args.json == "-" else print)(sentence)
@@ -172,9 +176,8 @@ class _Results:
     def _write(self, place: int, detection: "Detection") -> None:
         from refinevad.apps.report.overview import BatchEntry
         from refinevad.apps.report.writer import write_detection
-        from refinevad.detection.record import event_paths, paths_record
+        from refinevad.detection.record import paths_record, told_event
         from refinevad.detection.wording import verdict
-        from refinevad.scoring.event_record import event_facts
 
         args, video, stem = self._args, self._args.videos[place], self._stems[place]
         pictures = None if args.no_report else self._batch.pictures(video, detection)
@@ -188,7 +191,7 @@ class _Results:
         self.rows[place] = {
             "video": str(video),
             "report": str(report),
-            "events": [{**event_facts(event), **event_paths(detection, event)} for event in detection.events],
+            "events": [told_event(detection, place) for place in range(len(detection.events))],
             "notes": list(detection.notes),
             **paths_record(detection),
         }

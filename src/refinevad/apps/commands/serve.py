@@ -47,6 +47,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--window", type=float, metavar="SECONDS", help="stretch of time a live score rests on")
     parser.add_argument("--delay", type=float, metavar="SECONDS", help="how long it may wait for what follows")
+    parser.add_argument(
+        "--no-where", action="store_true", help="do not look for the place in the picture that an event came from"
+    )
+    parser.add_argument(
+        "--no-learning", action="store_true", help="cameras keep the run's threshold, and learn none of their own hours"
+    )
     parser.add_argument("--upload-mb", type=int, default=2000, metavar="N", help="largest upload (2000 megabytes)")
     parser.add_argument("--upload-hours", type=float, default=4.0, metavar="H", help="longest upload (4 hours)")
     parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="speak https with this certificate (PEM)")
@@ -97,13 +103,16 @@ def run(args: argparse.Namespace) -> int:
         upload_s=args.upload_hours * 3600,
         uploads_bytes=round(config.retention.uploads_gb * 1e9),
         audit_days=config.retention.audit_days,
+        learn=not args.no_learning,
         analyses=args.analyses or max(1, usable_cores() // 2),
         connections=ConnectionLimits(args.connections, args.connections_each),
         proxies=_proxies(args.proxy),
     )
     for sentence in who_speaks([*([config.model] if config.model else []), *(each.model for each in config.cameras)]):
         note(sentence)
-    options = EngineOptions(window_s=args.window, delay_s=args.delay, allow_download=args.allow_download)
+    options = EngineOptions(
+        window_s=args.window, delay_s=args.delay, allow_download=args.allow_download, where=not args.no_where
+    )
     return serve(config, settings, options, args.host, args.port, args.json, tls)
 
 

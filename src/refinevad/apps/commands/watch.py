@@ -39,6 +39,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threshold", type=float, metavar="S", help="in place of the calibrated one")
     parser.add_argument("--window", type=float, metavar="SECONDS", help="stretch of time a score rests on")
     parser.add_argument("--delay", type=float, metavar="SECONDS", help="how long a score may wait for what follows")
+    parser.add_argument(
+        "--no-where", action="store_true", help="do not look for the place in the picture that an event came from"
+    )
+    parser.add_argument(
+        "--no-learning", action="store_true", help="cameras keep the run's threshold, and learn none of their own hours"
+    )
     parser.add_argument("--fast", action="store_true", help="read files as fast as they can be scored")
     parser.add_argument(
         "--state", type=Path, metavar="DIR", help="where clips and undelivered events are kept (refinevad-live)"
@@ -60,7 +66,11 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.apps.terminal import note
 
     options = EngineOptions(
-        window_s=args.window, delay_s=args.delay, fast=args.fast, allow_download=args.allow_download
+        window_s=args.window,
+        delay_s=args.delay,
+        fast=args.fast,
+        allow_download=args.allow_download,
+        where=not args.no_where,
     )
     with ExitStack() as files:
         watch = configured(
@@ -75,4 +85,4 @@ def run(args: argparse.Namespace) -> int:
         )
         for sentence in who_speaks(camera.model for camera in watch.config.cameras):
             note(sentence)
-        return run_watch(watch, options, statistics_s=args.statistics)
+        return run_watch(watch, options, statistics_s=args.statistics, learn=not args.no_learning)

@@ -8,6 +8,7 @@ from refinevad.apps.live.clock import iso
 from refinevad.apps.live.health import Trouble, TroubleName
 from refinevad.scoring.event_record import SCHEMA_VERSION, EventFacts, event_facts
 from refinevad.scoring.events import Event
+from refinevad.scoring.where import Located
 
 Kind = Literal["new", "update", "end"]
 NoticeKind = Literal["trouble", "cleared"]
@@ -85,11 +86,11 @@ def as_notice(document: Mapping[str, object]) -> Notice | None:
     return cast(Notice, document) if "trouble" in document else None
 
 
-def live_facts(event: Event, origin: float) -> LiveFacts:
+def live_facts(event: Event, origin: float, located: Located | None = None) -> LiveFacts:
     """An event in stream seconds as facts in wall time; `origin` is the Unix second of the stream's second 0."""
     start, end = iso(origin + event.start_s), iso(origin + event.end_s)
     return {
-        **event_facts(event, origin),
+        **event_facts(event, origin, located),
         "start_time": start,
         "end_time": end,
         "peak_time": iso(origin + event.peak_s),

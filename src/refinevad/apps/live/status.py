@@ -29,6 +29,15 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class Learning:
+    """A camera's threshold, learnt or being learnt of so many of its own quiet hours (learning.py)."""
+
+    state: Literal["learning", "learnt"]
+    threshold: float
+    quiet_hours: float
+
+
+@dataclass(frozen=True)
 class CameraStatus:
     """One camera now. Counts are since it was added and only rise, restarts of its process included.
 
@@ -47,6 +56,8 @@ class CameraStatus:
         on_s: how long it has been above its threshold without a break; notice: what an operator should look at.
         health: what is wrong with the camera just now, notice included.
         hidden: share of its picture that masks and zones leave out.
+        post_roll_s: of a clip, behind the event's end.
+        learning: what is learnt of its own hours; None: a person set its threshold, or nobody has looked yet.
         score: newest final score, None before there is one; score_time: its Unix second.
     """
 
@@ -78,6 +89,8 @@ class CameraStatus:
     on_s: float = 0.0
     notice: str = ""
     hidden: float = 0.0
+    post_roll_s: float = 5.0
+    learning: Learning | None = None
     health: tuple[Trouble, ...] = ()
     latency: Latency = field(default_factory=lambda: Latency(*[float("nan")] * 4))
 

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from refinevad.apps.live.clock import SystemClock
 from refinevad.apps.live.delivery.delivery import Delivery
 from refinevad.apps.live.engine.engine import Engine, EngineOptions
+from refinevad.apps.live.learning import Learner, learning
 from refinevad.apps.live.settings.addresses import mask
 from refinevad.apps.live.settings.config import LiveConfig, read_config, watch_config
 from refinevad.apps.live.settings.secret import Secret
@@ -123,8 +124,10 @@ def _mqtt(text: str, tls: bool, number: int) -> MqttOptions:
     return MqttOptions(f"mqtt-{number}", parts.hostname, port, name, password, tls)
 
 
-def run_watch(plan: WatchPlan, options: EngineOptions, *, statistics_s: float = 60.0) -> int:
+def run_watch(plan: WatchPlan, options: EngineOptions, *, statistics_s: float = 60.0, learn: bool = True) -> int:
     """Watch all cameras until every source has ended, or SIGINT or SIGTERM comes; 1 where a source failed.
+
+    `learn`: cameras learn their thresholds of their own hours, where these are kept.
 
     Raises:
         InputError: a run, a sink or the storage is at fault.
@@ -144,6 +147,8 @@ def run_watch(plan: WatchPlan, options: EngineOptions, *, statistics_s: float = 
             engine.add(camera)
         stopping = parts.enter_context(_told_to_stop())
         engine.start()
+        if learn and plan.keep:
+            parts.enter_context(learning(Learner(engine, store, clock, note), note))
         due = clock.monotonic() + statistics_s
         while not (stopping() or delivery.reader_gone or engine.wait(_LOOK_S)):
             if statistics_s and clock.monotonic() >= due:

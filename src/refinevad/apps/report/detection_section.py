@@ -9,11 +9,13 @@ import numpy as np
 
 from refinevad.apps.report.page import data_uri, embedded_json, facts
 from refinevad.apps.report.path_section import lift_sentence, paths_figure
+from refinevad.apps.report.where_section import where_sentence, where_svg
 from refinevad.detection.curve import drawn_curve
 from refinevad.detection.found import Detection
 from refinevad.detection.lifts import event_lifts
 from refinevad.detection.wording import clock, escape, length, span, verdict
 from refinevad.scoring.events import Event
+from refinevad.scoring.where import Located
 from refinevad.video.masks import share_hidden
 
 SCRIPTS = ("detection.js",)
@@ -103,8 +105,9 @@ def _timeline(truth: bool) -> str:
 def _events(detection: Detection, keyframes: Mapping[int, bytes]) -> str:
     if not detection.events:
         return ""
+    names = detection.paths.names if detection.paths is not None else {}
     cards = [
-        _card(index, event, keyframes.get(index), _by_path(detection, event))
+        _card(index, event, keyframes.get(index), _by_path(detection, event), detection.located.get(index), names)
         for index, event in enumerate(detection.events)
     ]
     return f'<h2>Events</h2><ol class="events">{"".join(cards)}</ol>'
@@ -115,11 +118,20 @@ def _by_path(detection: Detection, event: Event) -> str:
     return "" if paths is None else lift_sentence(paths, event_lifts(paths, detection.timeline, event))
 
 
-def _card(index: int, event: Event, jpeg: bytes | None, by_path: str) -> str:
+def _card(
+    index: int,
+    event: Event,
+    jpeg: bytes | None,
+    by_path: str,
+    located: Located | None,
+    names: Mapping[str, str],
+) -> str:
     peak = f'<span class="at">peak at {clock(event.peak_s)}</span>'
     label = escape(f"Go to {event.category} at {clock(event.peak_s)}")
     if jpeg:
-        inside = f'<img alt="" decoding="async" src="{data_uri(jpeg)}">{peak}'
+        inside = (
+            f'<img alt="" decoding="async" src="{data_uri(jpeg)}">{where_svg(located, jpeg) if located else ""}{peak}'
+        )
         button = f'<button class="frame" type="button" aria-label="{label}">{inside}</button>'
     else:
         button = f'<button class="frame blank" type="button" aria-label="{label}">{peak}</button>'
@@ -134,6 +146,7 @@ def _card(index: int, event: Event, jpeg: bytes | None, by_path: str) -> str:
         f'<h3>{escape(event.category)}</h3><span class="score">{event.peak:.2f}</span></div>'
         f'<p class="when">{span(event)} · {length(event.end_s - event.start_s)}</p>'
         f'<div class="bars">{"".join(bars)}</div>'
+        + (f'<p class="where">{where_sentence(located, names)}</p>' if located else "")
         + (f'<p class="by-path">{escape(by_path)}</p>' if by_path else "")
         + "</div></li>"
     )

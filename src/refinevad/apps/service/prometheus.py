@@ -46,7 +46,16 @@ class _Cameras:
         on = GaugeMetricFamily(
             "refinevad_above_threshold_seconds", "For how long without a break; 0: it is not.", labels=["camera"]
         )
+        quiet = GaugeMetricFamily(
+            "refinevad_quiet_hours", "Hours of its own that a camera's threshold is learnt of.", labels=["camera"]
+        )
+        learning = GaugeMetricFamily(
+            "refinevad_learning", "1 while its threshold follows its own hours, 0 once learnt.", labels=["camera"]
+        )
         for camera in cameras:
+            if camera.learning is not None:
+                quiet.add_metric([camera.name], camera.learning.quiet_hours)
+                learning.add_metric([camera.name], float(camera.learning.state == "learning"))
             on.add_metric([camera.name], camera.on_s)
             up.add_metric([camera.name], float(camera.state == "live"))
             fps.add_metric([camera.name], camera.fps_in)
@@ -55,7 +64,7 @@ class _Cameras:
             threshold.add_metric([camera.name], camera.threshold)
             if camera.score is not None:
                 score.add_metric([camera.name], camera.score)
-        yield from (up, fps, scored, queued, score, threshold, on)
+        yield from (up, fps, scored, queued, score, threshold, on, quiet, learning)
         trouble = GaugeMetricFamily(
             "refinevad_camera_trouble", "1 while it is so (docs/live.md, Health).", labels=["camera", "trouble"]
         )

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from refinevad.apps.live.delivery.delivery import Delivery
 from refinevad.apps.live.engine.engine import Engine, EngineOptions
+from refinevad.apps.live.learning import Learner, learning
 from refinevad.apps.live.settings.config import LiveConfig
 from refinevad.apps.live.storage.database import StorageError
 from refinevad.apps.live.storage.retention import Retention
@@ -79,6 +80,8 @@ def serve(
         app = create_app(
             watch, store, settings, work=work, ready=troubles, backlog=backlog, people=delivery.people, tell=_tell
         )
+        if settings.learn:
+            open_.enter_context(learning(Learner(engine, store, store.clock, _tell), _tell))
         open_.enter_context(deleting(Retention(store, config.retention), app.state.context.audit, _tell))
         # cameras take a while to load; the page is there meanwhile
         threading.Thread(target=watch.start, args=(_tell,), name="cameras", daemon=True).start()

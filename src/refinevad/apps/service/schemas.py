@@ -12,6 +12,7 @@ from refinevad.apps.live.health import Trouble, TroubleName
 from refinevad.apps.live.storage.records import EventState, Job, JobState, Review, ReviewedEvent, Verdict
 from refinevad.apps.service.audit import AuditEntry
 from refinevad.apps.service.watched_cameras import WatchedCamera
+from refinevad.budget import LEARN_HOURS
 from refinevad.scoring.event_record import SCHEMA_VERSION
 from refinevad.video.masks import checked_zones
 from refinevad.video.zones import Zones
@@ -61,10 +62,27 @@ class TroubleOut(Document):
         return cls(name=trouble.name, since=iso(trouble.since), text=trouble.text)
 
 
+class LearningOut(Document):
+    """A threshold that follows the camera's own quiet hours, until there are `hours_needed` of them."""
+
+    state: Literal["learning", "learnt"]
+    quiet_hours: float
+    hours_needed: float
+
+
+class LearntOut(Document):
+    """A threshold that was learnt: when it came into force, and of how many hours of scores."""
+
+    time: str
+    threshold: float
+    quiet_hours: float
+
+
 class CameraOut(Document):
     """A camera as it is now; counts since it was added.
 
-    `trouble`: why it delivers nothing, or what to look at; `hidden`: share of its picture that does not count.
+    `trouble`: why it delivers nothing, or what to look at; `hidden`: share of its picture that does not count;
+    `post_roll_s`: how far its clips reach behind an event's end; `learning`: null where a person set its threshold.
     """
 
     name: str
@@ -86,6 +104,8 @@ class CameraOut(Document):
     events: int
     open_event: str | None
     hidden: float
+    post_roll_s: float
+    learning: LearningOut | None
     health: list[TroubleOut]
 
     @classmethod
@@ -94,6 +114,14 @@ class CameraOut(Document):
         taken = ("name", "source", "width", "height", "frames_in", "frames_scored", "frames_dropped", "reconnects")
         return cls(
             **{name: getattr(status, name) for name in (*taken, "threshold", "score", "events", "open_event")},
+            post_roll_s=status.post_roll_s,
+            learning=None
+            if status.learning is None
+            else LearningOut(
+                state=status.learning.state,
+                quiet_hours=round(status.learning.quiet_hours, 2),
+                hours_needed=LEARN_HOURS,
+            ),
             model=Path(status.model).name,
             state="paused" if watched.paused else status.state,
             trouble=status.reason or status.notice or None,
@@ -165,11 +193,30 @@ class ReviewOut(Document):
 _Old = Annotated[str, Field(json_schema_extra={"deprecated": True})]
 
 
+class WhereOut(Document):
+    """Which cells of the picture an event's peak came from: weights row by row, and the strongest region's box."""
+
+    rows: int
+    columns: int
+    cells: list[float]
+    box: list[float]
+
+
+class WhyOut(Document):
+    """Share of each path in what the score would lose without the box, share of each category, both scores."""
+
+    paths: dict[str, float]
+    categories: dict[str, float]
+    score: float
+    without: float
+
+
 class EventOut(Document):
     """An event by the names of envelopes and detections (docs/formats.md): `_s` in Unix seconds, `_time` as text.
 
-    `label`: its category by the latest review; `clip`, `snapshot`: where to fetch them, if there. `start` and `end` are
-    `start_time` and `end_time` under older names; the next version of the schema leaves them out.
+    `label`: its category by the latest review; `clip`, `snapshot`: where to fetch them, if there; `where`, `why`: null
+    where nobody knows. `start` and `end` are `start_time` and `end_time` under older names; the next version of the
+    schema leaves them out.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -193,15 +240,18 @@ class EventOut(Document):
     clip: str | None
     snapshot: str | None
     review: ReviewOut | None
+    where: WhereOut | None
+    why: WhyOut | None
 
     @classmethod
     def of(cls, reviewed: ReviewedEvent) -> "EventOut":
         event, review = reviewed.event, reviewed.review
         place = f"/api/v1/events/{event.id}"
+        facts: dict[str, Any] = {**live_facts(event.as_event, 0.0)}
         return cls(
             id=event.id,
             camera=event.camera,
-            **live_facts(event.as_event, 0.0),
+            **facts,
             label=(review.category if review else None) or event.category,
             state=event.state,
             reason=event.reason,
@@ -209,6 +259,7 @@ class EventOut(Document):
             clip=f"{place}/clip" if event.clip else None,
             snapshot=f"{place}/snapshot" if event.snapshot else None,
             review=ReviewOut.of(review) if review else None,
+            **(event.located or {"where": None, "why": None}),
         )
 
 

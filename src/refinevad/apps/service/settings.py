@@ -27,6 +27,7 @@ class ServiceSettings:
         upload_pixels: largest picture, width times height.
         upload_work: pixels of all pictures together, by the length and the rate that the file states.
         analyses: how many files are analysed at a time.
+        learn: whether cameras learn their thresholds of their own hours.
         connections: how many there may be, and how long each may wait.
         proxies: addresses and networks whose X-Forwarded-For and X-Forwarded-Proto are believed.
         audit_days, audit_entries: how long, and how many entries, the record of changes is kept.
@@ -50,6 +51,7 @@ class ServiceSettings:
     upload_pixels: int = 4096 * 2304
     upload_work: float = 1e12
     analyses: int = 1
+    learn: bool = True
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     proxies: tuple[str, ...] = ()
     audit_days: float = 365.0

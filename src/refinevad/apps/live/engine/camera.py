@@ -14,7 +14,7 @@ from refinevad.apps.live.engine.live_model import LiveModel
 from refinevad.apps.live.engine.track import CameraTrack
 from refinevad.apps.live.health import Health
 from refinevad.apps.live.settings.config import CameraConfig
-from refinevad.apps.live.status import CameraState, CameraStatus, Latency, Preview
+from refinevad.apps.live.status import CameraState, CameraStatus, Latency, Learning, Preview
 from refinevad.video.masks import share_hidden
 
 RATE_OVER_S = 5.0
@@ -77,6 +77,7 @@ class Camera:
         self.damaged = self.reconnects = self.restarts = 0
         self._in, self._scored = RateMeter(clock), RateMeter(clock)
         self.preview: Preview | None = None
+        self.learning: Learning | None = None
 
     @property
     def has_room(self) -> bool:
@@ -208,6 +209,8 @@ class Camera:
             notice="; ".join(trouble.text for trouble in self.health.troubles),
             health=self.health.troubles,
             hidden=share_hidden(self.config.zones),
+            post_roll_s=self.config.post_roll_s,
+            learning=self.learning,
             scored_by=track.model.fingerprint,
             threshold=track.model.checkpoint.calibration.threshold,
             latency=Latency(*encoded, *scored),

@@ -28,8 +28,9 @@ from refinevad.apps.live.engine.roster import Roster
 from refinevad.apps.live.engine.scoring import Scoring
 from refinevad.apps.live.engine.track import CameraTrack
 from refinevad.apps.live.settings.config import CameraConfig
-from refinevad.apps.live.status import CameraStatus, Listener, Preview
+from refinevad.apps.live.status import CameraStatus, Learning, Listener, Preview
 from refinevad.errors import InputError
+from refinevad.scoring.events import Calibration
 from refinevad.video.zones import Zones
 
 _RING_SLACK_S = 15.0  # of packets, beyond pre-roll and delay: an event is announced after it has begun
@@ -49,6 +50,7 @@ class EngineOptions:
         silence_s: a process that says nothing for so long is hung, and is started again.
         preview_hz, preview_long_side: small JPEG pictures of each camera; 0 a second: none.
         allow_download: an encoder that a run names may be fetched from a model hub.
+        where: look for the place in the picture that each event came from (places.py).
     """
 
     window_s: float | None = None
@@ -60,6 +62,7 @@ class EngineOptions:
     preview_hz: float = 2.0
     preview_long_side: int = 640
     allow_download: bool = False
+    where: bool = True
 
 
 class Engine:
@@ -128,6 +131,7 @@ class Engine:
             preview_hz=self.options.preview_hz,
             reserve_mb=camera.reserve_mb,
             longest_event_s=camera.longest_event_s,
+            where=self.options.where,
         )
         queue_segments, fast = self.options.queue_segments, self.options.fast
         self._roster.add(Camera(camera, base, track, self.clock, queue_segments=queue_segments, fast=fast))
@@ -158,7 +162,7 @@ class Engine:
 
         def use() -> None:
             camera.track.use(base.at(config.threshold))
-            camera.base, camera.config = base, config
+            camera.base, camera.config, camera.learning = base, config, None
             if (before.encoder.needs, before.segment_rule) != (base.encoder.needs, base.segment_rule):
                 self._start_anew(camera)
 
@@ -174,8 +178,29 @@ class Engine:
             raise InputError(f"a threshold lies in [0, 1]: got {threshold}")
 
         def use() -> None:
-            camera.config = replace(camera.config, threshold=threshold)
+            camera.config, camera.learning = replace(camera.config, threshold=threshold), None
             camera.track.use(camera.base.at(threshold))
+
+        self._scoring.do(camera, use)
+
+    def learners(self) -> list[tuple[str, str, Calibration]]:
+        """Live cameras whose threshold no person set: name, the model's fingerprint, and its own calibration."""
+        return [
+            (camera.config.name, camera.base.fingerprint, camera.base.checkpoint.calibration)
+            for camera in self._roster.cameras()
+            if camera.config.threshold is None and not camera.recording
+        ]
+
+    def learn(self, name: str, scored_by: str, found: Learning) -> None:
+        """Score by a learnt threshold; an open event ends where it moves. It is of one model's scores alone."""
+        camera = self._roster.known(name)
+
+        def use() -> None:
+            if camera.config.threshold is not None or camera.base.fingerprint != scored_by:
+                return
+            camera.learning = found
+            if camera.track.model.checkpoint.calibration.threshold != found.threshold:
+                camera.track.use(camera.base.at(found.threshold))
 
         self._scoring.do(camera, use)
 
@@ -185,7 +210,7 @@ class Engine:
         base = self._shelf.open(camera.config.model).looking_at(zones)
 
         def use() -> None:
-            camera.base, camera.config = base, replace(camera.config, zones=zones)
+            camera.base, camera.config, camera.learning = base, replace(camera.config, zones=zones), None
             camera.track.use(base.at(camera.config.threshold))
             self._start_anew(camera)
 

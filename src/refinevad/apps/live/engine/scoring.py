@@ -1,7 +1,7 @@
 """The scoring thread: what the cameras' processes sent is encoded together, scored, and told, in its order."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -93,8 +93,10 @@ class Scoring:
 
     def _round(self, wait_s: float = _LOOK_S) -> None:
         with self._roster.changed:
+            looking = any(camera.track.looking for camera in self._roster.cameras())
             self._roster.changed.wait_for(
-                lambda: self._roster.stopping or any(camera.inbox for camera in self._roster.cameras()), wait_s
+                lambda: self._roster.stopping or any(camera.inbox for camera in self._roster.cameras()),
+                0.0 if looking else wait_s,
             )
             cameras = self._roster.cameras()
             batch = gather(cameras, self._turn)
@@ -110,10 +112,19 @@ class Scoring:
                 self._follow(camera, item)
         if self._fast and batch:
             self._fleet.wake()
+        self._look(cameras)
         for camera in cameras:
             camera.track.tick()
             self._notice(camera)
             self._settle(camera)
+
+    def _look(self, cameras: Sequence[Camera]) -> None:
+        """A piece of one camera's search for the place of its events, in turn: scores come first."""
+        for place in range(len(cameras)):
+            track = cameras[(self._turn + place) % len(cameras)].track
+            if track.looking:
+                track.look()
+                return
 
     def _score(self, camera: Camera, item: Segment, vector: Float[np.ndarray, "channel"]) -> None:
         try:

@@ -1,9 +1,10 @@
 """One camera's scores and events: segments in, envelopes and score rows out. Belongs to the scoring thread.
 
-Of an event `new` is told at once, `update` when its category changes or after `UPDATE_EVERY_S`, and `end` when its
-clip is finished, at most `CLIP_PATIENCE_S` later. What lasts longer than an event may is told as several, each with a
-clip of its own: an `end` with the reason `longest`, and a `new` that says what it continues. Each tells what was told
-before. Its times are wall times by the anchor and origin it began with, whatever becomes of either.
+Of an event `new` is told at once, `update` when its category changes, once it is known where in the picture it came
+from, and after `UPDATE_EVERY_S`, and `end` when its clip is finished, at most `CLIP_PATIENCE_S` later. What lasts
+longer than an event may is told as several, each with a clip of its own: an `end` with the reason `longest`, and a
+`new` that says what it continues. Each tells what was told before. Its times are wall times by the anchor and origin
+it began with, whatever becomes of either.
 """
 
 import math
@@ -20,17 +21,21 @@ from refinevad.apps.live.capture.messages import Command, Finish, Picture, Recor
 from refinevad.apps.live.clock import Anchor, Clock
 from refinevad.apps.live.disk import too_full
 from refinevad.apps.live.engine.live_model import LiveModel
+from refinevad.apps.live.engine.places import Places
 from refinevad.apps.live.envelope import CONTINUES, LONGEST, Envelope, Kind, LiveFacts, live_facts, make_envelope
 from refinevad.apps.live.storage.records import ScoreRow
 from refinevad.apps.live.storage.store import CLIPS, SNAPSHOTS
 from refinevad.errors import InputError
 from refinevad.files.whole import atomic_write
+from refinevad.locating import Peak
 from refinevad.scoring.events import Event
 from refinevad.scoring.tracking import EventUpdate
+from refinevad.scoring.where import Located
 from refinevad.segment_stream import Scored, SegmentStream
 
 UPDATE_EVERY_S = 5.0
 CLIP_PATIENCE_S = 20.0
+PLACE_PATIENCE_S = 10.0  # an end waits so long for the place it came from
 LONG_S = 600.0  # above the threshold for so long: an operator is told
 _TOUCH_S = 1e-3
 _PICTURES_S = 30.0  # pictures held beyond the rule's delay, to find that of the peak
@@ -62,12 +67,18 @@ class _Open:
     snapshot: str | None = None
     clip: str | None = None
     reason: str | None = None  # why it ended, where not by its score
+    now: Event | None = None  # how it stands
     last: Event | None = None  # how it ended, once it has, while its clip is being finished
     patience_until: float = 0.0
+    peak_seen: Peak | None = None  # the segment of its peak
+    asked: Peak | None = None  # that which is looked at, or was
+    asked_at: float = -math.inf  # monotonic
+    located: Located | None = None
+    place_until: float = 0.0
 
 
 class CameraTrack:
-    """See the module's text. `media` None: no snapshots and clips."""
+    """See the module's text. `media` None: no snapshots and clips; `where`: whether places are looked for."""
 
     def __init__(
         self,
@@ -82,7 +93,9 @@ class CameraTrack:
         preview_hz: float,
         reserve_mb: float = 0.0,
         longest_event_s: float = math.inf,
+        where: bool = False,
     ) -> None:
+        self._where = where
         self.camera, self._listener, self._clock, self._media = camera, listener, clock, media
         self._pre_roll_s, self._post_roll_s, self._reserve_mb = pre_roll_s, post_roll_s, reserve_mb
         self._longest_event_s = longest_event_s
@@ -109,6 +122,7 @@ class CameraTrack:
         self.model = model
         self._streams += 1
         self._stream = SegmentStream(model.checkpoint, model.rule, self._longest_event_s)
+        self._places = Places(model) if self._where else None
 
     @property
     def open_event(self) -> str | None:
@@ -161,6 +175,8 @@ class CameraTrack:
         self._origin = message.origin
         self.encoded_s.append(now - message.arrived)
         clip = message.clip
+        if self._places is not None:
+            self._places.keep(clip, features)
         self._take(self._stream.push(features, clip.start_s, clip.end_s, message.arrived))
         if self.open_event is None and self._anchor.renew() < 0:
             self._scored_until = -np.inf  # the clock was set back: an hour that comes twice is scored twice
@@ -168,6 +184,8 @@ class CameraTrack:
     def gap(self) -> None:
         """Pictures are missing: scores that wait are told, what is open ends."""
         self._take(self._stream.gap())
+        if self._places is not None:
+            self._places.forget()
 
     def recorded(self, event: str, reason: str) -> None:
         """A clip is finished; with a reason there is none."""
@@ -182,14 +200,14 @@ class CameraTrack:
         """Tell the ends that have waited for their clips long enough."""
         now = self._clock.monotonic()
         for number, event in list(self._events.items()):
-            if event.last is not None and now >= event.patience_until:
+            if event.last is not None and now >= event.patience_until and not self._looks(event, now):
                 self._tell(event, "end", event.last)
                 del self._events[number]
 
     def give_up_clips(self) -> None:
         """The process that was writing them is gone: tell the ends that wait, without clips that are not whole."""
         for event in self._events.values():
-            event.patience_until = 0.0
+            event.patience_until = event.place_until = 0.0
             if event.clip is not None and not self._exists(event.clip):
                 event.clip = None
         self.tick()
@@ -199,6 +217,42 @@ class CameraTrack:
         for event in self._events.values():
             if event.clip is not None and event.last is not None and event.patience_until:
                 self._listener.command(Finish(event.id, event.last.end_s, True))
+
+    # -- where it came from --------------------------------------------------------------------------------------------
+
+    @property
+    def looking(self) -> bool:
+        """Whether an event's place is being looked for."""
+        return self._places is not None and self._places.busy
+
+    def look(self) -> None:
+        """Do a piece of that; an event that is going on is told of once more when its place is known."""
+        found = None if self._places is None else self._places.step()
+        if found is None:
+            return
+        for event in self._events.values():
+            if event.id == found[0] and found[1] is not None:
+                event.located = found[1]
+                if event.last is None and event.now is not None:
+                    self._tell(event, "update", event.now)
+
+    def _looks(self, event: _Open, now: float) -> bool:
+        return self._places is not None and now < event.place_until and self._places.waits_for(event.id)
+
+    def _ask(self, event: _Open, after: Event, risen: bool, over: bool = False) -> None:
+        """Look where a new peak came from: at once, then every few seconds at most, and when the event is over."""
+        event.now = after
+        if self._places is None:
+            return
+        if risen:
+            event.peak_seen = self._places.peak_at(after.peak_s) or event.peak_seen
+        now = self._clock.monotonic()
+        due = over or now - event.asked_at >= UPDATE_EVERY_S
+        if event.peak_seen is not None and event.peak_seen is not event.asked and due:
+            event.asked, event.asked_at = event.peak_seen, now
+            self._places.ask(event.id, event.peak_seen)
+        if over:
+            event.place_until = now + PLACE_PATIENCE_S
 
     # -- what goes out ------------------------------------------------------------------------------------------------
 
@@ -228,6 +282,8 @@ class CameraTrack:
             self._open(update.event, update.after)
             return
         event = self._events[self._streams, update.event]
+        risen = update.after.peak_s != (event.now or update.after).peak_s
+        self._ask(event, update.after, risen, over=update.kind == "end")
         if update.after.peak > event.peak and self._snapshot(event, update.after):
             event.peak = update.after.peak
         if update.kind == "update":
@@ -263,6 +319,7 @@ class CameraTrack:
         self.events += 1
         self._events[self._streams, number] = opened
         self._snapshot(opened, event)
+        self._ask(opened, event, risen=True)
         if self._media is not None:
             opened.clip = f"{CLIPS}/{opened.id}.mp4"
             path = str((self._media / opened.clip).absolute())
@@ -270,7 +327,7 @@ class CameraTrack:
         self._tell(opened, "new", event, None if continued is None else f"{CONTINUES} {continued}")
 
     def _tell(self, event: _Open, kind: Kind, after: Event, reason: str | None = None) -> None:
-        facts = live_facts(after, event.origin)
+        facts = live_facts(after, event.origin, event.located)
         self._listener.event(
             make_envelope(
                 kind,

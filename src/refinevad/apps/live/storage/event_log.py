@@ -53,7 +53,7 @@ class EventLog:
             "model": event.model,
             "reason": event.reason,
         }
-        files = {"clip": event.clip, "snapshot": event.snapshot}
+        files = {"clip": event.clip, "snapshot": event.snapshot, "located": event.located}
         statement = self._database.insert(tables.events).values(id=event.id, **values, **files)
         old, new = tables.events.c, statement.excluded
         kept: dict[str, ColumnElement[Any]] = {name: func.coalesce(new[name], old[name]) for name in files}
@@ -212,7 +212,7 @@ def _with_review() -> Select[Any]:
 
 def _reviewed(row: dict[str, Any]) -> ReviewedEvent:
     names = ("id", "camera", "start", "end", "peak", "peak_time", "category", "probabilities", "state", "model")
-    event = EventRecord(**{name: row[name] for name in (*names, "clip", "snapshot", "reason")})
+    event = EventRecord(**{name: row[name] for name in (*names, "clip", "snapshot", "reason", "located")})
     if row["verdict"] is None:
         return ReviewedEvent(event)
     return ReviewedEvent(

@@ -70,7 +70,8 @@ class ScoreBuckets:
 class EventRecord:
     """A stored event. `clip` and `snapshot` are paths relative to the media folder, with forward slashes.
 
-    `end` is how far the event has come while it is open. `reason` says why a restart closed it.
+    `end` is how far the event has come while it is open. `reason` says why a restart closed it. `located`: its `where`
+    and `why` (docs/formats.md), once they are known.
     """
 
     id: str
@@ -86,11 +87,22 @@ class EventRecord:
     clip: str | None = None
     snapshot: str | None = None
     reason: str | None = None
+    located: Mapping[str, Any] | None = None
 
     @property
     def as_event(self) -> Event:
         """What happened, its times in Unix seconds."""
         return Event(self.start, self.end, self.peak, self.peak_time, self.category, dict(self.probabilities))
+
+
+@dataclass(frozen=True)
+class LearntThreshold:
+    """A threshold learnt of a camera: from when on, of how many hours, and the model's fingerprint."""
+
+    time: float
+    threshold: float
+    quiet_hours: float
+    scored_by: str
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from refinevad.apps.live.storage.database import Database
 from refinevad.apps.live.storage.event_log import EventLog
 from refinevad.apps.live.storage.job_log import JobLog
 from refinevad.apps.live.storage.score_log import ScoreLog
+from refinevad.apps.live.storage.threshold_log import ThresholdLog
 from refinevad.errors import InputError, RefineVADError
 
 CLIPS, SNAPSHOTS, UPLOADS = "clips", "snapshots", "uploads"
@@ -33,6 +34,7 @@ class Store:
     scores: ScoreLog
     events: EventLog
     jobs: JobLog
+    thresholds: ThresholdLog
 
     @classmethod
     def open(cls, url: Secret, media: Path, clock: Clock | None = None) -> "Store":
@@ -63,6 +65,7 @@ class Store:
             ScoreLog(database, cameras),
             EventLog(database, cameras, clock),
             JobLog(database, clock),
+            ThresholdLog(database, cameras, clock),
         )
 
     def close(self) -> None:

@@ -79,6 +79,7 @@ events = Table(
     Column("snapshot", Text),
     Column("reason", Text),
     Column("model", Text, nullable=False),
+    Column("located", JSON(none_as_null=True)),  # `where` and `why`, as envelopes have them
     CheckConstraint("state IN ('new', 'open', 'ended', 'closed-by-restart')", name="state"),
 )
 Index(None, events.c.camera_id, events.c.start)
@@ -99,6 +100,19 @@ reviews = Table(
 )
 Index(None, reviews.c.event_id, reviews.c.id)
 
+# what was learnt of a camera's own quiet hours; the newest of the model in force counts
+thresholds = Table(
+    "thresholds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("camera_id", Integer, ForeignKey("cameras.id"), nullable=False),
+    Column("time", Double, nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("quiet_hours", Double, nullable=False),
+    Column("scored_by", String(64), nullable=False),  # the model's fingerprint
+)
+Index(None, thresholds.c.camera_id, thresholds.c.id)
+
 jobs = Table(
     "jobs",
     metadata,
@@ -115,4 +129,4 @@ jobs = Table(
 )
 Index(None, jobs.c.created)
 
-__all__ = ["cameras", "events", "jobs", "metadata", "models", "reviews", "scores"]
+__all__ = ["cameras", "events", "jobs", "metadata", "models", "reviews", "scores", "thresholds"]

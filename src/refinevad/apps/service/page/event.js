@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { el } from "./dom.js";
 import { lasted, score, when, words } from "./format.js";
+import { curveUnder, placeOver, whereSwitch, whySentence } from "./where.js";
 
 export const SAYS = { confirmed: "Confirmed", dismissed: "Dismissed", relabelled: "Relabelled" };
 
@@ -13,7 +14,7 @@ export function verdictTag(event) {
 }
 
 /** Fill `stage` with an event; `act` gives a verdict or asks for a label. Returns its video, if it has a clip. */
-export function drawEvent(stage, event, act) {
+export function drawEvent(stage, event, act, camera) {
   const video = event.clip
     ? el("video", {
         src: event.clip,
@@ -41,6 +42,10 @@ export function drawEvent(stage, event, act) {
               : "No clip was kept of this event.",
           )),
   );
+  const pictured = screen.querySelector("video, img"),
+    curve = el("div", { class: "under-clip" });
+  if (pictured && event.where) screen.append(placeOver(pictured, event.where));
+  if (video) curveUnder(curve, video, event, camera);
   video?.addEventListener("error", () =>
     screen.replaceChildren(
       el(
@@ -59,6 +64,7 @@ export function drawEvent(stage, event, act) {
     .filter(([, share]) => share >= 0.01);
   stage.replaceChildren(
     screen,
+    curve,
     el(
       "div",
       { class: "card about" },
@@ -114,6 +120,15 @@ export function drawEvent(stage, event, act) {
                 : event.reason.startsWith("continues ")
                   ? "It continues the event before it, which had lasted as long as one may."
                   : `Ended: ${event.reason}.`,
+          )
+        : null,
+      event.where && event.why
+        ? el(
+            "p",
+            { class: "note why" },
+            whySentence(event),
+            " ",
+            pictured ? whereSwitch(screen) : null,
           )
         : null,
       el(

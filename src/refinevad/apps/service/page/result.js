@@ -6,6 +6,7 @@ import { el, empty } from "./dom.js";
 import { position, score, words } from "./format.js";
 import { bind } from "./keys.js";
 import { on } from "./socket.js";
+import { placesWhile, whySentence } from "./where.js";
 
 /** The states of an analysis as people read them. */
 export const STATES = {
@@ -45,6 +46,7 @@ export async function showResult(root, id) {
       "aria-label": job.name,
     }),
     screen = el("div", { class: "screen" }, video);
+  placesWhile(video, found.events);
   video.addEventListener("error", () =>
     screen.replaceChildren(
       el(
@@ -96,6 +98,7 @@ export async function showResult(root, id) {
                   { class: "what" },
                   el("b", {}, words(event.category)),
                   el("small", {}, `${position(event.start_s)} – ${position(event.end_s)}`),
+                  event.where && event.why ? el("small", {}, whySentence(event)) : null,
                 ),
                 el("span", { class: "number" }, score(event.peak)),
               ),

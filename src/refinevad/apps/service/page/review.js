@@ -170,7 +170,10 @@ export async function show(root, { rest, query }) {
     }
     draw(events[here]);
   }
-  const draw = (event) => (video = drawEvent(stage, event, { say, relabel }));
+  const draw = (event) => {
+    const camera = cameras.find((one) => one.name === event.camera);
+    video = drawEvent(stage, event, { say, relabel }, camera);
+  };
   async function say(verdict, category = null, note = "") {
     const event = events[here];
     if (!event) return;

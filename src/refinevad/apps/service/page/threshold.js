@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { ask, el, field, toast } from "./dom.js";
-import { score } from "./format.js";
+import { score, when } from "./format.js";
 
 export async function thresholdPanel(panel, { camera, path, start, end, tried }) {
   const title = el("h2", { id: "threshold-title" }, "Threshold");
@@ -23,13 +23,16 @@ export async function thresholdPanel(panel, { camera, path, start, end, tried })
   const use = el("button", { class: "tool primary", onclick: () => set(Number(slider.value)) }, "Use this threshold");
   const back = el("button", { class: "tool", onclick: () => set(null) }, "Use the model's own");
   const quiet = el("button", { class: "tool", onclick: calibrate }, "Set from quiet hours…");
+  const learnt = el("p", { class: "note learnt" });
   slider.addEventListener("input", say);
   panel.replaceChildren(
     el("div", { class: "panel-head" }, title, shown),
     slider,
     rate,
     el("p", { class: "actions" }, use, back, quiet),
+    learnt,
   );
+  history();
   slider.value = camera.threshold;
   say();
 
@@ -49,6 +52,18 @@ export async function thresholdPanel(panel, { camera, path, start, end, tried })
         ` in ${hours} with scores, ${perHour(then.per_hour)} an hour`,
         same ? "; this threshold is in force." : `; the one in force (${score(camera.threshold)}): ${now.alerts}.`,
       );
+  }
+  async function history() {
+    const now = camera.learning,
+      past = await api(path + "/thresholds").catch(() => []);
+    const told = !now
+      ? ""
+      : now.state === "learning"
+        ? `Learning from its own quiet hours: ${now.quiet_hours.toFixed(1)} of ${now.hours_needed}. `
+        : `Learnt from ${now.quiet_hours.toFixed(1)} of its own hours. `;
+    const list = past.slice(0, 5).map((one) => `${score(one.threshold)} since ${when(one.time)}`);
+    learnt.textContent = told + (list.length ? `Learnt so far: ${list.join("; ")}.` : "");
+    learnt.hidden = !learnt.textContent;
   }
   async function set(threshold) {
     try {

@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { drawStrip } from "./chart.js";
 import { ask, el, toast } from "./dom.js";
 import { at, score, when, words } from "./format.js";
+import { placeOver } from "./where.js";
 
 const STRIP_S = 180;
 const SAY = {
@@ -127,6 +128,7 @@ export class Tile {
     this.state.textContent = SAY[state];
     this.node.dataset.state = state;
     this.node.classList.toggle("alarmed", Boolean(open_event));
+    if (open_event !== this.placed) this.findPlace(open_event);
     if (!open_event) this.alarm.hidden = true;
     else if (this.alarm.hidden) {
       this.alarm.textContent = "event";
@@ -138,6 +140,9 @@ export class Tile {
     this.facts.textContent = [
       state === "live" ? `${fps_in.toFixed(fps_in < 10 ? 1 : 0)} fps` : null,
       `threshold ${score(threshold)}`,
+      this.camera.learning?.state === "learning"
+        ? `learning, ${Math.floor(this.camera.learning.quiet_hours)} of ${this.camera.learning.hours_needed} h`
+        : null,
       this.camera.hidden ? `${Math.round(100 * this.camera.hidden)} % masked` : null,
     ]
       .filter(Boolean)
@@ -155,9 +160,26 @@ export class Tile {
     const open = event.kind !== "end";
     this.camera.open_event = open ? event.event_id : null;
     this.alarm.hidden = !open;
+    this.placed = this.camera.open_event;
+    this.showPlace(open ? event.after.where : null);
     this.alarm.textContent = words(event.after.category);
     this.alarm.href = `#/review/${event.event_id}`;
     this.node.classList.toggle("alarmed", open);
+  }
+
+  /** What is stored of an event that began before this page did. */
+  async findPlace(event) {
+    this.placed = event;
+    this.showPlace(null);
+    if (!event) return;
+    const stored = await api(`/events/${event}`).catch(() => ({})); // one that has just begun is not there yet
+    if (this.placed === event && stored.where) this.showPlace(stored.where);
+  }
+
+  showPlace(where) {
+    this.place?.remove();
+    this.place = where ? placeOver(this.picture, where) : null;
+    if (this.place) this.picture.after(this.place);
   }
 
   push(scores) {

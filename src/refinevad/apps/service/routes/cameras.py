@@ -6,13 +6,14 @@ from refinevad.apps.live.clock import iso
 from refinevad.apps.live.settings.addresses import parse_address
 from refinevad.apps.live.settings.config import NAME
 from refinevad.apps.live.settings.secret import Secret
-from refinevad.apps.service.calibration import calibrate_camera
+from refinevad.apps.live.storage.quiet_hours import calibrate_camera
 from refinevad.apps.service.context import Here, Who
 from refinevad.apps.service.schemas import (
     CalibrationIn,
     CalibrationOut,
     CameraChange,
     CameraOut,
+    LearntOut,
     NewCamera,
     ZonesDocument,
 )
@@ -97,6 +98,16 @@ def set_zones(here: Here, who: Who, name: str, new: ZonesDocument) -> CameraOut:
     names = {kind: [area["name"] for area in areas] for kind, areas in zones.as_dict().items()}
     here.audit.add(who, "zones set", name, **names)
     return CameraOut.of(here.camera(name))
+
+
+@router.get("/{name}/thresholds")
+def learnt_thresholds(here: Here, name: str) -> list[LearntOut]:
+    """Thresholds that were learnt of the camera's own quiet hours, newest first."""
+    here.camera(name)
+    return [
+        LearntOut(time=iso(one.time), threshold=one.threshold, quiet_hours=round(one.quiet_hours, 2))
+        for one in reversed(here.store.thresholds.of(name))
+    ]
 
 
 @router.post("/{name}/calibration")

@@ -30,6 +30,7 @@ def event_record(envelope: Envelope) -> EventRecord:
         clip=envelope["clip"],
         snapshot=envelope["snapshot"],
         reason=envelope["reason"],
+        located={"where": after["where"], "why": after["why"]} if "where" in after and "why" in after else None,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from refinevad.apps.live.clock import DAY_S
 from refinevad.apps.live.storage.alert_rate import stretches
@@ -35,6 +36,18 @@ def calibrate_camera(
     Raises:
         InputError: stretches that do not last, reach over more than 31 days, or hold no scores.
     """
+    curves, left_out = quiet_curves(store, camera, quiet, scored_by)
+    return calibrate(curves, alerts_per_hour, moved), left_out
+
+
+def quiet_curves(
+    store: Store, camera: str, quiet: Sequence[tuple[float, float]], scored_by: str = ""
+) -> tuple[list[tuple[Float[np.ndarray, "_segment"], Timeline]], int]:
+    """What `calibrate_camera` calibrates on: scores without a hole in them, with their times from 0.
+
+    Raises:
+        InputError: as `calibrate_camera`.
+    """
     if any(not start < end for start, end in quiet):
         raise InputError("a quiet stretch must end after it starts")
     if sum(end - start for start, end in quiet) > LONGEST_S:
@@ -62,7 +75,7 @@ def calibrate_camera(
         )
     if not curves:
         raise InputError(f"no scores are stored of camera {camera!r} in these hours; choose hours in which it was on")
-    return calibrate(curves, alerts_per_hour, moved), len(left_out)
+    return curves, len(left_out)
 
 
 def _from_zero(timeline: Timeline) -> Timeline:
