@@ -14,7 +14,7 @@ from refinevad.files.shown import shown
 
 COMMANDS = (
     *("demo", "caption", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve"),
-    *("models", "encoders", "init", "check", "doctor", "completion", "metrics", "bench"),
+    *("models", "encoders", "init", "check", "convert", "doctor", "completion", "metrics", "bench"),
 )
 _MODULES = {"import": "import_features"}  # a keyword can name no module
 EPILOG = """\
