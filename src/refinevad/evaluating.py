@@ -188,5 +188,5 @@ def _untested(recipe: Recipe, failed: Mapping[str, str]) -> dict[str, str]:
         return {}
     if recipe.published is not None:
         return {path: sentence for path, sentence in failed.items() if path.startswith("test/")}
-    judged = {item.path for item in read_dataset(recipe.data) if item.split == "test" or item.fold is not None}
+    judged = {item.path for item in read_dataset(recipe.data) if item.split in ("test", "") or item.fold is not None}
     return {path: sentence for path, sentence in failed.items() if path in judged}

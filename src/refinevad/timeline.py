@@ -8,6 +8,7 @@ second), so that a model sees the same stretch of time on every camera; `Segment
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -20,6 +21,34 @@ FIELD_SEGMENT_FRAMES = 16
 UNSTATED_RATE_HZ = 25.0  # of pictures whose source says none
 MOST_FRAMES = 20_000_000  # of a video whose length a file merely claims: nine days at 25 a second
 _TICK_S = 1e-4  # half a tick of the coarsest usual time base: frames on a border belong to the later segment
+
+
+_WHOLE_RATE, _NTSC_RATE = 2e-5, 2e-4  # how far, in shares, a rate as written may lie from the one that is meant
+
+
+def exact_rate(rate_hz: float) -> Fraction:
+    """The rate that a rounded one stands for: 29.97 is 30000/1001, 25.0001 is 25; others to a denominator of 1001.
+
+    Raises:
+        InputError: no rate above 0.
+    """
+    if not (math.isfinite(rate_hz) and rate_hz > 0):
+        raise InputError(f"a frame rate is a number above 0: got {rate_hz}")
+    ntsc = Fraction(round(rate_hz * 1.001) * 1000, 1001)
+    for exact, share in ((Fraction(round(rate_hz)), _WHOLE_RATE), (ntsc, _NTSC_RATE)):
+        if abs(rate_hz - exact) <= share * rate_hz:
+            return exact
+    return Fraction(rate_hz).limit_denominator(1001) or Fraction(rate_hz)
+
+
+def border_at(second: float, rate: Fraction) -> int:
+    """The frame whose beginning lies nearest to a second, at a constant rate, counted from 0."""
+    return round(Fraction(second) * rate)
+
+
+def second_of(frame: int, rate: Fraction) -> float:
+    """Where a frame begins at a constant rate, frames counted from 0."""
+    return float(frame / rate)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from refinevad.files.shown import shown
 
 COMMANDS = (
     *("demo", "caption", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve"),
-    *("models", "encoders", "export", "push", "pull", "init", "check", "doctor", "completion", "metrics", "bench"),
+    *("models", "encoders", "export", "push", "pull", "convert"),
+    *("init", "check", "doctor", "completion", "metrics", "bench"),
 )
 _MODULES = {"import": "import_features"}  # a keyword can name no module
 EPILOG = """\

@@ -1,8 +1,8 @@
 """A labelled data set: which videos there are, their video-level labels and splits. Never when anything happens.
 
-Two forms: `<split>/<category>/*.mp4` folders (category `normal` for normal videos), or a `videos.csv` with
-`path,labels,split` (several labels joined by `;`) or `path,labels,fold`. Temporal truth lives in other files, which
-this module does not know.
+Three forms: `<split>/<category>/*.mp4` folders (category `normal` for normal videos), a `videos.csv` with
+`path,labels,split` (several labels joined by `;`) or `path,labels,fold`, or an annotation tool's export. Temporal
+truth lives in other files, which this module does not know; of an export it is given labels alone.
 """
 
 import json
@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from refinevad.datasets.annotated_set import annotated_videos, annotations_in, is_annotations
 from refinevad.datasets.folders import SPLITS, NotRead, files_below, split_named, videos_in_folders
 from refinevad.datasets.index_file import is_inside, read_index
 from refinevad.datasets.published import PublishedSet
@@ -70,9 +71,9 @@ def read_dataset(root: Path) -> list[Item]:
 def survey(root: Path) -> DataSet:
     """`read_dataset`, with what else lies in the folder. Raises InputError alike."""
     try:
-        if not root.is_dir():
+        if not root.is_dir() and not is_annotations(root):
             raise InputError(f"data set not found: {root} is not a folder")
-        found = _from_csv(root / "videos.csv") if (root / "videos.csv").exists() else _from_folders(root)
+        found = _surveyed(root)
         check_names(root, found.items)
     except PermissionError as error:
         raise InputError(f"{error.filename} cannot be read; check its permissions") from error
@@ -82,6 +83,22 @@ def survey(root: Path) -> DataSet:
             + "".join(f"; {sentence}" for sentence in found.notes)
         )
     return found
+
+
+def _surveyed(root: Path) -> DataSet:
+    """By videos.csv, else by folders, else by what an annotation tool exported; that alone where `root` is its file."""
+    if root.is_file():
+        return _from_annotations(root)
+    if (root / "videos.csv").exists():
+        return _from_csv(root / "videos.csv")
+    found = _from_folders(root)
+    exported = None if found.items else annotations_in(root)
+    return found if exported is None else _from_annotations(exported)
+
+
+def _from_annotations(file: Path) -> DataSet:
+    videos, notes = annotated_videos(file)
+    return DataSet([Item(video.path, video.labels, video.split) for video in videos], notes)
 
 
 def has_videos(root: Path) -> bool:

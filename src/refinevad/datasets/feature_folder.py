@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import refinevad
+from refinevad.datasets.annotated_set import root_of
 from refinevad.datasets.dataset import INDEX, FeatureIndex, Item
 from refinevad.datasets.ucf_crime import UcfCrimeVideo, caption_features
 from refinevad.encoders.captions import CaptionEncoder
@@ -54,7 +55,7 @@ def extract_all(
     failed: dict[str, str] = {}
     made = 0
 
-    videos, targets = [root / item.path for item in items], [index.path(item) for item in items]
+    videos, targets = [root_of(root) / item.path for item in items], [index.path(item) for item in items]
 
     def note(place: int, outcome: Callable[[], bool]) -> None:
         nonlocal made

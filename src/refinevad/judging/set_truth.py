@@ -1,7 +1,8 @@
-"""A data set's folder -> the temporal truth of its test videos, whichever of three files holds it.
+"""A data set's folder -> the temporal truth of its test videos, whichever of four kinds of files holds it.
 
-`events.csv`, `test_truth.json`, or a benchmark's official annotation. What a file says of no video, and a video of
-which it says nothing, is refused or told: figures are never computed as if a row were not there.
+`events.csv`, `test_truth.json`, a benchmark's official annotation, or what an annotation tool exported. What
+a file says of no video, and a video of which it says nothing, is refused or told: figures are never computed as if a
+row were not there.
 """
 
 from collections import Counter
@@ -11,13 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
+from refinevad.annotations.known import TimedVideos
+from refinevad.annotations.reading import read_annotations
+from refinevad.datasets.annotated_set import annotations_in
 from refinevad.datasets.dataset import EVENTS_FILE, INDEX, FeatureIndex, Item, has_videos, read_dataset
 from refinevad.errors import InputError
 from refinevad.features.store import Features
 from refinevad.files.names import hint, some
 from refinevad.judging.official_truth import has_annotation, official_truth
 from refinevad.judging.truth import Truth
-from refinevad.judging.truth_files import folder_truth, read_events_csv, read_truth_json
+from refinevad.judging.truth_files import TimedEvent, folder_truth, read_events_csv, read_truth_json
 from refinevad.judging.truth_rows import match_events, sentences
 from refinevad.timeline import FIELD_SEGMENT_FRAMES, Timeline
 
@@ -50,19 +54,24 @@ def read_truth(
     `lenient`: what matches nothing is left aside and told in the truth's notes.
 
     Raises:
-        InputError: neither events.csv nor test_truth.json nor a benchmark's annotation lies in the folder; or, unless
+        InputError: neither events.csv nor test_truth.json nor anyone's annotation lies in the folder; or, unless
             `lenient`, a part of it matches nothing, or an anomalous video has no part of it.
     """
     timelines = {item.path: video.timeline for item, video in zip(items, features, strict=True)}
     known = {item.path: item.labels for item in (*_in_folder(data), *listed, *items)}
     asked = _Asked(data, items, timelines, known, lenient)
+    if data.is_file():
+        return _from_tool(asked, data, categories)
     for name, read in ((EVENTS_FILE, _from_events), (TRUTH_FILE, _from_json)):
         if (data / name).exists():
             return read(asked, categories)
     truth = _from_annotation(asked)
-    if truth is None:
+    if truth is not None:
+        return truth
+    exported = annotations_in(data)
+    if exported is None:
         raise InputError(f"no temporal truth in {data}: evaluation needs {EVENTS_FILE} (path,start_s,end_s,category)")
-    return truth
+    return _from_tool(asked, exported, categories)
 
 
 def require_known_categories(items: Sequence[Item], categories: Sequence[str]) -> None:
@@ -96,6 +105,20 @@ def _from_events(asked: _Asked, categories: Sequence[str]) -> Truth:
     labels = {item.path: item.labels for item in asked.items}
     truth = folder_truth(matched.events, asked.timelines, labels, (NORMAL_COLUMN, *categories))
     return replace(truth, notes=matched.notes)
+
+
+def _from_tool(asked: _Asked, file: Path, categories: Sequence[str]) -> Truth:
+    """Truth from what an annotation tool exported: frames are counted as the videos' features count them."""
+    read = read_annotations(file, TimedVideos(asked.listed, asked.timelines))
+    spans = [(video.path, span) for video in read.videos for span in video.spans]
+    events = [
+        TimedEvent(path, span.start_s, span.end_s, span.category, number)
+        for number, (path, span) in enumerate(spans, start=1)
+    ]
+    matched = match_events(file, events, asked.listed, asked.timelines, asked.lenient, called="event")
+    labels = {item.path: item.labels for item in asked.items}
+    truth = folder_truth(matched.events, asked.timelines, labels, (NORMAL_COLUMN, *categories))
+    return replace(truth, notes=(*read.notes, *matched.notes))
 
 
 def _from_json(asked: _Asked, categories: Sequence[str]) -> Truth:

@@ -40,8 +40,9 @@ def match_events(
     listed: Mapping[str, Sequence[str]],
     judged: Mapping[str, Timeline],
     lenient: bool = False,
+    called: str = "line",
 ) -> MatchedEvents:
-    """Find the video of each row.
+    """Find the video of each row; `called`: what a row's `line` counts.
 
     `listed` gives the labels of every video of the set (none: normal), `judged` the timelines of those to be judged.
     Paths are compared letter by letter; accents may be written either way, and what cannot be written in UTF-8 as
@@ -59,12 +60,12 @@ def match_events(
         event = row if row.path in listed else replace(row, path=letters.get(same_letters(row.path), row.path))
         earlier = first.setdefault(event, event.line)
         wrong = (
-            f"repeats line {earlier}"
+            f"repeats {called} {earlier}"
             if earlier != event.line
             else _wrong(event, listed, judged, suggest=len(sorting.wrong) < SHOWN)
         )
         if wrong is not None:
-            sorting.wrong.append(f"line {row.line}: {wrong}")
+            sorting.wrong.append(f"{called} {row.line}: {wrong}")
             continue
         sorting.kept.append(event)
         sorting.late += event.path in judged and event.end_s > judged[event.path].duration_s
@@ -78,7 +79,7 @@ def match_events(
         raise InputError(
             f"{file}: {sentences([*sorting.wrong, *sorting.lost])}; correct the file, or judge by --lenient"
         )
-    return MatchedEvents(tuple(sorting.kept), tuple(_notes(file, sorting, listed, judged)))
+    return MatchedEvents(tuple(sorting.kept), tuple(_notes(file, sorting, listed, judged, called)))
 
 
 def _wrong(
@@ -107,7 +108,7 @@ def _wrong(
 
 
 def _notes(
-    file: Path, sorting: _Sorting, listed: Mapping[str, Sequence[str]], judged: Mapping[str, Timeline]
+    file: Path, sorting: _Sorting, listed: Mapping[str, Sequence[str]], judged: Mapping[str, Timeline], called: str
 ) -> list[str]:
     notes = []
     if sorting.wrong:
@@ -122,7 +123,7 @@ def _notes(
     partly = [path for path in judged if path in own and set(listed[path]) - own[path]]
     if partly:
         notes.append(f"{file}: {len(partly)} videos have a label without a row: {some(partly)}")
-    overlapping = _overlapping([event for event in sorting.kept if event.path in judged])
+    overlapping = _overlapping([event for event in sorting.kept if event.path in judged], called)
     if overlapping:
         notes.append(
             f"{file}: {len(overlapping)} rows overlap another of the same category; each counts for mAP@IoU: "
@@ -146,7 +147,7 @@ def require_placed(file: Path, truth: Truth, lenient: bool = False) -> Truth:
     return replace(truth, notes=(*truth.notes, f"{sentence}; they are judged as if nothing happened"))
 
 
-def _overlapping(events: Sequence[TimedEvent]) -> list[str]:
+def _overlapping(events: Sequence[TimedEvent], called: str) -> list[str]:
     """Lines of events that begin before an earlier one of the same video and category ends."""
     ends: dict[tuple[str, str], float] = {}
     found = []
@@ -155,7 +156,7 @@ def _overlapping(events: Sequence[TimedEvent]) -> list[str]:
         if event.start_s < ends.get(key, 0.0):
             found.append(event.line)
         ends[key] = max(ends.get(key, 0.0), event.end_s)
-    return [f"line {line}" for line in sorted(found)]
+    return [f"{called} {line}" for line in sorted(found)]
 
 
 def sentences(many: Sequence[str]) -> str:

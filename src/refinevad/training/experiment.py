@@ -93,6 +93,8 @@ def split_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> list[I
     items = index.items
     if recipe.splits_are_folds:
         return items
+    if items and not any(item.split or item.fold is not None for item in items):  # which an export need not say
+        items = [replace(item, split="train") for item in items]
     if fold is not None:
         items = with_fold(items, fold)
     elif any(item.fold is not None and not item.split for item in items):
@@ -111,6 +113,8 @@ def judged_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> tuple
     """
     if recipe.splits_are_folds:
         raise InputError(f"by this recipe every video of {recipe.data} trains: judge the run on another set")
+    if index.items and not any(item.split or item.fold is not None for item in index.items):
+        return [replace(item, split="test") for item in index.items], ()  # the survey says so
     in_folds = any(item.fold is not None and not item.split for item in index.items)
     if fold is None and in_folds:
         items = [replace(item, split="test") for item in index.items]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from refinevad.budget import ALERTS_PER_HOUR
+from refinevad.datasets.annotated_set import is_annotations
 from refinevad.datasets.folders import SPLITS
 from refinevad.datasets.importing import DEFAULT_ENCODER_NAME, ImportRequest
 from refinevad.datasets.ucf_crime import is_annotation_folder
@@ -344,11 +345,18 @@ def _default(data: Path, kind: str) -> Recipe:
 
 
 def as_recipe(path: Path) -> Recipe:
-    """A recipe file as it is; a folder of videos or of features with every default. Raises InputError otherwise."""
+    """A recipe file as it is; a folder of videos or of features with every default. Raises InputError otherwise.
+
+    An annotation tool's export stands for the folder that it lies in.
+    """
     if path.is_dir() and is_annotation_folder(path):
         return replace(_default(path, "ucf-captions"), encoder="captions")
     if path.is_dir():
         return _default(path, "videos")
     if path.suffix == ".toml" and path.exists():
         return read_recipe(path)
-    raise InputError(f"{path} is neither a recipe (.toml) nor a folder of labelled videos")
+    if is_annotations(path):
+        return _default(path, "videos")
+    raise InputError(
+        f"{path} is neither a recipe (.toml) nor a folder of labelled videos nor a tool's export among them"
+    )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from refinevad.datasets.annotated_set import root_of
 from refinevad.datasets.dataset import INDEX, FeatureIndex, Item, survey
 from refinevad.datasets.leaks import Digest, digest_of
 from refinevad.errors import InputError
@@ -60,7 +61,7 @@ def read_facts(data: Path, progress: Callable[[int], Callable[[], None]] | None 
     videos, failed = [], {}
     for item in items:
         try:
-            videos.append(_of_video(data, item) if index is None else _of_features(index, item))
+            videos.append(_of_video(root_of(data), item) if index is None else _of_features(index, item))
         except InputError as error:
             failed[item.path] = str(error)
         if step is not None:

@@ -22,6 +22,7 @@ TABLES = (
     "accuracy",
     "transfer",
     "delay",
+    "peers",
     "speed",
     "features",
     "render",
