@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { ask, el, field, toast } from "./dom.js";
 import { score } from "./format.js";
+import { thresholdHistory } from "./threshold_history.js";
 
 export async function thresholdPanel(panel, { camera, path, start, end, tried }) {
   const title = el("h2", { id: "threshold-title" }, "Threshold");
@@ -23,12 +24,14 @@ export async function thresholdPanel(panel, { camera, path, start, end, tried })
   const use = el("button", { class: "tool primary", onclick: () => set(Number(slider.value)) }, "Use this threshold");
   const back = el("button", { class: "tool", onclick: () => set(null) }, "Use the model's own");
   const quiet = el("button", { class: "tool", onclick: calibrate }, "Set from quiet hours…");
+  const past = thresholdHistory({ path, moved: took });
   slider.addEventListener("input", say);
   panel.replaceChildren(
     el("div", { class: "panel-head" }, title, shown),
     slider,
     rate,
-    el("p", { class: "actions" }, use, back, quiet),
+    el("p", { class: "actions", "data-needs": "admin" }, use, back, quiet),
+    past.node,
   );
   slider.value = camera.threshold;
   say();
@@ -52,13 +55,17 @@ export async function thresholdPanel(panel, { camera, path, start, end, tried })
   }
   async function set(threshold) {
     try {
-      const now = await api(path, { method: "PATCH", body: { threshold } });
-      camera.threshold = found.threshold = now.threshold;
-      slider.value = now.threshold;
-      toast(`${camera.name} now alerts above ${score(now.threshold)}.`);
+      took(await api(path, { method: "PATCH", body: { threshold } }));
+      past.load();
     } catch (error) {
       toast(error.message, "bad");
+      say();
     }
+  }
+  function took(now) {
+    camera.threshold = found.threshold = now.threshold;
+    slider.value = now.threshold;
+    toast(`${camera.name} now alerts above ${score(now.threshold)}.`);
     say();
   }
   async function calibrate() {
