@@ -240,7 +240,7 @@ def test_people_log_in_by_name_and_are_shown_what_they_may_do(housed: Any, opene
         sync_api.expect(page.get_by_role("alert")).to_contain_text("No user has this name")
         page.get_by_label("Password").fill(PASSWORD)
         page.keyboard.press("Enter")
-        page.get_by_role("heading", level=1).wait_for()
+        page.get_by_label("Views").wait_for()
         return page
 
     eve = log_in("eve", "review?review=")

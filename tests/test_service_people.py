@@ -1,6 +1,7 @@
 """Users with roles, their logins, single sign-on, and what each role may do: by every route that OpenAPI names."""
 
 import io
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -319,6 +320,12 @@ def test_the_first_admin_is_made_on_the_command_line(
     capsys.readouterr()
     assert users("list", *data, monkeypatch=patch) == 0
     assert capsys.readouterr().out == "ana\tadmin\tpassword\neve@example.org\treviewer\tby a proxy alone\n"
+    assert users("list", "--json", "-", *data, monkeypatch=patch) == 0
+    assert json.loads(capsys.readouterr().out)["users"][1] == {
+        "name": "eve@example.org",
+        "role": "reviewer",
+        "password": False,
+    }
     assert users("remove", "eve@example.org", *data, monkeypatch=patch) == 0
     assert users("password", "ana", *data, said="another password\r\n", monkeypatch=patch) == 0
     store = open_stored(str(tmp_path / "data"))

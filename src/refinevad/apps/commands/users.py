@@ -27,6 +27,7 @@ viewer: looks. reviewer: says what events were, analyses files. admin: everythin
 command line, where other programs could read them. --data, --config and --storage as for refinevad serve.
 """
 ROLES = ("viewer", "reviewer", "admin")
+_HOW = {True: "password", False: "by a proxy alone"}
 ACTIONS = ("add", "list", "role", "password", "remove")
 
 
@@ -42,11 +43,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder for what is stored (refinevad-data)")
     parser.add_argument("--config", type=Path, metavar="FILE", help="cameras.toml, for the storage it names")
     parser.add_argument("--storage", metavar="URL", help="sqlite:///FILE or postgresql://user:password@host/name")
+    parser.add_argument("--json", metavar="FILE", help="write the users there are then as JSON; - for stdout")
 
 
 def run(args: argparse.Namespace) -> int:
     """Do it; 2 where the name, the role or the password is at fault."""
     from refinevad.apps.service.passwords import hash_password
+    from refinevad.apps.terminal import give_json
     from refinevad.errors import InputError
 
     if args.name is None and args.action != "list":
@@ -54,23 +57,24 @@ def run(args: argparse.Namespace) -> int:
     if (args.role is not None) != (args.action in ("add", "role")):
         raise InputError("--role belongs to add and role: one of " + ", ".join(ROLES))
     with _store(args) as store:
-        people = store.people
-        if args.action == "list":
-            for user in people.all():
-                print(f"{user.name}\t{user.role}\t{'password' if user.password else 'by a proxy alone'}")
-        elif args.action == "add":
+        people, said = store.people, ""
+        if args.action == "add":
             people.add(args.name, args.role, None if args.no_password else hash_password(_asked()))
-            print(f"{args.name} may log in as {args.role}")
+            said = f"{args.name} may log in as {args.role}"
         elif args.action == "role":
             people.set_role(args.name, args.role)
-            print(f"{args.name} is {args.role} now")
+            said = f"{args.name} is {args.role} now"
         elif args.action == "password":
             people.set_password(args.name, hash_password(_asked()))
             store.logins.end_all(args.name)
-            print(f"{args.name} has another password; their logins end within seconds")
-        else:
+            said = f"{args.name} has another password; their logins end within seconds"
+        elif args.action == "remove":
             people.remove(args.name)
-            print(f"{args.name} is removed")
+            said = f"{args.name} is removed"
+        left = [{"name": user.name, "role": user.role, "password": user.password is not None} for user in people.all()]
+    if not give_json({"users": left}, args.json):
+        lines = [f"{user['name']}\t{user['role']}\t{_HOW[bool(user['password'])]}" for user in left]
+        print("\n".join([said] if said else lines))
     return 0
 
 

@@ -60,7 +60,7 @@ export function loginForm({ people, message = "", done }) {
   const form = el(
     "form",
     { class: "card login" },
-    el("div", { class: "brand" }, svg(MARK), el("b", {}, "refinevad")),
+    el("h1", { class: "brand" }, svg(MARK), el("b", {}, "refinevad")),
     fields,
     trouble,
     el("button", { class: "tool primary", type: "submit" }, "Log in"),

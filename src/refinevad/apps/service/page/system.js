@@ -240,7 +240,7 @@ function table(title, columns, rows, last = "number") {
     el("h2", {}, title),
     el(
       "div",
-      { class: "card scroll" },
+      { class: "card scroll", tabindex: "0", role: "region", "aria-label": title },
       el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows.map(cells))),
     ),
   ];
