@@ -188,3 +188,14 @@ def test_every_sink_is_told_once_and_cleared_once(tmp_path: Path, capfdbinary: p
     assert lines[0]["since"] == "2023-11-14T22:13:20.000Z"
     kept = json.loads((tmp_path / "kept" / "door" / "troubles" / "ab12.json").read_text())
     assert (kept["kind"], kept["camera"]) == ("cleared", "door")
+
+
+def test_nothing_is_wrong_with_a_recording_that_is_over() -> None:
+    camera = Watched()
+    camera.for_s(5, above="above its threshold for 10 minutes")
+    camera.health.seen = {"frozen"}
+    camera.for_s(1)
+    assert [trouble.name for trouble in camera.health.troubles] == ["frozen"]
+    assert camera.health.rest()
+    assert camera.health.troubles == ()
+    assert not camera.health.rest()

@@ -78,7 +78,7 @@ def test_before_an_hour_has_passed_nothing_is_moved(store: Store) -> None:
     assert look(store, engine) == Learning("learning", 0.5, 0.0)
     see(store, 0.5, {0.2: 0.9})
     assert look(store, engine) == Learning("learning", 0.5, 0.5)
-    assert store.thresholds.of("door") == []
+    assert store.learnt.of("door") == []
 
 
 def test_few_hours_bear_one_alert_and_a_day_bears_two(store: Store) -> None:
@@ -92,7 +92,7 @@ def test_few_hours_bear_one_alert_and_a_day_bears_two(store: Store) -> None:
     store.clock.advance(18 * HOUR)
     see(store, 18, {1.0: 0.9, 3.0: 0.7})
     assert look(store, engine) == Learning("learnt", 0.7, 30.0)
-    assert [(round(one.threshold, 6), round(one.quiet_hours)) for one in store.thresholds.of("door")] == [
+    assert [(round(one.threshold, 6), round(one.quiet_hours)) for one in store.learnt.of("door")] == [
         (0.6, 12),
         (0.7, 30),
     ]
@@ -107,7 +107,7 @@ def test_what_is_learnt_stays_until_another_model_scores(store: Store) -> None:
     see(store, 10, dict.fromkeys((1.0, 2.0, 3.0, 4.0), 0.95))
     assert look(store, engine) == learnt
     assert look(store, Watched(0.5)) == learnt  # after a restart
-    assert len(store.thresholds.of("door")) == 1
+    assert len(store.learnt.of("door")) == 1
     engine.learners = lambda: [("door", "e" * 64, OWN)]
     assert look(store, engine) == Learning("learning", 0.5, 0.0)
 
@@ -116,7 +116,7 @@ def test_what_hardly_moves_ends_no_event_and_is_learnt_all_the_same(store: Store
     engine = Watched(0.6004)
     see(store, 30, {1.0: 0.9, 3.0: 0.7, 5.0: 0.6})
     assert look(store, engine) == Learning("learnt", 0.6004, 30.0)
-    assert [one.threshold for one in store.thresholds.of("door")] == [0.6004]
+    assert [one.threshold for one in store.learnt.of("door")] == [0.6004]
 
 
 def test_a_confirmed_event_is_no_quiet_hour(store: Store) -> None:

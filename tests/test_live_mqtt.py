@@ -116,9 +116,36 @@ def test_home_assistant_finds_the_sensors(mosquitto: Program, mqtt: MqttSink, li
     assert [place["topic"] for place in alert["availability"]] == ["refinevad/status", "refinevad/door/availability"]
     assert alert["json_attributes_topic"] == "refinevad/door/attributes"
     configs = [json.loads(text) for name, text, _ in listener.messages if name.endswith("/config")]
-    assert len(configs) == 6  # two cameras, three sensors each
-    assert len({config["unique_id"] for config in configs}) == 6
+    assert len(configs) == 8  # two cameras, three sensors and a picture each
+    assert len({config["unique_id"] for config in configs}) == 8
     assert {len(config["device"]["identifiers"]) for config in configs} == {1}
+    (picture,) = (config for config in configs if config.get("image_topic") == "refinevad/door/snapshot")
+    assert picture["content_type"] == "image/jpeg"
+
+
+def test_home_assistant_gets_the_picture(mosquitto: Program, tmp_path: Path) -> None:
+    """As bytes, and the newer one of an event that goes on; one that retention took is none."""
+    (tmp_path / "snapshots").mkdir()
+    sink = MqttSink(MqttOptions("home", "127.0.0.1", mosquitto.port, timeout_s=30.0), ["door"], SystemClock(), tmp_path)
+    got: list[bytes] = []
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.on_message = lambda _client, _data, message: got.append(message.payload)
+    client.connect("127.0.0.1", mosquitto.port)
+    client.subscribe("refinevad/door/snapshot", qos=1)
+    client.loop_start()
+    pictures = [b"\xff\xd8first\xff\xd9", b"\xff\xd8second\xff\xd9"]
+    try:
+        deliver(sink, envelope("update", snapshot="snapshots/e1.jpg"))  # it is not there
+        for picture in pictures:
+            (tmp_path / "snapshots" / "e1.jpg").write_bytes(picture)
+            deliver(sink, envelope("update", snapshot="snapshots/e1.jpg"))
+        wait_until(lambda: len(got) == 2, "the pictures")
+        assert got == pictures
+    finally:
+        client.disconnect()
+        client.loop_stop()
+        client.on_message = None
+        sink.close()
 
 
 def test_the_alert_stays_on_until_the_last_event_ends(

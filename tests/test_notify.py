@@ -203,7 +203,18 @@ def test_the_page_tests_and_snoozes_what_reaches_people(house: House, mailbox: M
     assert (failed["taken"], "was not taken" in failed["answer"]) == (False, True)
     told = house.client.put("/api/v1/sinks/me/snooze", json={"minutes": 30}).json()
     assert (told["people"], told["snoozed_until"]) == (True, "2023-11-14T22:43:20.000Z")
+    assert house.store.snoozes.all() == {"me": START + 1800}  # for the next start
     assert house.client.put("/api/v1/sinks/me/snooze", json={"minutes": 0}).json()["snoozed_until"] is None
     assert house.client.post("/api/v1/sinks/home/test").status_code == 404
     assert house.client.put("/api/v1/sinks/me/snooze", json={"minutes": -1}).status_code == 422
     assert [entry.what for entry in house.app.state.context.audit.find(1, None)] == ["sink snoozed"]
+    local = datetime.fromtimestamp(START)
+    later = f"{(local.hour + 2) % 24:02d}:00-{(local.hour + 3) % 24:02d}:00"
+    told = house.client.put("/api/v1/sinks/me/schedule", json={"hours": later, "days": []}).json()["schedule"]
+    assert (told["hours"], told["armed"], len(told["days"])) == (later, False, 7)
+    assert house.store.schedules.all() == {"me": (later, ())}
+    for wrong in ({"hours": "25:00-26:00"}, {"hours": "", "days": ["someday"]}, {"hours": "", "days": ["fry"]}):
+        assert house.client.put("/api/v1/sinks/me/schedule", json=wrong).status_code in (400, 422)
+    told = house.client.put("/api/v1/sinks/me/schedule", json={"hours": None}).json()["schedule"]
+    assert (told["hours"], told["armed"]) == ("", True)  # as cameras.toml has it
+    assert house.store.schedules.all() == {}

@@ -45,7 +45,9 @@ def test_the_open_folder_ends_at_the_page(shared_locked: House, path: str) -> No
 
 def test_a_login_opens_for_a_browser_until_it_ends(locked: House) -> None:
     client = locked.client
-    assert client.get("/api/v1/session").json() == {"needed": True, "open": False, "version": locked.app.version}
+    nobody = {"user": None, "role": None, "people": False}
+    said = client.get("/api/v1/session").json()
+    assert said == {"needed": True, "open": False, "version": locked.app.version, **nobody}
     assert client.post("/api/v1/session", json={"token": TOKEN}).status_code == 403  # not from our page
     assert client.post("/api/v1/session", json={"token": "guess"}, headers=OURS).status_code == 401
     assert client.get("/api/v1/cameras").status_code == 401

@@ -11,6 +11,7 @@ from refinevad.apps.live.clock import iso
 from refinevad.apps.live.delivery.courier import Backlog
 from refinevad.apps.live.health import Trouble
 from refinevad.apps.live.status import Learning
+from refinevad.apps.live.storage.records import TroubleRecord
 from service_house import NOON, House
 
 
@@ -45,16 +46,16 @@ def test_a_threshold_that_is_being_learnt_is_shown_with_its_history(house: House
     house.engine.learning = Learning("learnt", 0.7, 24.0)
     assert 'refinevad_learning{camera="door"} 0.0' in house.client.get("/metrics").text.splitlines()
     for threshold, hours in ((0.7, 1.0), (0.8, 24.0)):
-        house.store.thresholds.add("door", threshold, hours, "f" * 64)
+        house.store.learnt.add("door", threshold, hours, "f" * 64)
         house.clock.advance(60.0)
-    found = house.client.get("/api/v1/cameras/door/thresholds").json()
+    found = house.client.get("/api/v1/cameras/door/learnt").json()
     assert [(one["threshold"], one["quiet_hours"]) for one in found] == [(0.8, 24.0), (0.7, 1.0)]
     assert found[1]["time"] == iso(NOON)
-    assert house.client.get("/api/v1/cameras/nowhere/thresholds").status_code == 404
+    assert house.client.get("/api/v1/cameras/nowhere/learnt").status_code == 404
 
 
 def test_what_has_not_been_delivered_is_shown(shared: House) -> None:
-    neither = {"people": False, "snoozed_until": None}
+    neither = {"people": False, "snoozed_until": None, "schedule": None}
     assert shared.client.get("/api/v1/sinks").json() == [
         {"name": "home", "waiting": 3, "lost": 1, "trouble": "broker 10.0.0.2:1883: Connection refused", **neither},
         {"name": "database", "waiting": 0, "lost": 0, "trouble": None, **neither},
@@ -124,6 +125,16 @@ def test_errors_are_one_sentence(shared: House) -> None:
 
 def test_what_is_wrong_with_a_camera_is_in_its_document_and_its_metrics(house: House) -> None:
     house.engine.health = (Trouble("frozen", NOON, "its picture stands still", "ab12"),)
+    for number in range(3):
+        house.store.troubles.begin(TroubleRecord(f"t{number}", "door", "frozen", "it stands still", NOON + number))
+    house.store.troubles.end(TroubleRecord("t2", "door", "frozen", "it stands still", NOON + 2), NOON + 9)
+    page = house.client.get("/api/v1/troubles", params={"limit": 2}).json()
+    assert [(past["since"], past["over"]) for past in page["troubles"]] == [
+        (iso(NOON + 2), iso(NOON + 9)),
+        (iso(NOON + 1), None),
+    ]
+    assert page["next_skip"] == 2
+    assert house.client.get("/api/v1/troubles", params={"camera": "gate"}).json()["troubles"] == []
     document = house.client.get("/api/v1/cameras/door").json()
     said = {"name": "frozen", "since": "2023-11-14T22:13:20.000Z", "text": "its picture stands still"}
     assert document["health"] == [said]

@@ -51,7 +51,7 @@ def test_websocket_messages_are_bounded_in_size_pieces_and_number(serving: Start
     with websocket(service) as fine:
         assert '"hello"' in str(fine.recv(patience(30)))
     assert "Traceback" not in service.said()
-    assert service.said().count("\n") == 1  # which model speaks
+    assert service.said().count("\n") == 2  # which model speaks, and how the first admin is made
 
 
 def test_websockets_leave_room_for_requests(serving: Start) -> None:

@@ -13,7 +13,7 @@ from refinevad.errors import InputError, RefineVADError
 from refinevad.files.shown import shown
 
 COMMANDS = (
-    *("demo", "caption", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve"),
+    *("demo", "caption", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve", "users"),
     *("models", "encoders", "export", "push", "pull", "convert"),
     *("init", "check", "doctor", "completion", "metrics", "bench"),
 )
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "refinevad":
             raise
-        extra = "service" if args.command in ("watch", "serve") else "video"
+        extra = "service" if args.command in ("watch", "serve", "users") else "video"
         return _stop(f"error: {args.command} needs {error.name}; pip install 'refinevad[{extra}]'", 2)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         sys.stderr.close()

@@ -18,7 +18,8 @@ example:
   refinevad serve --token-file token --make-token        once: makes a token and shows it
   refinevad serve --host 0.0.0.0 --token-file token --tls-cert server.pem --tls-key key.pem
 
-Without a token only this machine can reach it; any other --host needs --token-file. Cameras can be added on the page.
+Without a token or users only this machine can reach it; any other --host needs one of them. The first admin is made by
+refinevad users add NAME --role admin; others are added on the page, as are cameras.
 What it stores lies in DIR: events and scores, clips, uploads. docs/service.md has the rest.
 """
 DEFAULT_PORT = 8600
@@ -60,6 +61,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--proxy", action="append", default=[], metavar="ADDRESS", help="believe X-Forwarded-For from it; repeatable"
     )
+    parser.add_argument(
+        "--user-header", default="", metavar="NAME", help="the --proxy says in it who is logged in, as X-Remote-User"
+    )
     parser.add_argument("--connections", type=int, default=400, metavar="N", help="connections in all (400)")
     parser.add_argument("--connections-each", type=int, default=100, metavar="N", help="from one address (100)")
     parser.add_argument("--analyses", type=int, metavar="N", help="uploads analysed at a time (half of the cores)")
@@ -70,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; 2 where the configuration, the address or the model is at fault."""
     from refinevad.apps.live.engine.engine import EngineOptions
-    from refinevad.apps.service.access_token import make_token_file, read_token_file, require_token
+    from refinevad.apps.service.access_token import make_token_file, read_token_file
     from refinevad.apps.service.connections import ConnectionLimits
     from refinevad.apps.service.running import serve
     from refinevad.apps.service.settings import ServiceSettings
@@ -92,7 +96,6 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--connections, --connections-each and --analyses must be at least 1")
     tls = _tls(args)
     token: TokenHash | None = read_token_file(args.token_file) if args.token_file is not None else None
-    require_token(args.host, token)
     config = config_from(args)
     settings = ServiceSettings(
         data=args.data or (config.media.parent if args.config else DEFAULT_DATA),
@@ -107,6 +110,7 @@ def run(args: argparse.Namespace) -> int:
         analyses=args.analyses or max(1, usable_cores() // 2),
         connections=ConnectionLimits(args.connections, args.connections_each),
         proxies=_proxies(args.proxy),
+        user_header=_user_header(args.user_header, args.proxy),
     )
     for sentence in who_speaks([*([config.model] if config.model else []), *(each.model for each in config.cameras)]):
         note(sentence)
@@ -140,6 +144,29 @@ def _proxies(given: list[str]) -> tuple[str, ...]:
     return tuple(given)
 
 
+def _say_what_data_overrides(config: Path, data: Path, storage_too: bool) -> None:
+    """The command line goes before the file; where the file says otherwise, that is said. A server's storage stays."""
+    from refinevad.apps.terminal import note
+    from refinevad.files.toml_files import read_toml
+
+    said = read_toml(config, "configuration")
+    over = [name for name in ("storage", "media", "outbox") if name in said and (name != "storage" or storage_too)]
+    if over:
+        note(f"--data {data} goes before {config}: its {', '.join(over)} count for nothing; leave either out")
+
+
+def _user_header(name: str, proxies: list[str]) -> str:
+    import re
+
+    from refinevad.errors import InputError
+
+    if name and not proxies:
+        raise InputError("--user-header needs --proxy, the address that may send it: else anybody could be anybody")
+    if name and not re.fullmatch(r"[A-Za-z0-9-]{1,64}", name):
+        raise InputError(f"--user-header {name!r} is no header's name; write X-Remote-User")
+    return name
+
+
 DEFAULT_DATA = Path("refinevad-data")
 
 
@@ -157,6 +184,8 @@ def config_from(args: argparse.Namespace) -> "LiveConfig":
         config = replace(config, model=find_run(args.model))
     if args.data is not None or args.config is None:
         data = args.data or DEFAULT_DATA
+        if args.config is not None:
+            _say_what_data_overrides(args.config, data, config.storage.reveal().startswith("sqlite:"))
         config = replace(config, media=data / MEDIA, outbox=data / "outbox.db")
         if config.storage.reveal().startswith("sqlite:"):  # a server named in cameras.toml stays
             config = replace(config, storage=Secret(f"sqlite:///{(data / DATABASE).resolve()}"))

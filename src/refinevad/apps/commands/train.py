@@ -19,7 +19,7 @@ EXAMPLE = """\
 example:
   refinevad train videos/ --out runs/mine
   refinevad train recipes/survfights.toml --seed 1 --out runs/survfights-1
-  refinevad train videos/ --out runs/better --add-reviewed refinevad-data
+  refinevad train videos/ --out runs/better --add-reviewed refinevad-data      (or the service's cameras.toml)
   refinevad train videos/ --out runs/linear --head linear
   torchrun --nproc-per-node 2 -m refinevad train recipes/survfights.toml --out runs/survfights
 
@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--add-reviewed",
         metavar="DB",
-        help="also train on clips reviewed in the service: its --data folder, SQLite file or URL",
+        help="also train on clips reviewed in the service: its --data folder, cameras.toml, SQLite file or URL",
     )
     parser.add_argument(
         "--reviewed-media", type=Path, metavar="DIR", help="folder of these clips (media beside the SQLite file)"
@@ -94,6 +94,8 @@ def _run(args: argparse.Namespace, processes: "Processes") -> int:
     recipe = recipe_from(args.data, args)
     if args.tensorboard:
         check_tensorboard()
+    if args.add_reviewed:
+        _require_reviewed(args)  # before anything is extracted
     reviewed = (lambda index: _reviewed(args, recipe, index)) if args.add_reviewed else None
     with _Shown(args.tensorboard) as shown:
 
@@ -156,6 +158,21 @@ class _Shown:
             self._report(progress.done, dict(progress.figures))
 
 
+def _require_reviewed(args: argparse.Namespace) -> None:
+    """Raises InputError where no clip was reviewed that is still there."""
+    from refinevad.apps.live.storage.labels import labelled_clips
+    from refinevad.apps.live.storage.stored import open_stored
+    from refinevad.errors import InputError
+
+    store = open_stored(args.add_reviewed, args.reviewed_media)
+    try:
+        clips, _ = labelled_clips(store)
+    finally:
+        store.close()
+    if not clips:
+        raise InputError(f"no reviewed clip in {args.add_reviewed}: confirm or dismiss events in the service first")
+
+
 def _reviewed(args: argparse.Namespace, recipe: "Recipe", index: "FeatureIndex") -> "list[Item]":
     """Training items of the clips that people reviewed; copied beside the run, so that it can be trained again."""
     from refinevad.apps.live.storage.labels import export_reviewed
@@ -171,7 +188,7 @@ def _reviewed(args: argparse.Namespace, recipe: "Recipe", index: "FeatureIndex")
         store.close()
     if report.without_clip:
         note(f"left out: {report.without_clip} reviewed events, whose clips are not there any more")
-    if not report.exported:
+    if not report.exported:  # retention was quicker
         raise InputError(f"no reviewed clip in {args.add_reviewed}: confirm or dismiss events in the service first")
     added = add_reviewed(recipe, index, clips, args.workers, stepping("reviewed", "clip"))
     for sentence in added.failed.values():

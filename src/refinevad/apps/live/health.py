@@ -144,6 +144,11 @@ class Health:
             self._on["above"] = replace(self._on["above"], text=above)
         return set(self._on) != before
 
+    def rest(self) -> bool:
+        """Nothing is wrong with a recording that is over; whether anything was."""
+        had, self._on, self.seen = bool(self._on), {}, set()
+        return had
+
     def _told(self, now: float, online: bool, fps: float) -> Iterator[TroubleName]:
         if self._offline.on:
             yield "offline"

@@ -67,14 +67,14 @@ class Learner:
 
     def _note(self, name: str, scored_by: str, learnt: Learning, moved: bool) -> None:
         """Keep what is new: a threshold that moved, and that it is learnt now; not what a restart finds again."""
-        last = next(iter(self._store.thresholds.of(name, scored_by)[-1:]), None)
+        last = next(iter(self._store.learnt.of(name, scored_by)[-1:]), None)
         same = last is not None and abs(last.threshold - learnt.threshold) < _MOVED
         over = last is not None and last.quiet_hours >= LEARN_HOURS
         if (moved and not same) or (learnt.state == "learnt" and not over):
-            self._store.thresholds.add(name, learnt.threshold, learnt.quiet_hours, scored_by)
+            self._store.learnt.add(name, learnt.threshold, learnt.quiet_hours, scored_by)
 
     def _learnt(self, name: str, scored_by: str, own: Calibration) -> Learning:
-        history = self._store.thresholds.of(name, scored_by)
+        history = self._store.learnt.of(name, scored_by)
         if history and history[-1].quiet_hours >= LEARN_HOURS:
             return Learning("learnt", history[-1].threshold, history[-1].quiet_hours)
         now = self._clock.now()

@@ -94,10 +94,10 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def require_token(host: str, token: TokenHash | None) -> None:
-    """Refuse to serve other machines without a token. Raises InputError (exit status 2)."""
-    if token is None and not is_loopback(host):
+def require_token(host: str, token: TokenHash | None, users: bool = False) -> None:
+    """Refuse to serve other machines where nobody would have to log in. Raises InputError (exit status 2)."""
+    if token is None and not users and not is_loopback(host):
         raise InputError(
-            f"binding to {host or 'all addresses'} lets other machines in and needs a token; "
-            "give --token-file, or bind to 127.0.0.1"
+            f"binding to {host or 'all addresses'} lets other machines in and needs a token or users; "
+            "give --token-file, add an admin (refinevad users add), or bind to 127.0.0.1"
         )

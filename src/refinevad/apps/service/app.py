@@ -29,11 +29,27 @@ from refinevad.apps.service.headers import SecurityHeaders
 from refinevad.apps.service.jobs import Analyse, JobRunner
 from refinevad.apps.service.prometheus import Metrics
 from refinevad.apps.service.routes import audit as audits
-from refinevad.apps.service.routes import cameras, events, health, jobs, live, models, scores, sessions, sinks
+from refinevad.apps.service.routes import (
+    cameras,
+    events,
+    health,
+    jobs,
+    live,
+    models,
+    people,
+    reviews,
+    scores,
+    sessions,
+    sinks,
+    troubles,
+)
 from refinevad.apps.service.schemas import JobOut
 from refinevad.apps.service.sessions import Sessions
 from refinevad.apps.service.settings import ServiceSettings
+from refinevad.apps.service.thresholds import Thresholds
+from refinevad.apps.service.vouching import Vouching
 from refinevad.apps.service.watched_cameras import WatchedCameras
+from refinevad.apps.service.whoever import Whoever
 from refinevad.errors import InputError, RefineVADError
 
 PAGE = Path(__file__).parent / "page"
@@ -60,7 +76,8 @@ def create_app(
         people: the sinks that reach people.
         tell: is given sentences for the operator.
     """
-    feed, log = Feed(), Sessions(store.clock, settings.session_s)
+    feed, log = Feed(), Sessions(store, settings.token, settings.session_s)
+    whoever = Whoever(store, settings.login or bool(settings.user_header))
     guesses = Guesses(store.clock, tell)
     metrics = Metrics(watch.cameras, backlog, guesses, store.clock, ready)
     audit = AuditLog(settings.data / "audit.db", store.clock, tell, settings.audit_days, settings.audit_entries)
@@ -68,6 +85,7 @@ def create_app(
     def publish(job: Job) -> None:
         feed.publish({"type": "job", "job": JobOut.of(job, whole=False).model_dump(mode="json")})
 
+    thresholds = Thresholds(watch, store, audit, tell)
     runner = JobRunner(store, settings, lambda: watch.model, publish, work)
 
     @asynccontextmanager
@@ -76,7 +94,8 @@ def create_app(
         leave = [watch.engine.listen(listener) for listener in (metrics, feed)]
         runner.start()
         try:
-            yield
+            with thresholds.kept():
+                yield
         finally:
             for stop in leave:
                 stop()
@@ -86,11 +105,11 @@ def create_app(
     app = _described(lifespan)
     parts = (watch, store, settings, log, feed, runner, metrics, guesses, audit)
     incoming = BoundedSemaphore(settings.incoming)
-    app.state.context = Context(*parts, incoming=incoming, ready=ready, backlog=backlog, people=people)
+    app.state.context = Context(*parts, incoming, whoever, thresholds, ready=ready, backlog=backlog, people=people)
     _add_routes(app)
     _add_page(app)
     _add_errors(app)
-    _add_guards(app, settings, log, guesses)
+    _add_guards(app, settings, log, guesses, whoever)
     return app
 
 
@@ -109,20 +128,22 @@ def _described(lifespan: Lifespan[FastAPI]) -> FastAPI:
 
 def _add_routes(app: FastAPI) -> None:
     api = APIRouter(prefix="/api/v1")
-    for module in (sessions, cameras, scores, events, jobs, models, sinks, audits):
+    for module in (sessions, people, cameras, scores, events, reviews, jobs, models, sinks, troubles, audits):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)
     app.include_router(live.router)
 
 
-def _add_guards(app: FastAPI, settings: ServiceSettings, log: Sessions, guesses: Guesses) -> None:
+def _add_guards(app: FastAPI, settings: ServiceSettings, log: Sessions, guesses: Guesses, whoever: Whoever) -> None:
     """What every request passes, the last one added first."""
-    app.add_middleware(AccessGate, token=settings.token, sessions=log, guesses=guesses)
+    app.add_middleware(AccessGate, token=settings.token, sessions=log, guesses=guesses, whoever=whoever)
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)  # around the others: refusals carry the headers too
     if settings.proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.proxies))
+    if settings.user_header:  # outermost: it looks at who is really connected, before a proxy's word is taken
+        app.add_middleware(Vouching, header=settings.user_header, proxies=settings.proxies)
 
 
 def _add_page(app: FastAPI) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from refinevad.apps.live.clock import DAY_S, Clock
 from refinevad.apps.live.storage.database import StorageError
+from refinevad.apps.live.storage.records import Role
 from refinevad.files.shown import shown
 from refinevad.files.strict_json import parse_json
 
@@ -26,19 +27,26 @@ CREATE TABLE IF NOT EXISTS entry (
     agent TEXT NOT NULL,
     what TEXT NOT NULL,
     subject TEXT NOT NULL,
-    detail TEXT NOT NULL
+    detail TEXT NOT NULL,
+    user TEXT NOT NULL DEFAULT ''
 )
 """
+_LATER = "ALTER TABLE entry ADD COLUMN user TEXT NOT NULL DEFAULT ''"  # files of a program before there were users
 _LONGEST = 200  # of a name or a program's own description
 
 
 @dataclass(frozen=True)
 class By:
-    """Where a request came from: the client's address, what it presented, and what program it says it is."""
+    """Where a request came from: the client's address, what it presented, and what program it says it is.
+
+    `user`: who is logged in, empty where nobody is; `role`: what they may do.
+    """
 
     address: str
     means: str
     agent: str
+    user: str = ""
+    role: Role = "viewer"
 
 
 @dataclass(frozen=True)
@@ -61,11 +69,12 @@ class AuditLog:
 
     def add(self, by: By, what: str, subject: str = "", **detail: Any) -> None:
         """Record a change that was made; where it cannot be recorded the operator is told."""
-        texts = [shown(text[:_LONGEST]) for text in (by.address, by.means, by.agent, what, subject)]
+        texts = [shown(text[:_LONGEST]) for text in (by.address, by.means, by.agent, by.user, what, subject)]
         try:
             with self._open() as connection:
                 connection.execute(
-                    "INSERT INTO entry (time, address, means, agent, what, subject, detail) VALUES (?,?,?,?,?,?,?)",
+                    "INSERT INTO entry (time, address, means, agent, user, what, subject, detail) "
+                    "VALUES (?,?,?,?,?,?,?,?)",
                     (self._clock.now(), *texts, json.dumps(detail)),
                 )
                 self._expire(connection)
@@ -79,15 +88,15 @@ class AuditLog:
         try:
             with self._open() as connection:
                 rows = connection.execute(
-                    "SELECT number, time, address, means, agent, what, subject, detail FROM entry "
+                    "SELECT number, time, address, means, agent, user, what, subject, detail FROM entry "
                     "WHERE (? IS NULL OR number < ?) ORDER BY number DESC LIMIT ?",
                     (before, before, limit),
                 ).fetchall()
         except (sqlite3.Error, OSError) as error:
             raise StorageError(f"{self._path} cannot be read ({error}); move it away to begin anew") from error
         return [
-            AuditEntry(number, time, By(address, means, agent), what, subject, _detail(detail))
-            for number, time, address, means, agent, what, subject, detail in rows
+            AuditEntry(number, time, By(address, means, agent, user), what, subject, _detail(detail))
+            for number, time, address, means, agent, user, what, subject, detail in rows
         ]
 
     def expire(self) -> None:
@@ -110,6 +119,8 @@ class AuditLog:
         with closing(sqlite3.connect(self._path, timeout=5.0)) as connection, connection:
             connection.text_factory = lambda content: content.decode("utf-8", "replace")
             connection.execute(_SCHEMA)
+            if "user" not in {column for _, column, *_ in connection.execute("PRAGMA table_info(entry)")}:
+                connection.execute(_LATER)
             yield connection
 
 

@@ -30,6 +30,7 @@ class Changes:
     thresholds: dict[str, float] = field(default_factory=dict)
     model: str | None = None
     zones: dict[str, Any] = field(default_factory=dict)  # of each camera, as video/zones.py writes them
+    kept: dict[str, float] = field(default_factory=dict)  # alerts a day at which a camera's threshold is kept
 
     def with_added(self, name: str, address: str) -> "Changes":
         return replace(self, added={**self.added, name: address}, removed=_without(self.removed, name))
@@ -43,6 +44,7 @@ class Changes:
             paused=_without(self.paused, name),
             thresholds={camera: value for camera, value in self.thresholds.items() if camera != name},
             zones={camera: areas for camera, areas in self.zones.items() if camera != name},
+            kept={camera: rate for camera, rate in self.kept.items() if camera != name},
         )
 
     def with_paused(self, name: str, paused: bool) -> "Changes":
@@ -52,6 +54,10 @@ class Changes:
     def with_threshold(self, name: str, threshold: float | None) -> "Changes":
         others = {camera: value for camera, value in self.thresholds.items() if camera != name}
         return replace(self, thresholds=others if threshold is None else {**others, name: threshold})
+
+    def with_kept(self, name: str, alerts_per_day: float | None) -> "Changes":
+        others = {camera: rate for camera, rate in self.kept.items() if camera != name}
+        return replace(self, kept=others if alerts_per_day is None else {**others, name: alerts_per_day})
 
     def with_zones(self, name: str, zones: Zones) -> "Changes":
         return replace(self, zones={**self.zones, name: zones.as_dict()})
@@ -73,6 +79,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "removed": _are_names,
     "paused": _are_names,
     "thresholds": lambda value: isinstance(value, dict) and all(is_finite(n) and 0 <= n <= 1 for n in value.values()),
+    "kept": lambda value: isinstance(value, dict) and all(is_finite(n) and n > 0 for n in value.values()),
     "model": lambda value: value is None or isinstance(value, str),
     "zones": lambda value: isinstance(value, dict) and all(map(_are_zones, value.values())),
 }

@@ -19,7 +19,9 @@ from refinevad.apps.service.prometheus import Metrics
 from refinevad.apps.service.schemas import Moment
 from refinevad.apps.service.sessions import Sessions
 from refinevad.apps.service.settings import ServiceSettings
+from refinevad.apps.service.thresholds import Thresholds
 from refinevad.apps.service.watched_cameras import WatchedCamera, WatchedCameras
+from refinevad.apps.service.whoever import Whoever
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Context:
     guesses: Guesses
     audit: AuditLog
     incoming: BoundedSemaphore
+    whoever: Whoever
+    thresholds: Thresholds
     ready: Callable[[], list[str]] = list
     backlog: Callable[[], list[Backlog]] = list
     people: Callable[[], Mapping[str, PeopleSink]] = dict

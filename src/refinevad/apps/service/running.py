@@ -7,8 +7,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -17,10 +19,11 @@ from refinevad.apps.live.delivery.delivery import Delivery
 from refinevad.apps.live.engine.engine import Engine, EngineOptions
 from refinevad.apps.live.learning import Learner, learning
 from refinevad.apps.live.settings.config import LiveConfig
+from refinevad.apps.live.settings.secret import Secret
 from refinevad.apps.live.storage.database import StorageError
 from refinevad.apps.live.storage.retention import Retention
 from refinevad.apps.live.storage.store import Store
-from refinevad.apps.service.access_token import is_loopback
+from refinevad.apps.service.access_token import is_loopback, require_token
 from refinevad.apps.service.analysis import analyse
 from refinevad.apps.service.app import create_app
 from refinevad.apps.service.audit import AuditLog
@@ -36,6 +39,7 @@ from refinevad.encoders.choice import require_at_hand
 from refinevad.errors import InputError
 from refinevad.files.shown import shown
 
+FIRST_ADMIN = "refinevad users add NAME --role admin"
 RETENTION_EVERY_S = 3600.0
 _MOST_HEADERS = 16_384  # bytes of a request's line and headers
 _MOST_MESSAGE = 4_096  # bytes of a websocket's message: none is expected
@@ -62,6 +66,7 @@ def serve(
     if config.model is not None:
         named = Checkpoint.load(config.model)  # fails here, before anything is opened
         require_at_hand(named.encoder, options.allow_download, f"run {config.model}")
+    require_token(host, settings.token, there_already(config.storage))  # before anything is made
     listening = _bind(host, port)
     with ExitStack() as open_:
         open_.callback(listening.close)
@@ -69,6 +74,9 @@ def serve(
         changes = ChangeLog(settings.data / "changes.json")
         store = Store.open(config.storage, config.media)
         open_.callback(store.close)
+        users = store.people.any()
+        require_token(host, settings.token, users)
+        settings = replace(settings, login=users)
         delivery = Delivery.open(config, store, _tell)
         open_.callback(delivery.stop)
         engine = Engine(options, media=config.media, listeners=[delivery], tell=_tell)
@@ -88,6 +96,8 @@ def serve(
         address = _address(host, listening.getsockname()[1], tls is not None)
         if tls is None and not is_loopback(host):
             _tell(f"{host} is reached in plain HTTP, token included: use --tls-cert and --tls-key, or a proxy with TLS")
+        if not users and settings.token is None:
+            _tell(f"nobody has to log in on this machine; the first admin: {FIRST_ADMIN} --data {settings.data}")
         if not give_json({"address": address}, told):
             _tell(f"listening on {address}")
         sys.stdout.flush()
@@ -96,6 +106,12 @@ def serve(
         with suppress(KeyboardInterrupt, SystemExit):  # uvicorn raises the signal again once it has closed all
             server.run(sockets=[listening])
     return 0
+
+
+def there_already(storage: Secret) -> bool:
+    """Whether a database was made before: without one there are no users, and nothing is made to find that out."""
+    kind, _, rest = storage.reveal().partition(":///")
+    return kind != "sqlite" or Path(rest).is_file()
 
 
 def _uvicorn(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:

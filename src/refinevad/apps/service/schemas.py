@@ -9,10 +9,23 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from refinevad.apps.live.clock import iso
 from refinevad.apps.live.envelope import live_facts
 from refinevad.apps.live.health import Trouble, TroubleName
-from refinevad.apps.live.storage.records import EventState, Job, JobState, Review, ReviewedEvent, Verdict
+from refinevad.apps.live.storage.records import (
+    EventState,
+    Job,
+    JobState,
+    Login,
+    Review,
+    ReviewedEvent,
+    Role,
+    ThresholdMove,
+    TroubleRecord,
+    User,
+    Verdict,
+)
 from refinevad.apps.service.audit import AuditEntry
 from refinevad.apps.service.watched_cameras import WatchedCamera
 from refinevad.budget import LEARN_HOURS
+from refinevad.files.shown import shown
 from refinevad.scoring.event_record import SCHEMA_VERSION
 from refinevad.video.masks import checked_zones
 from refinevad.video.zones import Zones
@@ -76,6 +89,28 @@ class LearntOut(Document):
     time: str
     threshold: float
     quiet_hours: float
+
+
+class PastTroubleOut(Document):
+    """What was wrong with a camera. `over` null: it still is."""
+
+    camera: str
+    name: str
+    text: str
+    since: str
+    over: str | None
+
+    @classmethod
+    def of(cls, trouble: TroubleRecord) -> "PastTroubleOut":
+        over = None if trouble.over is None else iso(trouble.over)
+        return cls(camera=trouble.camera, name=trouble.name, text=trouble.text, since=iso(trouble.since), over=over)
+
+
+class TroublePage(Document):
+    """Troubles, newest first; `next_skip` fetches those after them, null: there are none."""
+
+    troubles: list[PastTroubleOut]
+    next_skip: int | None
 
 
 class CameraOut(Document):
@@ -144,10 +179,35 @@ class NewCamera(Document):
 
 
 class CameraChange(Document):
-    """What to change of a camera; what is left out stays. `threshold` null: the model's own."""
+    """What to change of a camera; what is left out stays.
+
+    `threshold` null: the model's own; `kept_alerts_per_day` null: the threshold stays where it is.
+    """
 
     paused: Truth | None = None
     threshold: Score | None = None
+    kept_alerts_per_day: Annotated[float, Field(gt=0, le=1000, strict=True)] | None = None
+
+
+class ThresholdMoveOut(Document):
+    """A threshold that was moved; null: the model's own. `user`: by whom, empty where nobody was logged in by name."""
+
+    time: str
+    before: float | None
+    after: float | None
+    why: str
+    user: str
+
+    @classmethod
+    def of(cls, move: ThresholdMove) -> "ThresholdMoveOut":
+        return cls(time=iso(move.time), before=move.before, after=move.after, why=move.why, user=move.user)
+
+
+class ThresholdsOut(Document):
+    """How a camera's threshold was moved, newest first; `kept_alerts_per_day` null: it is not kept at a rate."""
+
+    kept_alerts_per_day: float | None
+    moves: list[ThresholdMoveOut]
 
 
 class AreaDocument(Document):
@@ -173,20 +233,26 @@ class ZonesDocument(Document):
 
 
 class ReviewOut(Document):
+    """A verdict. `number`: by which it can be taken back; `undone`: when it was."""
+
+    number: int
     verdict: Verdict
     category: str | None
     reviewer: str
     note: str
     time: str
+    undone: str | None
 
     @classmethod
     def of(cls, review: Review) -> "ReviewOut":
         return cls(
+            number=review.number,
             verdict=review.verdict,
             category=review.category,
             reviewer=review.reviewer,
             note=review.note,
             time=iso(review.time),
+            undone=None if review.undone is None else iso(review.undone),
         )
 
 
@@ -279,10 +345,40 @@ class NewReview(Document):
     note: Note = ""
 
 
+MOST_AT_ONCE = 500
+
+
+class WideReview(NewReview):
+    """A verdict on many events."""
+
+    events: Annotated[list[Annotated[Words, Field(max_length=64)]], Field(min_length=1, max_length=MOST_AT_ONCE)]
+
+
+class TakenBack(Document):
+    """Verdicts to take back, by number."""
+
+    reviews: Annotated[list[Annotated[int, Field(ge=1, le=MOST_NUMBER)]], Field(min_length=1, max_length=MOST_AT_ONCE)]
+
+
+class ReviewsOut(Document):
+    """The events whose verdicts changed, as they are now."""
+
+    events: list[EventOut]
+
+
+class CurveOut(Document):
+    """The highest scores of another model in the same buckets; `run`: its folder's name."""
+
+    run: str
+    highest: list[float | None]
+    segments: int
+
+
 class ScoresOut(Document):
     """Scores of one model in equal buckets from `start`; null: none were stored there.
 
-    `other_models`: segments that other models scored, which are left out.
+    `run`: the model's folder; `other_models`: segments that other models scored, which are left out; `others`: their
+    curves, where they were asked for.
     """
 
     camera: str
@@ -292,6 +388,8 @@ class ScoresOut(Document):
     mean: list[float | None]
     segments: int
     other_models: int
+    run: str | None = None
+    others: list[CurveOut] = []
 
 
 class RateOut(Document):
@@ -385,10 +483,25 @@ class ModelChange(Document):
     run: Annotated[Words, Field(min_length=1, max_length=200)]
 
 
+class ScheduleOut(Document):
+    """When a sink is armed: hours such as `22:00-06:00` (empty: all day), the days in which they begin, and now."""
+
+    hours: str
+    days: list[str]
+    armed: bool
+
+
+class ScheduleIn(Document):
+    """Hours and days in which a sink is armed; `hours` null: those of cameras.toml. No days: all of them."""
+
+    hours: Annotated[str, Field(max_length=11)] | None = None
+    days: Annotated[list[Annotated[str, Field(max_length=3)]], Field(max_length=7)] = []
+
+
 class SinkOut(Document):
     """A place events go: envelopes that wait for it, those that were lost, why it takes none at the moment.
 
-    `people`: it reaches people, can be tested and snoozed; `snoozed_until`: until when it is.
+    `people`: it reaches people, can be tested, snoozed and armed; `snoozed_until`: until when it is.
     """
 
     name: str
@@ -397,6 +510,7 @@ class SinkOut(Document):
     trouble: str | None
     people: bool = False
     snoozed_until: str | None = None
+    schedule: ScheduleOut | None = None
 
 
 class Snooze(Document):
@@ -413,10 +527,11 @@ class TestOut(Document):
 
 
 class AuditOut(Document):
-    """A change: when, from which address, by what means (bearer, cookie, local), and what."""
+    """A change: when, by whom, from which address, by what means (bearer, cookie, proxy, local), and what."""
 
     number: int
     time: str
+    user: str
     address: str
     means: str
     agent: str
@@ -429,6 +544,7 @@ class AuditOut(Document):
         return cls(
             number=entry.number,
             time=iso(entry.time),
+            user=entry.by.user,
             address=entry.by.address,
             means=entry.by.means,
             agent=entry.by.agent,
@@ -445,16 +561,85 @@ class AuditPage(Document):
     next_before: int | None
 
 
-class Login(Document):
-    token: Annotated[str, Field(min_length=1, max_length=500)]
+UserName = Annotated[Words, Field(min_length=1, max_length=64, examples=["ana"])]
+Password = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class LogIn(Document):
+    """Either the service's token, or a name and its password."""
+
+    token: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    name: UserName | None = None
+    password: Password | None = None
 
 
 class SessionOut(Document):
-    """Whether a token is needed, and whether this browser has presented it."""
+    """Whether a login is needed, and what this browser's is.
+
+    `user`: whose it is, null for the token's; `role`: what it may do, null where it is not open; `people`: whether
+    there are users, who log in by name.
+    """
 
     needed: bool
     open: bool
     version: str
+    user: str | None
+    role: Role | None
+    people: bool
+
+
+class PasswordChange(Document):
+    """Of whoever is logged in."""
+
+    old: Password
+    new: Password
+
+
+class UserOut(Document):
+    """Someone who may come in. `password`: whether they have one; without it only a proxy vouches for them."""
+
+    name: str
+    role: Role
+    added: str
+    password: bool
+
+    @classmethod
+    def of(cls, user: User) -> "UserOut":
+        return cls(name=user.name, role=user.role, added=iso(user.added), password=user.password is not None)
+
+
+class NewUser(Document):
+    """`password` null: for those whom a proxy vouches for."""
+
+    name: UserName
+    role: Role
+    password: Password | None = None
+
+
+class UserChange(Document):
+    """What to change of a user; what is left out stays."""
+
+    role: Role | None = None
+    password: Password | None = None
+
+
+class LoginOut(Document):
+    """A browser that is logged in. `user` null: by the token; `mine`: it is the one that asks."""
+
+    id: str
+    user: str | None
+    opened: str
+    seen: str
+    ends: str
+    address: str
+    agent: str
+    mine: bool
+
+    @classmethod
+    def of(cls, login: Login, mine: bool) -> "LoginOut":
+        times = {name: iso(getattr(login, name)) for name in ("opened", "seen", "ends")}
+        said = shown(login.agent)
+        return cls(id=login.digest[:16], user=login.user, **times, address=login.address, agent=said, mine=mine)
 
 
 class Health(Document):

@@ -31,6 +31,8 @@ class ServiceSettings:
         connections: how many there may be, and how long each may wait.
         proxies: addresses and networks whose X-Forwarded-For and X-Forwarded-Proto are believed.
         audit_days, audit_entries: how long, and how many entries, the record of changes is kept.
+        login: whether somebody must log in whatever is found later: there were users when the service started.
+        user_header: header in which a proxy of `proxies` names who is logged in there; empty: none does.
         heartbeat_s: a silent websocket gets a sign of life so often.
         session_s: how long a login lasts.
     """
@@ -56,5 +58,7 @@ class ServiceSettings:
     proxies: tuple[str, ...] = ()
     audit_days: float = 365.0
     audit_entries: int = 100_000
+    login: bool = False
+    user_header: str = ""
     heartbeat_s: float = 15.0
     session_s: float = 7 * DAY_S

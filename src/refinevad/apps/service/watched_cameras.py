@@ -127,6 +127,19 @@ class WatchedCameras:
                 self.engine.set_threshold(name, threshold)
             self._changes.change(lambda now: now.with_threshold(name, threshold))
 
+    def own_threshold(self, name: str) -> float | None:
+        """What was set for a camera; None: it takes the model's. Raises InputError where there is none of that name."""
+        return self._config(name).threshold
+
+    def kept(self) -> dict[str, float]:
+        """Alerts a day at which thresholds are kept, of each camera whose is."""
+        return dict(self._changes.now.kept)
+
+    def set_kept(self, name: str, alerts_per_day: float | None) -> None:
+        """None: its threshold stays where it is."""
+        self._config(name)
+        self._changes.change(lambda now: now.with_kept(name, alerts_per_day))
+
     def zones(self, name: str) -> Zones:
         """Masks and zones of a camera. Raises InputError where there is none of that name."""
         return self._config(name).zones

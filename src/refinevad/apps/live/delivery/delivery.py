@@ -67,6 +67,13 @@ class Delivery:
         outbox = Outbox(config.outbox, config.outbox_envelopes)
         dispatch = Dispatch(outbox, open_sinks(config, store), store.clock, tell)
         delivery = cls(config, store, dispatch, tell)
+        people = dispatch.people()
+        for name, until in store.snoozes.all().items():
+            if name in people:
+                people[name].snooze(until)
+        for name, (hours, days) in store.schedules.all().items():
+            if name in people:
+                people[name].arm(hours, days)
         dispatch.start()
         delivery._end_what_was_open()
         delivery._flusher.start()
@@ -75,6 +82,7 @@ class Delivery:
     def _end_what_was_open(self) -> None:
         """Tell every sink that events of a process that was killed are over."""
         self._drain((self._storage,), _RECOVERY_S)
+        self._store.troubles.end_all(self._store.clock.now())
         left = self._store.events.close_open("the program was stopped during the event")
         sinks = {camera.name: self._config.sinks_of(camera) for camera in self._config.cameras}
         every = tuple(sink.name for sink in self._config.sinks)
@@ -151,7 +159,7 @@ class Delivery:
         with self._lock:
             before = self._troubles.pop(camera, ())
             self._troubles[camera] = tuple(now)
-            sinks = self._sinks.get(camera, ())
+            sinks = {*self._sinks.get(camera, ()), self._storage}
         ids, known = {trouble.id for trouble in now}, {trouble.id for trouble in before}
         time = self._store.clock.now()
         for trouble in before:

@@ -169,6 +169,8 @@ class Camera:
 
     def look_after(self) -> bool:
         """See what is wrong with it; whether that has changed."""
+        if self.state == "ended":
+            return self.health.rest()
         return self.health.judge(
             self._clock.monotonic(),
             self._clock.now(),

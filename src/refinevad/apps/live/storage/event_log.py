@@ -150,27 +150,58 @@ class EventLog:
         Raises:
             InputError: the event is not there, or a category is missing, of no use, or given where none belongs.
         """
-        if (verdict == "relabelled") != (category is not None):
-            raise InputError("a category belongs to the verdict 'relabelled', and to it alone")
-        if category is not None and not _CATEGORY.fullmatch(category):
-            raise InputError(f"category {category!r}: use at most 100 letters, digits, space, - _ . / & ' ( )")
-        if self.get(event) is None:
-            raise InputError(f"event not found: {event}")
-        review = Review(event, verdict, self._clock.now(), reviewer[:100], category, note)
-        values = {"event_id": event, "verdict": verdict, "time": review.time, "reviewer": review.reviewer}
+        return self.add_reviews([event], verdict, reviewer, category, note)[0]
+
+    def add_reviews(
+        self, events: Sequence[str], verdict: Verdict, reviewer: str = "", category: str | None = None, note: str = ""
+    ) -> list[Review]:
+        """One verdict on many events: on all of them or, where it raises, on none. As `add_review`."""
+        _check_verdict(verdict, category)
+        known, made, now = tables.events.c.id, list[Review](), self._clock.now()
+        values = {"verdict": verdict, "time": now, "reviewer": reviewer[:100], "category": category, "note": note}
         with self._database.write() as connection:
-            connection.execute(insert(tables.reviews).values(**values, category=review.category, note=note))
-        return review
+            for event in dict.fromkeys(events):
+                if connection.execute(select(known).where(known == event)).one_or_none() is None:
+                    raise InputError(f"event not found: {event}")
+                statement = insert(tables.reviews).values(event_id=event, **values).returning(tables.reviews.c.id)
+                number = connection.execute(statement).scalar_one()
+                made.append(Review(event, verdict, now, reviewer[:100], category, note, number))
+        return made
+
+    def undo_reviews(self, numbers: Sequence[int]) -> list[str]:
+        """Take verdicts back; the ones before them count again. Return the events they were on.
+
+        Raises:
+            InputError: one of them is not there, or was taken back before; then none is.
+        """
+        reviews, events = tables.reviews.c, dict[str, None]()
+        with self._database.write() as connection:
+            for number in numbers:
+                statement = update(tables.reviews).where(reviews.id == number, reviews.undone.is_(None))
+                undone = connection.execute(statement.values(undone=self._clock.now()).returning(reviews.event_id))
+                if (event := undone.scalar_one_or_none()) is None:
+                    raise InputError(f"there is no verdict {number} to take back")
+                events[event] = None
+        return list(events)
 
     def reviews(self, event: str) -> list[Review]:
         """All verdicts on an event, oldest first."""
         columns = tables.reviews.c
         query = select(tables.reviews).where(columns.event_id == event).order_by(columns.id)
         with self._database.read() as connection:
-            return [
-                Review(row.event_id, row.verdict, row.time, row.reviewer, row.category, row.note)
-                for row in connection.execute(query)
-            ]
+            return [_review(row._asdict()) for row in connection.execute(query)]
+
+
+def _check_verdict(verdict: Verdict, category: str | None) -> None:
+    if (verdict == "relabelled") != (category is not None):
+        raise InputError("a category belongs to the verdict 'relabelled', and to it alone")
+    if category is not None and not _CATEGORY.fullmatch(category):
+        raise InputError(f"category {category!r}: use at most 100 letters, digits, space, - _ . / & ' ( )")
+
+
+def _review(row: dict[str, Any]) -> Review:
+    names = ("verdict", "time", "reviewer", "category", "note", "undone")
+    return Review(event=row["event_id"], number=row["id"], **{name: row[name] for name in names})
 
 
 def _check_inside(path: str | None) -> None:
@@ -186,8 +217,9 @@ def _rank(state: ColumnElement[str]) -> ColumnElement[int]:
 
 
 def _latest_review() -> Any:
-    """Of each event the review with the largest number."""
-    newest = select(func.max(tables.reviews.c.id)).group_by(tables.reviews.c.event_id)
+    """Of each event the review with the largest number, of those that were not taken back."""
+    counts = select(func.max(tables.reviews.c.id)).where(tables.reviews.c.undone.is_(None))
+    newest = counts.group_by(tables.reviews.c.event_id)
     return select(tables.reviews).where(tables.reviews.c.id.in_(newest)).subquery("latest")
 
 
@@ -204,6 +236,7 @@ def _with_review() -> Select[Any]:
             _LATEST.c.reviewer,
             _LATEST.c.category.label("review_category"),
             _LATEST.c.note,
+            _LATEST.c.id.label("review_number"),
         )
         .join(tables.cameras, tables.cameras.c.id == tables.events.c.camera_id)
         .outerjoin(_LATEST, _LATEST.c.event_id == tables.events.c.id)
@@ -215,7 +248,6 @@ def _reviewed(row: dict[str, Any]) -> ReviewedEvent:
     event = EventRecord(**{name: row[name] for name in (*names, "clip", "snapshot", "reason", "located")})
     if row["verdict"] is None:
         return ReviewedEvent(event)
-    return ReviewedEvent(
-        event,
-        Review(event.id, row["verdict"], row["review_time"], row["reviewer"], row["review_category"], row["note"]),
-    )
+    said = {name: row[name] for name in ("verdict", "reviewer", "note")}
+    of_review = {name: row[f"review_{name}"] for name in ("time", "category", "number")}
+    return ReviewedEvent(event, Review(event.id, **said, **of_review))

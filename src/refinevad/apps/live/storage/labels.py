@@ -33,8 +33,8 @@ class LabelledClip:
 
 
 def label_of(reviewed: ReviewedEvent) -> str | None:
-    """Video-level label by the latest review: dismissed is normal; None where nobody has looked."""
-    if reviewed.review is None:
+    """Video-level label by the latest review: dismissed is normal; None where nobody has looked, or could tell."""
+    if reviewed.review is None or reviewed.review.verdict == "unsure":
         return None
     if reviewed.review.verdict == "dismissed":
         return NORMAL
@@ -54,7 +54,9 @@ def labelled_clips(store: Store) -> tuple[list[LabelledClip], int]:
         for reviewed in page:
             event, label = reviewed.event, label_of(reviewed)
             clip = store.media_path(event.clip) if event.clip else None
-            if clip is None or label is None or not clip.is_file():
+            if label is None:  # nobody could tell
+                continue
+            if clip is None or not clip.is_file():
                 without.add(event.id)
             else:  # again, where one that came meanwhile moved it to this page
                 clips[event.id] = LabelledClip(clip, f"clips/{event.id}{clip.suffix}", label)

@@ -1,13 +1,13 @@
 """A camera's own threshold, from the hours in which nothing happened on it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float
 
 from refinevad.apps.live.clock import DAY_S
 from refinevad.apps.live.storage.alert_rate import stretches
-from refinevad.apps.live.storage.records import ScoreCurve
+from refinevad.apps.live.storage.records import ReviewedEvent, ScoreCurve
 from refinevad.apps.live.storage.store import Store
 from refinevad.errors import InputError
 from refinevad.scoring.events import Calibration, calibrate
@@ -15,6 +15,7 @@ from refinevad.timeline import Timeline
 
 AROUND_EVENT_S = 30.0  # before and after a confirmed event the scene is not quiet yet, or not again
 LONGEST_S = 31 * DAY_S
+_PAGE = 1000  # events held at a time
 
 
 def calibrate_camera(
@@ -24,6 +25,7 @@ def calibrate_camera(
     alerts_per_hour: float,
     scored_by: str = "",
     moved: Calibration | None = None,
+    unseen: bool = True,
 ) -> tuple[Calibration, int]:
     """Calibration on stored scores in quiet stretches (Unix seconds), and how many events were cut out of them.
 
@@ -31,6 +33,7 @@ def calibrate_camera(
     the model that scored the newest of the stretches. `moved`: its calibration, whose threshold would be moved.
 
     Events that someone confirmed or relabelled did happen, whatever the stretch was called: they are left out.
+    Those somebody was unsure of may have: they are left out, too. `unseen` False: so are those nobody has looked at.
     Dismissed and unreviewed ones stay: what the threshold must rise above.
 
     Raises:
@@ -59,9 +62,8 @@ def quiet_curves(
         curve = store.scores.between(camera, start, end, scored_by)
         others += curve.others
         keep = np.ones(len(curve.time), dtype=bool)
-        events = store.events.find(camera=camera, start=start - AROUND_EVENT_S, end=end + AROUND_EVENT_S, reviewed=True)
-        for found in events:
-            if found.review is not None and found.review.verdict != "dismissed":
+        for found in _events(store, camera, start - AROUND_EVENT_S, end + AROUND_EVENT_S, True if unseen else None):
+            if found.review is None or found.review.verdict != "dismissed":
                 left_out.add(found.event.id)
                 late = curve.time > found.event.end + AROUND_EVENT_S
                 keep &= late | (curve.time + curve.length_s < found.event.start - AROUND_EVENT_S)
@@ -76,6 +78,14 @@ def quiet_curves(
     if not curves:
         raise InputError(f"no scores are stored of camera {camera!r} in these hours; choose hours in which it was on")
     return curves, len(left_out)
+
+
+def _events(store: Store, camera: str, start: float, end: float, reviewed: bool | None) -> Iterator[ReviewedEvent]:
+    """All events that touch a stretch, a page at a time."""
+    skip = 0
+    while page := store.events.find(camera=camera, start=start, end=end, reviewed=reviewed, limit=_PAGE, skip=skip):
+        skip += len(page)
+        yield from page
 
 
 def _from_zero(timeline: Timeline) -> Timeline:

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from refinevad.scoring.events import Event
 
 EventState = Literal["new", "open", "ended", "closed-by-restart"]
-Verdict = Literal["confirmed", "dismissed", "relabelled"]
+Verdict = Literal["confirmed", "dismissed", "relabelled", "unsure"]
+Role = Literal["viewer", "reviewer", "admin"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
@@ -49,6 +50,14 @@ class ScoreCurve:
     category_names: tuple[str, ...]
     categories: Float[np.ndarray, "segment category"]
     others: int = 0
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model that scored a stretch of time: its run, and the fingerprint under which its scores lie."""
+
+    run: str
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,10 @@ class LearntThreshold:
 
 @dataclass(frozen=True)
 class Review:
-    """A person's verdict on an event. All are kept; the latest counts. `category` is set where it was relabelled."""
+    """A person's verdict on an event. All are kept; of those not undone the one with the largest `number` counts.
+
+    `category` is set where it was relabelled; `undone`: when it was taken back.
+    """
 
     event: str
     verdict: Verdict
@@ -115,6 +127,8 @@ class Review:
     reviewer: str = ""
     category: str | None = None
     note: str = ""
+    number: int = 0
+    undone: float | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +137,54 @@ class ReviewedEvent:
 
     event: EventRecord
     review: Review | None = None
+
+
+@dataclass(frozen=True)
+class TroubleRecord:
+    """What was wrong with a camera: `since` and `over` in Unix seconds; `over` None: it still is."""
+
+    id: str
+    camera: str
+    name: str
+    text: str
+    since: float
+    over: float | None = None
+
+
+@dataclass(frozen=True)
+class ThresholdMove:
+    """A camera's threshold that was moved; None: the model's own. `why`: `by hand`, `quiet hours`, `undo`, `kept`..."""
+
+    time: float
+    before: float | None
+    after: float | None
+    why: str
+    user: str
+
+
+@dataclass(frozen=True)
+class User:
+    """Someone who may log in. `password`: argon2's hash; None: only a proxy can vouch for them."""
+
+    name: str
+    role: Role
+    added: float
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Login:
+    """A browser that is logged in. `digest`: of its cookie's secret; `user` None: by the service's token, `token`."""
+
+    digest: str
+    user: str | None
+    role: Role
+    token: str
+    opened: float
+    seen: float
+    ends: float
+    address: str
+    agent: str
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """What is deleted, and when.
 
-By age: scores after `scores_days`, finished jobs with their uploads after `jobs_days`, events with their files after
-`events_days`, and events that someone has reviewed after `reviewed_days` where that is longer: a review is a
-training label. Events that are still open are never touched.
+By age: scores after `scores_days`, finished jobs with their uploads after `jobs_days`, events with their files and
+what was wrong with cameras after `events_days`, and events that someone has reviewed after `reviewed_days` where that
+is longer: a review is a training label. Events that are still open are never touched.
 
 By size: when clips and snapshots hold more than `media_gb`, files go, oldest first: first those no reviewed event
 needs (files nobody refers to count as such once they are an hour old), and only when none of these is left,
@@ -79,6 +79,7 @@ class Retention:
         now = min(clock.now(), self._anchor.wall(clock.monotonic()))
         scores = self._store.scores.delete_before(now - self._config.scores_days * DAY_S)
         events, jobs = self._expire_events(now), self._expire_jobs(now)
+        self._store.troubles.delete_before(now - self._config.events_days * DAY_S)
         self._shrink(now)
         self._store.database.reclaim()
         return RetentionReport(scores, events, jobs, self._deleted, len(self._stuck))

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, cast, delete, func, s
 from refinevad.apps.live.storage import tables
 from refinevad.apps.live.storage.cameras import CameraRegistry
 from refinevad.apps.live.storage.database import Database, StorageError
-from refinevad.apps.live.storage.records import ScoreBuckets, ScoreCurve, ScoreRow
+from refinevad.apps.live.storage.records import ScoreBuckets, ScoreCurve, Scorer, ScoreRow
 from refinevad.errors import InputError
 
 BUFFERED_ROWS = 50_000  # nine hours of one camera, while the database is away
@@ -89,6 +89,15 @@ class ScoreLog:
         with self._database.read() as connection:
             model, _ = self._model_of(connection, camera, start, end, "")
             return str(connection.execute(select(models.digest).where(models.id == model)).scalar_one_or_none() or "")
+
+    def scorers(self, camera: str, start: float, end: float) -> list[Scorer]:
+        """The models that scored a stretch, the one of its newest segment first."""
+        models, scores = tables.models.c, tables.scores.c
+        newest = func.max(scores.time)
+        query = select(models.run, models.digest).join(tables.scores, scores.model_id == models.id)
+        query = query.where(*self._stretch(camera, start, end)).group_by(models.id, models.run, models.digest)
+        with self._database.read() as connection:
+            return [Scorer(row.run, row.digest) for row in connection.execute(query.order_by(newest.desc()))]
 
     def _stretch(self, camera: str, start: float, end: float) -> tuple[ColumnElement[bool], ...]:
         scores = tables.scores.c

@@ -15,8 +15,12 @@ from refinevad.apps.live.storage.cameras import CameraRegistry
 from refinevad.apps.live.storage.database import Database
 from refinevad.apps.live.storage.event_log import EventLog
 from refinevad.apps.live.storage.job_log import JobLog
+from refinevad.apps.live.storage.learnt_thresholds import LearntLog
+from refinevad.apps.live.storage.logins import LoginLog
+from refinevad.apps.live.storage.notices import ScheduleLog, SnoozeLog, TroubleLog
+from refinevad.apps.live.storage.people import People
 from refinevad.apps.live.storage.score_log import ScoreLog
-from refinevad.apps.live.storage.threshold_log import ThresholdLog
+from refinevad.apps.live.storage.thresholds import ThresholdLog
 from refinevad.errors import InputError, RefineVADError
 
 CLIPS, SNAPSHOTS, UPLOADS = "clips", "snapshots", "uploads"
@@ -34,6 +38,12 @@ class Store:
     scores: ScoreLog
     events: EventLog
     jobs: JobLog
+    learnt: LearntLog
+    people: People
+    logins: LoginLog
+    troubles: TroubleLog
+    snoozes: SnoozeLog
+    schedules: ScheduleLog
     thresholds: ThresholdLog
 
     @classmethod
@@ -65,7 +75,13 @@ class Store:
             ScoreLog(database, cameras),
             EventLog(database, cameras, clock),
             JobLog(database, clock),
-            ThresholdLog(database, cameras, clock),
+            LearntLog(database, cameras, clock),
+            People(database, clock),
+            LoginLog(database),
+            TroubleLog(database),
+            SnoozeLog(database),
+            ScheduleLog(database),
+            ThresholdLog(database, clock),
         )
 
     def close(self) -> None:

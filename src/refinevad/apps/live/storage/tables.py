@@ -95,14 +95,15 @@ reviews = Table(
     Column("reviewer", String(100), nullable=False),
     Column("note", Text, nullable=False),
     Column("time", Double, nullable=False),
-    CheckConstraint("verdict IN ('confirmed', 'dismissed', 'relabelled')", name="verdict"),
+    Column("undone", Double),  # when it was taken back; it stays in the history, and does not count
+    CheckConstraint("verdict IN ('confirmed', 'dismissed', 'relabelled', 'unsure')", name="verdict"),
     CheckConstraint("verdict <> 'relabelled' OR category IS NOT NULL", name="relabelled"),
 )
 Index(None, reviews.c.event_id, reviews.c.id)
 
 # what was learnt of a camera's own quiet hours; the newest of the model in force counts
-thresholds = Table(
-    "thresholds",
+learnt_thresholds = Table(
+    "learnt_thresholds",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("camera_id", Integer, ForeignKey("cameras.id"), nullable=False),
@@ -111,7 +112,7 @@ thresholds = Table(
     Column("quiet_hours", Double, nullable=False),
     Column("scored_by", String(64), nullable=False),  # the model's fingerprint
 )
-Index(None, thresholds.c.camera_id, thresholds.c.id)
+Index(None, learnt_thresholds.c.camera_id, learnt_thresholds.c.id)
 
 jobs = Table(
     "jobs",
@@ -129,4 +130,88 @@ jobs = Table(
 )
 Index(None, jobs.c.created)
 
-__all__ = ["cameras", "events", "jobs", "metadata", "models", "reviews", "scores", "thresholds"]
+users = Table(
+    "users",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("role", String(20), nullable=False),
+    Column("password", Text),  # argon2's hash; without one a proxy vouches for them, or nobody
+    Column("added", Double, nullable=False),
+    CheckConstraint("role IN ('viewer', 'reviewer', 'admin')", name="role"),
+)
+
+# logins of browsers; of no user: whoever presented the service's token
+logins = Table(
+    "logins",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # of the cookie's secret, which is stored nowhere
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE")),
+    Column("token", String(64), nullable=False),  # which token was presented; empty: none
+    Column("opened", Double, nullable=False),
+    Column("seen", Double, nullable=False),
+    Column("ends", Double, nullable=False),
+    Column("address", String(100), nullable=False),
+    Column("agent", String(200), nullable=False),
+)
+Index(None, logins.c.user_id)
+Index(None, logins.c.ends)
+
+# by name: storage may have been away when a camera was added, and its troubles outlive it
+troubles = Table(
+    "troubles",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("camera", String(100), nullable=False),
+    Column("name", String(20), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("over", Double),
+)
+Index(None, troubles.c.since)
+
+thresholds = Table(
+    "thresholds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("camera", String(100), nullable=False),
+    Column("time", Double, nullable=False),
+    Column("before", Double),  # none: the model's own
+    Column("after", Double),
+    Column("why", Text, nullable=False),
+    Column("user", String(64), nullable=False),
+)
+Index(None, thresholds.c.camera, thresholds.c.id)
+
+# of sinks that reach people, where the page says otherwise than cameras.toml
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("sink", String(100), primary_key=True),
+    Column("hours", String(11), nullable=False),
+    Column("days", JSON, nullable=False),
+)
+
+snoozes = Table(
+    "snoozes",
+    metadata,
+    Column("sink", String(100), primary_key=True),
+    Column("until", Double, nullable=False),
+)
+
+__all__ = [
+    "cameras",
+    "events",
+    "jobs",
+    "learnt_thresholds",
+    "logins",
+    "metadata",
+    "models",
+    "reviews",
+    "schedules",
+    "scores",
+    "snoozes",
+    "thresholds",
+    "troubles",
+    "users",
+]

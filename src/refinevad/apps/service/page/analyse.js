@@ -27,6 +27,7 @@ async function showJobs(root) {
     "label",
     {
       class: "drop card",
+      "data-needs": "reviewer",
       for: "file",
       tabindex: 0,
       role: "button",
@@ -109,7 +110,7 @@ async function showJobs(root) {
       bar: el("progress", { max: 1, "aria-label": `Progress of ${job.name}` }),
       text: el("small", { role: "status" }),
       open: el("a", { class: "tool primary" }, "Open"),
-      stop: el("button", { class: "tool" }),
+      stop: el("button", { class: "tool", "data-needs": "reviewer" }),
     };
     row.stop.addEventListener("click", () =>
       abort && row.job.state === "sending" ? abort() : row.job.id ? drop1(row) : (row.node.remove(), note()),

@@ -1,5 +1,6 @@
 // The shell: who may look, which view is shown, and whether the link to the service is up.
 
+import { accountButton, loginForm } from "./account.js";
 import { api, onLoggedOut } from "./api.js";
 import { el, svg, toast } from "./dom.js";
 import { showHelp } from "./keys.js";
@@ -75,7 +76,7 @@ function drawBar(current) {
         { class: "tool help", onclick: showHelp, "aria-label": "Show the keyboard's keys", title: "Keys (?)" },
         "?",
       ),
-      session?.needed ? el("button", { class: "tool", onclick: logOut }, "Log out") : null,
+      accountButton(session, logOut),
     ),
   );
   bar.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -89,48 +90,28 @@ function logIn(message = "") {
   linkState.hidden = true;
   bar.replaceChildren();
   document.title = "Log in – refinevad";
-  const input = el("input", {
-    type: "password",
-    name: "token",
-    required: true,
-    autocomplete: "current-password",
-    spellcheck: false,
-  });
-  const trouble = el("p", { class: "trouble", role: "alert" }, message);
-  const form = el(
-    "form",
-    { class: "card login" },
-    el("div", { class: "brand" }, svg("M1 13h4l2-3 2 4 3-11 2 10h5"), el("b", {}, "refinevad")),
-    el(
-      "label",
-      { class: "field" },
-      el("span", {}, "Token"),
-      input,
-      el("small", {}, "It was shown once, when the service's token file was made."),
-    ),
-    trouble,
-    el("button", { class: "tool primary", type: "submit" }, "Log in"),
-  );
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    try {
-      session = await api("/session", { method: "POST", body: { token: input.value } });
+  delete document.documentElement.dataset.role;
+  const { form, focus } = loginForm({
+    people: Boolean(session?.people),
+    message,
+    done: (opened) => {
+      session = opened;
       start();
-    } catch (error) {
-      trouble.textContent = error.message;
-      input.select();
-    }
+    },
   });
   view.replaceChildren(form);
-  input.focus();
+  focus();
 }
 
 async function logOut() {
   await api("/session", { method: "DELETE" });
-  logIn();
+  session = await api("/session");
+  if (session.open) start(); // a proxy vouches for them still
+  else logIn();
 }
 
 function start() {
+  document.documentElement.dataset.role = session.role; // what it may not do is not offered: review.css
   connect();
   lookAfterTroubles();
   watching ??= setInterval(lookAfterTroubles, 15_000);
@@ -161,7 +142,9 @@ on("link", ({ up }) => {
   if (!up)
     api("/session")
       .then((now) => {
-        if (!now.open) logIn("You were logged out. Log in again.");
+        if (now.open) return;
+        session = now;
+        logIn("You were logged out. Log in again.");
       })
       .catch(() => {});
 });

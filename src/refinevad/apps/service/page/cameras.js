@@ -13,7 +13,7 @@ export async function show(root, { rest = [] } = {}) {
   if (rest[1] === "zones") return (await import("./zones.js")).show(root, rest[0]);
   const tiles = new Map(),
     wall = el("ul", { class: "wall", "aria-label": "Cameras" });
-  const add = el("button", { class: "tool primary", onclick: addCamera }, "Add a camera");
+  const add = el("button", { class: "tool primary", onclick: addCamera, "data-needs": "admin" }, "Add a camera");
   const summary = el("p", { class: "kicker", role: "status" });
   root.append(el("div", { class: "head" }, el("div", {}, el("h1", {}, "Cameras"), summary), add), wall);
 
@@ -36,10 +36,11 @@ export async function show(root, { rest = [] } = {}) {
     }
     wall.dataset.count = cameras.length;
     const live = cameras.filter((camera) => camera.state === "live").length,
+      over = cameras.filter((camera) => camera.state === "ended").length,
       alarms = cameras.filter((camera) => camera.open_event).length,
       ailing = cameras.filter((camera) => camera.health.length).length;
     summary.textContent = cameras.length
-      ? `${live} of ${cameras.length} live` + (alarms ? ` · ${alarms} with an event` : "") +
+      ? `${live} of ${cameras.length - over} live` + (over ? ` · ${over} over` : "") + (alarms ? ` · ${alarms} with an event` : "") +
         (ailing ? ` · ${ailing} with a fault` : "")
       : "";
     wall.querySelector(".empty")?.parentElement.remove();

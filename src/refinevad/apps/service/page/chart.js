@@ -5,6 +5,9 @@ export function colours() {
   return new Proxy({}, { get: (_, name) => style.getPropertyValue("--" + name).trim() });
 }
 
+// the curves of other models: apart by colour and by dash
+const OTHERS = ["direct", "prompts", "video"],
+  DASHES = [[5, 3], [2, 3], [8, 3, 2, 3]];
 const TICK_PX = 56; // what a label of the time axis needs, with some air
 
 /** A canvas that shows [start, end) of scores: values are [start s, length s, score]. */
@@ -40,8 +43,8 @@ export function drawStrip(canvas, values, start, end, threshold) {
   }
 }
 
-/** A score chart over time. `xs` in seconds; `thresholds()` gives [[value, dashes]…] drawn as lines. Returns the uPlot. */
-export function scoreChart(host, { height, xs, ys, time, step, incrs, thresholds, onclick, format }) {
+/** A score chart over time. `xs` in seconds; `others`: curves of other models over the same; `thresholds()` gives [[value, dashes]…] drawn as lines. Returns the uPlot. */
+export function scoreChart(host, { height, xs, ys, others = [], time, step, incrs, thresholds, onclick, format }) {
   const colour = colours(),
     font = '12px system-ui, "Segoe UI", Roboto, Arial, sans-serif';
   const axis = {
@@ -101,10 +104,18 @@ export function scoreChart(host, { height, xs, ys, time, step, incrs, thresholds
           spanGaps: false,
           paths: uPlot.paths.stepped({ align: 1 }),
         },
+        ...others.map((_, index) => ({
+          stroke: colour[OTHERS[index % OTHERS.length]],
+          width: 1.5,
+          dash: DASHES[index % DASHES.length],
+          points: { show: false },
+          spanGaps: false,
+          paths: uPlot.paths.stepped({ align: 1 }),
+        })),
       ],
       hooks: { draw: [lines] },
     },
-    [xs, ys],
+    [xs, ys, ...others],
     host,
   );
   if (onclick)

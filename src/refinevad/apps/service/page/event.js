@@ -1,11 +1,13 @@
 // One event: its clip, its verdict, what it resembles, and what was said of it before.
 
 import { api } from "./api.js";
+import { screenOf } from "./clip.js";
 import { el } from "./dom.js";
 import { lasted, score, when, words } from "./format.js";
 import { curveUnder, placeOver, whereSwitch, whySentence } from "./where.js";
+import { verdictBar } from "./verdicts.js";
 
-export const SAYS = { confirmed: "Confirmed", dismissed: "Dismissed", relabelled: "Relabelled" };
+export const SAYS = { confirmed: "Confirmed", dismissed: "Dismissed", relabelled: "Relabelled", unsure: "Unsure" };
 
 /** What became of an event, as a small sign. */
 export function verdictTag(event) {
@@ -13,50 +15,13 @@ export function verdictTag(event) {
   return el("span", { class: "tag " + said.replaceAll(" ", "-") }, said);
 }
 
-/** Fill `stage` with an event; `act` gives a verdict or asks for a label. Returns its video, if it has a clip. */
+/** Fill `stage` with an event; `act` as verdictBar has it. Returns its video, if it has a clip. */
 export function drawEvent(stage, event, act, camera) {
-  const video = event.clip
-    ? el("video", {
-        src: event.clip,
-        poster: event.snapshot,
-        controls: true,
-        muted: true,
-        autoplay: true,
-        loop: true,
-        playsinline: true,
-        preload: "metadata",
-        "aria-label": `Clip of ${words(event.label)} on ${event.camera}`,
-      })
-    : null;
-  const screen = el(
-    "div",
-    { class: "screen" },
-    video ||
-      (event.snapshot
-        ? el("img", { src: event.snapshot, alt: `Snapshot of ${words(event.label)} on ${event.camera}` })
-        : el(
-            "p",
-            { class: "noclip" },
-            ["new", "open"].includes(event.state)
-              ? "The event is going on; its clip comes when it is over."
-              : "No clip was kept of this event.",
-          )),
-  );
+  const { screen, video } = screenOf(event);
   const pictured = screen.querySelector("video, img"),
     curve = el("div", { class: "under-clip" });
   if (pictured && event.where) screen.append(placeOver(pictured, event.where));
   if (video) curveUnder(curve, video, event, camera);
-  video?.addEventListener("error", () =>
-    screen.replaceChildren(
-      el(
-        "p",
-        { class: "noclip" },
-        "This browser cannot play the clip. ",
-        el("a", { href: event.clip, download: "" }, "Download it"),
-        ".",
-      ),
-    ),
-  );
   const history = el("ol", { class: "history" });
   const shares = Object.entries(event.probabilities)
     .sort((one, other) => other[1] - one[1])
@@ -65,6 +30,7 @@ export function drawEvent(stage, event, act, camera) {
   stage.replaceChildren(
     screen,
     curve,
+    verdictBar(event, act),
     el(
       "div",
       { class: "card about" },
@@ -78,36 +44,6 @@ export function drawEvent(stage, event, act, camera) {
           el("p", { class: "note" }, `${event.camera} · ${when(event.start_time)} · ${lasted(event.start_time, event.end_time)}`),
         ),
         verdictTag(event),
-      ),
-      el(
-        "div",
-        { class: "verdicts", role: "group", "aria-label": "Verdict" },
-        el(
-          "button",
-          {
-            class: "tool yes",
-            onclick: () => act.say("confirmed"),
-            "aria-pressed": String(event.review?.verdict === "confirmed"),
-          },
-          "Confirm ",
-          el("kbd", {}, "c"),
-        ),
-        el(
-          "button",
-          {
-            class: "tool",
-            onclick: () => act.say("dismissed"),
-            "aria-pressed": String(event.review?.verdict === "dismissed"),
-          },
-          "Dismiss ",
-          el("kbd", {}, "d"),
-        ),
-        el(
-          "button",
-          { class: "tool", onclick: act.relabel, "aria-pressed": String(event.review?.verdict === "relabelled") },
-          "Relabel ",
-          el("kbd", {}, "r"),
-        ),
       ),
       event.reason
         ? el(
@@ -167,15 +103,15 @@ export function drawEvent(stage, event, act, camera) {
       ),
     ),
   );
-  if (event.review)
+  if (!["new", "open"].includes(event.state))
     api(`/events/${event.id}/reviews`)
       .then((all) =>
         history.replaceChildren(
           ...all.map((one) =>
             el(
               "li",
-              {},
-              `${SAYS[one.verdict]}${one.category ? " as " + words(one.category) : ""}, ${when(one.time)}${one.note ? ": " + one.note : ""}`,
+              { class: one.undone ? "undone" : null },
+              `${SAYS[one.verdict]}${one.category ? " as " + words(one.category) : ""}${one.reviewer ? " by " + one.reviewer : ""}, ${when(one.time)}${one.undone ? ", taken back" : ""}${one.note ? ": " + one.note : ""}`,
             ),
           ),
         ),

@@ -1,13 +1,17 @@
 // Events one after another: look at the clip, say what it was.
 
 import { api } from "./api.js";
+import { Chosen } from "./chosen.js";
+import { loadAhead } from "./clip.js";
 import { ask, el, empty, field, toast } from "./dom.js";
 import { SAYS, drawEvent, verdictTag } from "./event.js";
 import { dayBounds, when, words } from "./format.js";
 import { bind } from "./keys.js";
 import { on } from "./socket.js";
+import { noteOf, noteSent } from "./verdicts.js";
 
-const PAGE = 50;
+const PAGE = 50,
+  SOON = 5; // so many before the last one known more are asked for
 
 export async function show(root, { rest, query }) {
   const [cameras, model] = await Promise.all([api("/cameras"), api("/model")]);
@@ -31,10 +35,22 @@ export async function show(root, { rest, query }) {
     );
   const names = [...new Set([...cameras.map((camera) => camera.name), filter.camera])].filter(Boolean);
   const categories = [...new Set([...model.categories, filter.category])].filter(Boolean);
+  let events = [],
+    here = -1,
+    skip = 0,
+    video = null,
+    loading = false;
+  const undoable = []; // what was said, the newest last: { numbers, text }
   const queue = el("ol", { class: "queue", "aria-label": "Events" }),
     stage = el("section", { class: "stage-review", "aria-label": "Event" });
   const more = el("button", { class: "tool", hidden: true, onclick: () => load(true) }, "More");
   const count = el("p", { class: "kicker", role: "status" });
+  const chosen = new Chosen({
+    all: () => events.map((event) => event.id),
+    say: (verdict) => give(marked(), verdict),
+    relabel: () => relabel(marked()),
+  });
+  const marked = () => events.filter((event) => chosen.ids.has(event.id));
   root.append(
     el(
       "div",
@@ -52,6 +68,7 @@ export async function show(root, { rest, query }) {
           ["confirmed", "Confirmed"],
           ["dismissed", "Dismissed"],
           ["relabelled", "Relabelled"],
+          ["unsure", "Unsure"],
         ]),
         el("input", {
           type: "date",
@@ -64,13 +81,8 @@ export async function show(root, { rest, query }) {
         }),
       ),
     ),
-    el("div", { class: "review" }, stage, el("div", { class: "side card" }, queue, more)),
+    el("div", { class: "review" }, stage, el("div", { class: "side card" }, chosen.node, queue, more)),
   );
-
-  let events = [],
-    here = -1,
-    skip = 0,
-    video = null;
   async function load(further = false) {
     const [start, end] = filter.day ? dayBounds(filter.day) : [null, null];
     let found;
@@ -112,12 +124,14 @@ export async function show(root, { rest, query }) {
     skip = found.next_skip ?? 0;
     more.hidden = found.next_skip === null;
     drawQueue();
-    open(
-      Math.max(
-        0,
-        events.findIndex((event) => event.id === kept),
-      ),
-    );
+    if (further) loadAhead([events[here + 1]]);
+    else
+      open(
+        Math.max(
+          0,
+          events.findIndex((event) => event.id === kept),
+        ),
+      );
   }
   function drawQueue() {
     count.textContent = events.length
@@ -128,6 +142,7 @@ export async function show(root, { rest, query }) {
         el(
           "li",
           { class: index === here ? "current" : null },
+          chosen.box(event.id, `${words(event.label)}, ${event.camera}, ${when(event.start_time)}`),
           el(
             "button",
             { onclick: () => open(index), "aria-current": index === here ? "true" : null },
@@ -145,13 +160,14 @@ export async function show(root, { rest, query }) {
         ),
       ),
     );
+    chosen.show();
     root.querySelector(".review").classList.toggle("nothing", !events.length);
   }
   function open(index) {
     here = Math.min(Math.max(index, 0), events.length - 1);
     for (const [place, item] of [...queue.children].entries()) {
       item.classList.toggle("current", place === here);
-      item.firstChild.toggleAttribute("aria-current", place === here);
+      item.querySelector("button").toggleAttribute("aria-current", place === here);
     }
     const item = queue.children[here];
     if (item) queue.scrollTo({ top: item.offsetTop - queue.clientHeight / 2 + item.clientHeight / 2 });
@@ -169,31 +185,76 @@ export async function show(root, { rest, query }) {
       return;
     }
     draw(events[here]);
+    loadAhead([events[here + 1]]);
+    if (here + SOON >= events.length && !more.hidden && !loading) {
+      loading = true;
+      load(true).finally(() => (loading = false));
+    }
   }
   const draw = (event) => {
+    const undoing = undoable.at(-1)?.text;
+    const pressed = stage.contains(document.activeElement) && document.activeElement.matches(":focus-visible"),
+      key = pressed && document.activeElement.getAttribute("aria-keyshortcuts");
     const camera = cameras.find((one) => one.name === event.camera);
-    video = drawEvent(stage, event, { say, relabel }, camera);
+    video = drawEvent(stage, event, { say, relabel: () => relabel(), undo, undoable: undoing && `Undo: ${undoing}` }, camera);
+    if (key) stage.querySelector(`[aria-keyshortcuts="${key}"]`)?.focus(); // who goes on by keyboard stays on the button
   };
-  async function say(verdict, category = null, note = "") {
-    const event = events[here];
-    if (!event) return;
+  const say = (verdict, category = null) => events[here] && give([events[here]], verdict, category);
+
+  /** One after another: an undo right after a verdict takes that one back. */
+  let working = Promise.resolve();
+  const inTurn = (work) => (working = working.then(work));
+  const give = (...said) => inTurn(() => giveNow(...said));
+  const undo = () => inTurn(undoNow);
+
+  /** A verdict on one event, or on those that are chosen; then on to the next. */
+  async function giveNow(which, verdict, category = null, note = null) {
+    if (!which.length) return;
+    const ids = which.map((event) => event.id),
+      alone = which.length === 1;
     try {
-      const now = await api(`/events/${event.id}/reviews`, { method: "POST", body: { verdict, category, note } });
-      const place = events.findIndex((one) => one.id === now.id);
-      if (place >= 0) events[place] = now;
-      toast(`${SAYS[verdict]}${category ? " as " + words(category) : ""}.`);
+      const said = { verdict, category, note: note ?? (alone ? noteOf(which[0]) : "") };
+      const found = alone
+        ? [await api(`/events/${ids[0]}/reviews`, { method: "POST", body: said })]
+        : (await api("/events/reviews", { method: "POST", body: { ...said, events: ids } })).events;
+      const text = `${SAYS[verdict]}${category ? " as " + words(category) : ""}${alone ? "" : `: ${found.length} events`}.`;
+      undoable.push({ numbers: found.map((event) => event.review.number), text });
+      ids.forEach(noteSent);
+      put(found);
+      toast(text);
+      if (!alone) chosen.none();
       drawQueue();
-      open(here + 1 < events.length ? here + 1 : here);
+      const on = ids.includes(events[here]?.id);
+      open(on && alone && here + 1 < events.length ? here + 1 : here);
     } catch (error) {
       toast(error.message, "bad");
     }
   }
-  async function relabel() {
-    const event = events[here];
+  async function undoNow() {
+    const last = undoable.pop();
+    if (!last) return;
+    try {
+      const { events: found } = await api("/events/reviews/undo", { method: "POST", body: { reviews: last.numbers } });
+      put(found);
+      toast(`Taken back: ${last.text}`);
+      drawQueue();
+      const place = events.findIndex((event) => event.id === found[0]?.id);
+      open(place >= 0 ? place : here);
+    } catch (error) {
+      toast(error.message, "bad");
+      if (events[here]) draw(events[here]);
+    }
+  }
+  function put(found) {
+    const now = new Map(found.map((event) => [event.id, event]));
+    events = events.map((event) => now.get(event.id) ?? event);
+  }
+  async function relabel(which = events.slice(here, here + 1)) {
+    const [event] = which;
     if (!event) return;
     const known = [...new Set([...categories, ...Object.keys(event.probabilities)])];
     const given = await ask(
-      "What was it?",
+      which.length === 1 ? "What was it?" : `What were these ${which.length}?`,
       [
         field(
           "Category",
@@ -212,20 +273,27 @@ export async function show(root, { rest, query }) {
           { id: "categories" },
           known.map((name) => el("option", { value: name })),
         ),
-        field("Note", el("input", { name: "note", maxlength: 2000, autocomplete: "off" })),
+        field("Note", el("input", {
+            name: "note",
+            maxlength: 2000,
+            autocomplete: "off",
+            value: which.length === 1 ? noteOf(event) : "",
+          })),
       ],
       { submit: "Relabel" },
     );
-    if (given) say("relabelled", given.get("category").trim(), given.get("note"));
+    if (given) give(which, "relabelled", given.get("category").trim(), given.get("note"));
   }
 
   await load();
   const replace = (event) => {
     const place = events.findIndex((one) => one.id === event.id);
     if (place >= 0) {
+      const before = events[place];
       events[place] = event;
       drawQueue();
-      if (place === here && !stage.contains(document.activeElement)) draw(event);
+      const said = JSON.stringify(before.review) !== JSON.stringify(event.review) || before.clip !== event.clip || before.state !== event.state;
+      if (place === here && said && !stage.contains(document.activeElement)) draw(event);
     }
   };
   let timer = 0;
@@ -260,7 +328,13 @@ export async function show(root, { rest, query }) {
       ["k", "previous event", () => open(here - 1)],
       ["c", "confirm", () => say("confirmed")],
       ["d", "dismiss", () => say("dismissed")],
-      ["r", "relabel", relabel],
+      ["r", "relabel", () => relabel()],
+      ["s", "unsure: for somebody else, or for later", () => say("unsure")],
+      ["n", "write a note", () => stage.querySelector(".note-field")?.focus()],
+      ["u", "undo the last verdict", undo],
+      ["x", "choose the event, for many at once", () => events[here] && chosen.toggle(events[here].id)],
+      ["C", "confirm those that are chosen", () => give(marked(), "confirmed")],
+      ["D", "dismiss those that are chosen", () => give(marked(), "dismissed")],
       [" ", "play or pause", () => video && (video.paused ? video.play() : video.pause())],
       ["ArrowLeft", "a second back", () => seek(-1)],
       ["ArrowRight", "a second on", () => seek(1)],
@@ -272,6 +346,7 @@ export async function show(root, { rest, query }) {
   };
   return () => {
     clearTimeout(timer);
+    loadAhead([]);
     ends.forEach((end) => end());
   };
 }

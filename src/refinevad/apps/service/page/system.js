@@ -3,7 +3,10 @@
 import { api } from "./api.js";
 import { ask, el, toast } from "./dom.js";
 import { score, when, words } from "./format.js";
+import { peopleSections } from "./people.js";
+import { armedWhen, askSchedule } from "./schedule.js";
 import { AILS } from "./tile.js";
+import { troubleSection } from "./troubles.js";
 
 export async function show(root, { session }) {
   const [model, cameras, sinks, reviewed] = await Promise.all([
@@ -52,7 +55,7 @@ export async function show(root, { session }) {
               ],
             ])
           : el("p", { class: "trouble" }, "There is none. Start the service with --model RUN."),
-        model.choices.length ? el("p", { class: "actions" }, pick, swap) : null,
+        model.choices.length ? el("p", { class: "actions", "data-needs": "admin" }, pick, swap) : null,
         model.choices.length === 1 ? el("p", { class: "note" }, "Other runs in the same folder show here.") : null,
       ),
       el(
@@ -72,7 +75,7 @@ export async function show(root, { session }) {
         ),
         el(
           "p",
-          { class: "actions" },
+          { class: "actions", "data-needs": "reviewer" },
           clips
             ? el(
                 "a",
@@ -89,8 +92,11 @@ export async function show(root, { session }) {
         facts([
           ["Version", session?.version || "–"],
           ["Ready", ready.status === "ok" ? "yes" : `no: ${ready.reasons.join(", ")}`],
-          ["Cameras live", `${cameras.filter((camera) => camera.state === "live").length} of ${cameras.length}`],
-          ["Access", session?.needed ? "by token" : "this machine only, no token"],
+          [
+            "Cameras live",
+            `${cameras.filter((camera) => camera.state === "live").length} of ${cameras.filter((camera) => camera.state !== "ended").length}`,
+          ],
+          ["Access", session?.people ? "by name and password" : session?.needed ? "by token" : "this machine only, no login"],
         ]),
         el(
           "p",
@@ -129,6 +135,8 @@ export async function show(root, { session }) {
       ]),
       "text",
     ),
+    ...troubleSection(),
+    ...peopleSections(session),
   );
 
   async function change() {
@@ -170,11 +178,25 @@ function reaching(sink) {
       ["0", "Send again"],
     ].map(([value, text]) => el("option", { value }, text)),
   );
-  const state = el("span", { class: "tag snoozed", hidden: true });
+  const state = el("span", { class: "tag snoozed", hidden: true }),
+    hours = el("span", { class: "note" });
+  const schedule = el(
+    "button",
+    {
+      class: "tool",
+      "aria-label": `Schedule of ${sink.name}`,
+      onclick: async () => {
+        const now = await askSchedule(sink);
+        if (now) show(Object.assign(sink, now));
+      },
+    },
+    "Schedule",
+  );
   show(sink);
-  return el("div", { class: "reaching" }, said, state, el("span", { class: "tools" }, test, pick));
+  return el("div", { class: "reaching" }, said, state, hours, el("span", { class: "tools", "data-needs": "admin" }, test, schedule, pick));
 
-  function show({ snoozed_until: until }) {
+  function show({ snoozed_until: until, schedule: armed }) {
+    hours.textContent = armed ? armedWhen(armed) : "";
     state.hidden = !until;
     state.textContent = until ? `snoozed until ${when(until)}` : "";
   }
@@ -218,7 +240,7 @@ function table(title, columns, rows, last = "number") {
     el("h2", {}, title),
     el(
       "div",
-      { class: "card scroll" },
+      { class: "card scroll", tabindex: "0", role: "region", "aria-label": title },
       el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows.map(cells))),
     ),
   ];

@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { ask, el, field, toast } from "./dom.js";
 import { score, when } from "./format.js";
+import { thresholdHistory } from "./threshold_history.js";
 
 export async function thresholdPanel(panel, { camera, path, start, end, tried }) {
   const title = el("h2", { id: "threshold-title" }, "Threshold");
@@ -24,13 +25,15 @@ export async function thresholdPanel(panel, { camera, path, start, end, tried })
   const back = el("button", { class: "tool", onclick: () => set(null) }, "Use the model's own");
   const quiet = el("button", { class: "tool", onclick: calibrate }, "Set from quiet hours…");
   const learnt = el("p", { class: "note learnt" });
+  const past = thresholdHistory({ path, moved: took });
   slider.addEventListener("input", say);
   panel.replaceChildren(
     el("div", { class: "panel-head" }, title, shown),
     slider,
     rate,
-    el("p", { class: "actions" }, use, back, quiet),
+    el("p", { class: "actions", "data-needs": "admin" }, use, back, quiet),
     learnt,
+    past.node,
   );
   history();
   slider.value = camera.threshold;
@@ -55,25 +58,29 @@ export async function thresholdPanel(panel, { camera, path, start, end, tried })
   }
   async function history() {
     const now = camera.learning,
-      past = await api(path + "/thresholds").catch(() => []);
+      before = await api(path + "/learnt").catch(() => []);
     const told = !now
       ? ""
       : now.state === "learning"
         ? `Learning from its own quiet hours: ${now.quiet_hours.toFixed(1)} of ${now.hours_needed}. `
         : `Learnt from ${now.quiet_hours.toFixed(1)} of its own hours. `;
-    const list = past.slice(0, 5).map((one) => `${score(one.threshold)} since ${when(one.time)}`);
+    const list = before.slice(0, 5).map((one) => `${score(one.threshold)} since ${when(one.time)}`);
     learnt.textContent = told + (list.length ? `Learnt so far: ${list.join("; ")}.` : "");
     learnt.hidden = !learnt.textContent;
   }
   async function set(threshold) {
     try {
-      const now = await api(path, { method: "PATCH", body: { threshold } });
-      camera.threshold = found.threshold = now.threshold;
-      slider.value = now.threshold;
-      toast(`${camera.name} now alerts above ${score(now.threshold)}.`);
+      took(await api(path, { method: "PATCH", body: { threshold } }));
+      past.load();
     } catch (error) {
       toast(error.message, "bad");
+      say();
     }
+  }
+  function took(now) {
+    camera.threshold = found.threshold = now.threshold;
+    slider.value = now.threshold;
+    toast(`${camera.name} now alerts above ${score(now.threshold)}.`);
     say();
   }
   async function calibrate() {

@@ -42,10 +42,10 @@ export class Tile {
     this.value = el("span", { class: "value number" });
     this.ailing = el("span", { class: "ailing", hidden: true });
     this.alarm = el("a", { class: "alarm", hidden: true });
-    this.trouble = el("p", { class: "trouble" });
+    this.trouble = el("p", { class: "trouble", onclick: () => this.trouble.classList.toggle("whole") });
     this.facts = el("p", { class: "facts-line" });
     this.strip = el("canvas", { class: "spark-strip", role: "img" });
-    this.pause = el("button", { class: "tool", onclick: () => this.togglePause() });
+    this.pause = el("button", { class: "tool", onclick: () => this.togglePause(), "data-needs": "admin" });
     this.node = el(
       "li",
       { class: "tile card", "data-camera": camera.name },
@@ -74,6 +74,7 @@ export class Tile {
               "a",
               {
                 class: "tool",
+                "data-needs": "admin",
                 href: `#/cameras/${encodeURIComponent(camera.name)}/zones`,
                 "aria-label": `Masks and zones of ${camera.name}`,
               },
@@ -82,7 +83,12 @@ export class Tile {
             this.pause,
             el(
               "button",
-              { class: "tool", onclick: () => this.remove(), "aria-label": `Remove ${camera.name}` },
+              {
+                class: "tool",
+                onclick: () => this.remove(),
+                "aria-label": `Remove ${camera.name}`,
+                "data-needs": "admin",
+              },
               "Remove",
             ),
           ),
@@ -136,7 +142,9 @@ export class Tile {
       this.alarm.hidden = false;
     }
     this.showScore();
-    this.trouble.textContent = state === "paused" ? "" : trouble || "";
+    const said = state === "paused" ? "" : trouble || "";
+    this.trouble.textContent = this.trouble.title = said;
+    this.trouble.classList.toggle("remark", state === "ended"); // a recording that is over is no fault
     this.facts.textContent = [
       state === "live" ? `${fps_in.toFixed(fps_in < 10 ? 1 : 0)} fps` : null,
       `threshold ${score(threshold)}`,
@@ -150,8 +158,9 @@ export class Tile {
     this.node.title = source;
     this.pause.textContent = state === "paused" ? "Resume" : "Pause";
     this.pause.setAttribute("aria-label", `${this.pause.textContent} ${this.camera.name}`);
+    const away = ["failed", "waiting"].includes(state) && !this.node.classList.contains("has-picture");
     this.blank.textContent =
-      { paused: "Paused", failed: "No picture", waiting: "No picture", ended: "Recording over" }[state] ||
+      { paused: "Paused", failed: away && said ? said : "No picture", waiting: away && said ? said : "No picture", ended: "Recording over" }[state] ||
       (state === "live" ? "Waiting for a picture…" : "Connecting…");
     if (state === "paused") this.node.classList.remove("has-picture");
   }

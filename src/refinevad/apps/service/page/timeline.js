@@ -2,8 +2,9 @@
 
 import { api } from "./api.js";
 import { redrawn, scoreChart } from "./chart.js";
+import { fit, latestDay, STEPS } from "./day.js";
 import { el, empty } from "./dom.js";
-import { verdictTag } from "./event.js";
+import { eventRows } from "./event_rows.js";
 import { at, clock, dayBounds, dayKey, dayName, lasted, minute, score, words } from "./format.js";
 import { bind } from "./keys.js";
 import { on } from "./socket.js";
@@ -22,12 +23,14 @@ export async function show(root, { query }) {
     );
     return null;
   }
-  const name = cameras.some((camera) => camera.name === query.get("camera")) ? query.get("camera") : cameras[0].name;
-  const key = /^\d{4}-\d\d-\d\d$/.test(query.get("day") || "") ? query.get("day") : dayKey(new Date());
+  const named = cameras.some((camera) => camera.name === query.get("camera"));
+  if (!named && cameras.length > 1) return (await import("./wall_day.js")).show(root, { cameras, query });
+  const name = named ? query.get("camera") : cameras[0].name;
+  const key = await latestDay(query.get("day"), name);
   const [start, end] = dayBounds(key),
     camera = cameras.find((one) => one.name === name),
     path = `/cameras/${encodeURIComponent(name)}`;
-  const go = (to, day) => (location.hash = `#/timeline?camera=${encodeURIComponent(to)}&day=${day}`);
+  const go = (to, day) => (location.hash = `#/timeline?${to ? `camera=${encodeURIComponent(to)}&` : ""}day=${day}`);
   const shift = (days) => {
     const date = new Date(start);
     date.setDate(date.getDate() + days);
@@ -37,6 +40,7 @@ export async function show(root, { query }) {
   const pick = el(
     "select",
     { "aria-label": "Camera", onchange: () => go(pick.value, key) },
+    cameras.length > 1 ? el("option", { value: "" }, "All cameras") : null,
     cameras.map((one) => el("option", { value: one.name, selected: one.name === name }, one.name)),
   );
   const day = el("input", {
@@ -47,8 +51,18 @@ export async function show(root, { query }) {
     onchange: () => day.value && go(name, day.value),
   });
   const today = key === dayKey(new Date());
-  const readout = el("p", { class: "readout", role: "status" }),
+  let whole = query.get("span") === "day";
+  const span = el("button", {
+    class: "tool",
+    hidden: true,
+    onclick: () => {
+      whole = !whole;
+      load().catch(() => {});
+    },
+  });
+  const readout = el("p", { class: "readout", role: "status" }, "Loading…"),
     plot = el("div", { class: "plot day", role: "img" }),
+    legend = el("ul", { class: "legend", hidden: true }),
     lanes = el("div", { class: "lanes" });
   const list = el("div", {}),
     panel = el("section", { class: "card panel", "aria-labelledby": "threshold-title" });
@@ -69,7 +83,8 @@ export async function show(root, { query }) {
     el(
       "section",
       { class: "card timeline", "aria-label": `Scores of ${name}` },
-      el("header", {}, readout),
+      el("header", {}, readout, span),
+      legend,
       plot,
       lanes,
     ),
@@ -79,14 +94,21 @@ export async function show(root, { query }) {
   );
 
   let data = { scores: null, events: [] },
+    shown = [start, end],
     chart = null,
     tried = null;
   async function load() {
-    const [scores, found] = await Promise.all([
-      api(path + "/scores", { query: { start, end, buckets: 1440 } }),
+    const curve = (from, to) => api(path + "/scores", { query: { start: from, end: to, buckets: 1440, each_model: true } });
+    const [day, found] = await Promise.all([
+      curve(start, end),
       api("/events", { query: { camera: name, start, end, limit: 1000 } }),
     ]);
-    data = { scores, events: found.events };
+    const fitted = fit(start, end, [day], found.events);
+    shown = whole ? [start, end] : fitted;
+    const part = shown[1] - shown[0] < end - start;
+    data = { scores: part ? await curve(...shown) : day, events: found.events };
+    span.hidden = !whole && fitted[1] - fitted[0] === end - start;
+    span.textContent = whole ? "What happened" : "Whole day";
     draw();
     drawEvents();
   }
@@ -95,7 +117,8 @@ export async function show(root, { query }) {
     if (index !== null && scores.highest[index] !== null && scores.highest[index] !== undefined)
       readout.textContent = `${minute(at(scores.start) + index * scores.width_s)} · highest score ${score(scores.highest[index])}, mean ${score(scores.mean[index])}`;
     else
-      readout.textContent = scores.segments
+      readout.textContent =
+        scores.segments || scores.others.length
         ? `${events.length} event${events.length === 1 ? "" : "s"} · ${watched(scores)} with scores`
         : "No scores are stored for this day.";
   }
@@ -107,9 +130,10 @@ export async function show(root, { query }) {
       xs = scores.highest.map((_, index) => begin + index * scores.width_s);
     chart = scoreChart(plot, {
       height: 190,
-      step: [3600, 7200, 10800, 14400, 21600, 43200],
-      xs: [...xs, at(end.toISOString())],
+      step: STEPS,
+      xs: [...xs, at(shown[1].toISOString())],
       ys: [...scores.highest, null],
+      others: scores.others.map(({ highest }) => [...highest, null]),
       format: minute,
       thresholds: () =>
         tried === null || tried === camera.threshold
@@ -126,12 +150,18 @@ export async function show(root, { query }) {
       "aria-label",
       `Scores of ${name} on ${dayName(start)}: highest ${score(peak)}, threshold ${score(camera.threshold)}`,
     );
+    legend.hidden = !scores.others.length;
+    legend.replaceChildren(
+      ...[{ run: `${scores.run}, in force last` }, ...scores.others].map(({ run }, index) =>
+        el("li", { class: `curve-${index}` }, run),
+      ),
+    );
     drawLanes();
     say();
   }
   function drawLanes() {
     const categories = [...new Set(data.events.map((event) => event.label))].sort(),
-      span = end - start;
+      span = shown[1] - shown[0];
     lanes.replaceChildren(
       ...categories.map((category) =>
         el(
@@ -144,8 +174,8 @@ export async function show(root, { query }) {
             data.events
               .filter((event) => event.label === category)
               .map((event) => {
-                const left = Math.max(0, new Date(event.start_time) - start) / span,
-                  right = Math.min(span, new Date(event.end_time) - start) / span;
+                const left = Math.max(0, new Date(event.start_time) - shown[0]) / span,
+                  right = Math.min(span, new Date(event.end_time) - shown[0]) / span;
                 return el("a", {
                   class: "mark " + (event.review?.verdict || ""),
                   href: `#/review/${event.id}?camera=${encodeURIComponent(name)}&day=${key}`,
@@ -172,33 +202,7 @@ export async function show(root, { query }) {
       );
       return;
     }
-    list.replaceChildren(
-      el(
-        "ol",
-        { class: "rows card" },
-        data.events.map((event) =>
-          el(
-            "li",
-            {},
-            el(
-              "a",
-              { href: `#/review/${event.id}?camera=${encodeURIComponent(name)}&day=${key}` },
-              event.snapshot
-                ? el("img", { src: event.snapshot, alt: "", loading: "lazy" })
-                : el("span", { class: "noimg" }),
-              el(
-                "span",
-                { class: "what" },
-                el("b", {}, words(event.label)),
-                el("small", {}, `${clock(event.start_time)} · ${lasted(event.start_time, event.end_time)}`),
-              ),
-              el("span", { class: "number" }, score(event.peak)),
-              verdictTag(event),
-            ),
-          ),
-        ),
-      ),
-    );
+    list.replaceChildren(eventRows(data.events, `camera=${encodeURIComponent(name)}&day=${key}`));
   }
 
   const drop = redrawn(plot, draw);
@@ -251,6 +255,8 @@ export async function show(root, { query }) {
 }
 
 function watched(scores) {
-  const minutes = (scores.highest.filter((value) => value !== null).length * scores.width_s) / 60;
+  const curves = [scores.highest, ...scores.others.map((other) => other.highest)];
+  const some = scores.highest.filter((_, index) => curves.some((curve) => curve[index] !== null));
+  const minutes = (some.length * scores.width_s) / 60;
   return minutes < 90 ? `${Math.round(minutes)} min` : `${(minutes / 60).toFixed(1)} h`;
 }

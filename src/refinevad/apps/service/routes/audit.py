@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from refinevad.apps.service.context import Here
+from refinevad.apps.service.roles import needs
 from refinevad.apps.service.schemas import MOST_NUMBER, AuditOut, AuditPage
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 
 
-@router.get("")
+@router.get("", **needs("admin"))
 def list_changes(
     here: Here,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,

@@ -1,6 +1,8 @@
 """Cameras: listing, adding, removing, pausing, thresholds, the newest picture, and calibration on quiet hours."""
 
-from fastapi import APIRouter, HTTPException, Response
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Response
 
 from refinevad.apps.live.clock import iso
 from refinevad.apps.live.settings.addresses import parse_address
@@ -8,6 +10,7 @@ from refinevad.apps.live.settings.config import NAME
 from refinevad.apps.live.settings.secret import Secret
 from refinevad.apps.live.storage.quiet_hours import calibrate_camera
 from refinevad.apps.service.context import Here, Who
+from refinevad.apps.service.roles import needs
 from refinevad.apps.service.schemas import (
     CalibrationIn,
     CalibrationOut,
@@ -15,6 +18,8 @@ from refinevad.apps.service.schemas import (
     CameraOut,
     LearntOut,
     NewCamera,
+    ThresholdMoveOut,
+    ThresholdsOut,
     ZonesDocument,
 )
 from refinevad.errors import InputError
@@ -23,13 +28,13 @@ router = APIRouter(prefix="/cameras", tags=["cameras"])
 MOST_CAMERAS = 64
 
 
-@router.get("")
+@router.get("", **needs("viewer"))
 def list_cameras(here: Here) -> list[CameraOut]:
     """All cameras, in the order in which they were configured or added."""
     return [CameraOut.of(camera) for camera in here.watch.cameras()]
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, **needs("admin"))
 def add_camera(here: Here, who: Who, new: NewCamera) -> CameraOut:
     """Watch another camera, now and after a restart."""
     if not NAME.fullmatch(new.name):
@@ -46,12 +51,12 @@ def add_camera(here: Here, who: Who, new: NewCamera) -> CameraOut:
     return CameraOut.of(here.camera(new.name))
 
 
-@router.get("/{name}")
+@router.get("/{name}", **needs("viewer"))
 def get_camera(here: Here, name: str) -> CameraOut:
     return CameraOut.of(here.camera(name))
 
 
-@router.patch("/{name}")
+@router.patch("/{name}", **needs("admin"))
 def change_camera(here: Here, who: Who, name: str, change: CameraChange) -> CameraOut:
     """Pause, resume, or move the threshold; it stays so after a restart."""
     before = here.camera(name)
@@ -59,13 +64,16 @@ def change_camera(here: Here, who: Who, name: str, change: CameraChange) -> Came
         (here.watch.pause if change.paused else here.watch.resume)(name)
         if change.paused != before.paused:
             here.audit.add(who, "camera paused" if change.paused else "camera resumed", name)
+    if "kept_alerts_per_day" in change.model_fields_set:
+        here.watch.set_kept(name, change.kept_alerts_per_day)
+        here.audit.add(who, "threshold to be kept", name, alerts_per_day=change.kept_alerts_per_day)
     if "threshold" in change.model_fields_set:
-        here.watch.set_threshold(name, change.threshold)
+        here.thresholds.move(name, change.threshold, "by hand", who)
         here.audit.add(who, "threshold set", name, before=before.status.threshold, after=change.threshold)
     return CameraOut.of(here.camera(name))
 
 
-@router.delete("/{name}", status_code=204)
+@router.delete("/{name}", status_code=204, **needs("admin"))
 def remove_camera(here: Here, who: Who, name: str) -> None:
     """Stop watching a camera; its events and scores are kept."""
     here.camera(name)
@@ -73,7 +81,9 @@ def remove_camera(here: Here, who: Who, name: str) -> None:
     here.audit.add(who, "camera removed", name)
 
 
-@router.get("/{name}/preview.jpg", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
+@router.get(
+    "/{name}/preview.jpg", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}}, **needs("viewer")
+)
 def preview(here: Here, name: str) -> Response:
     """The newest picture; 404 while there is none."""
     picture = None if here.camera(name).paused else here.watch.engine.preview(name)
@@ -82,14 +92,14 @@ def preview(here: Here, name: str) -> Response:
     return Response(picture.jpeg, media_type="image/jpeg", headers={"x-refinevad-time": iso(picture.time)})
 
 
-@router.get("/{name}/zones")
+@router.get("/{name}/zones", **needs("viewer"))
 def get_zones(here: Here, name: str) -> ZonesDocument:
     """Masks and zones of the picture."""
     here.camera(name)
     return ZonesDocument.of(here.watch.zones(name))
 
 
-@router.put("/{name}/zones")
+@router.put("/{name}/zones", **needs("admin"))
 def set_zones(here: Here, who: Who, name: str, new: ZonesDocument) -> CameraOut:
     """Other masks and zones, from now on and after a restart; an open event ends, and the source is opened again."""
     here.camera(name)
@@ -100,17 +110,35 @@ def set_zones(here: Here, who: Who, name: str, new: ZonesDocument) -> CameraOut:
     return CameraOut.of(here.camera(name))
 
 
-@router.get("/{name}/thresholds")
+@router.get("/{name}/learnt", **needs("viewer"))
 def learnt_thresholds(here: Here, name: str) -> list[LearntOut]:
     """Thresholds that were learnt of the camera's own quiet hours, newest first."""
     here.camera(name)
     return [
         LearntOut(time=iso(one.time), threshold=one.threshold, quiet_hours=round(one.quiet_hours, 2))
-        for one in reversed(here.store.thresholds.of(name))
+        for one in reversed(here.store.learnt.of(name))
     ]
 
 
-@router.post("/{name}/calibration")
+@router.get("/{name}/thresholds", **needs("viewer"))
+def threshold_history(here: Here, name: str, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> ThresholdsOut:
+    """How a camera's threshold was moved, and at what rate it is kept."""
+    here.camera(name)
+    moves = [ThresholdMoveOut.of(move) for move in here.store.thresholds.history(name, limit)]
+    return ThresholdsOut(kept_alerts_per_day=here.watch.kept().get(name), moves=moves)
+
+
+@router.post("/{name}/thresholds/undo", **needs("admin"))
+def undo_threshold(here: Here, who: Who, name: str) -> CameraOut:
+    """Take the last move of a threshold back."""
+    before = here.camera(name).status.threshold
+    here.thresholds.undo(name, who)
+    now = here.camera(name)
+    here.audit.add(who, "threshold taken back", name, before=before, after=now.status.threshold)
+    return CameraOut.of(now)
+
+
+@router.post("/{name}/calibration", **needs("admin"))
 def calibrate(here: Here, who: Who, name: str, wanted: CalibrationIn) -> CalibrationOut:
     """The threshold that would have kept the alert rate in this camera's own quiet hours, by its stored scores."""
     before = here.camera(name)
@@ -118,7 +146,7 @@ def calibrate(here: Here, who: Who, name: str, wanted: CalibrationIn) -> Calibra
     rate, model = wanted.alerts_per_hour, here.watch.calibration(name)
     found, left_out = calibrate_camera(here.store, name, quiet, rate, before.status.scored_by, model)
     if wanted.apply:
-        here.watch.set_threshold(name, found.threshold)
+        here.thresholds.move(name, found.threshold, "quiet hours", who)
         detail = {"before": before.status.threshold, "after": found.threshold}
         here.audit.add(who, "threshold set", name, **detail, alerts_per_hour=wanted.alerts_per_hour)
     return CalibrationOut(

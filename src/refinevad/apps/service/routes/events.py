@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from threading import Lock
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast, get_args
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import FileResponse, StreamingResponse
@@ -10,18 +10,19 @@ from starlette.types import Receive, Scope, Send
 
 from refinevad.apps.live.storage.event_log import EVENT_ID
 from refinevad.apps.live.storage.labels import labelled_clips, table_of
-from refinevad.apps.live.storage.records import EventState, ReviewedEvent
+from refinevad.apps.live.storage.records import EventState, ReviewedEvent, Verdict
 from refinevad.apps.live.storage.store import Store
 from refinevad.apps.service.archive import archive
 from refinevad.apps.service.context import Here, Who
+from refinevad.apps.service.roles import needs
 from refinevad.apps.service.schemas import MOST_NUMBER, EventOut, EventPage, Moment, NewReview, ReviewOut, Words
 
 router = APIRouter(tags=["events"])
-ReviewFilter = Literal["none", "any", "confirmed", "dismissed", "relabelled"]
+ReviewFilter = Literal["none", "any", "confirmed", "dismissed", "relabelled", "unsure"]
 _TYPES = {".mp4": "video/mp4", ".webm": "video/webm", ".mkv": "video/x-matroska", ".jpg": "image/jpeg"}
 
 
-@router.get("/events")
+@router.get("/events", **needs("viewer"))
 def find_events(
     here: Here,
     camera: Annotated[Words | None, Query(max_length=100)] = None,
@@ -40,7 +41,7 @@ def find_events(
         end=None if end is None else end.timestamp(),
         category=category,
         states=tuple(state),
-        verdict=review if review in ("confirmed", "dismissed", "relabelled") else None,
+        verdict=cast(Verdict, review) if review in get_args(Verdict) else None,
         reviewed={"none": False, "any": True}.get(review or ""),
         limit=limit + 1,
         skip=skip,
@@ -50,43 +51,49 @@ def find_events(
     )
 
 
-@router.get("/events/{event_id}")
+@router.get("/events/{event_id}", **needs("viewer"))
 def get_event(here: Here, event_id: str) -> EventOut:
     return EventOut.of(_event(here.store, event_id))
 
 
-@router.get("/events/{event_id}/clip", response_class=FileResponse)
+@router.get("/events/{event_id}/clip", response_class=FileResponse, **needs("viewer"))
 def clip(here: Here, event_id: str) -> FileResponse:
     """The clip; ranges are answered, so that a player can seek."""
     return _file(here.store, _event(here.store, event_id).event.clip, "clip")
 
 
-@router.get("/events/{event_id}/snapshot", response_class=FileResponse)
+@router.get("/events/{event_id}/snapshot", response_class=FileResponse, **needs("viewer"))
 def snapshot(here: Here, event_id: str) -> FileResponse:
     """The picture at the event's peak."""
     return _file(here.store, _event(here.store, event_id).event.snapshot, "snapshot")
 
 
-@router.get("/events/{event_id}/reviews")
+@router.get("/events/{event_id}/reviews", **needs("viewer"))
 def reviews(here: Here, event_id: str) -> list[ReviewOut]:
     """Every verdict on an event, oldest first; the last counts."""
     _event(here.store, event_id)
     return [ReviewOut.of(review) for review in here.store.events.reviews(event_id)]
 
 
-@router.post("/events/{event_id}/reviews", status_code=201)
+@router.post("/events/{event_id}/reviews", status_code=201, **needs("reviewer"))
 def review(here: Here, who: Who, event_id: str, new: NewReview) -> EventOut:
-    """Confirm, dismiss or relabel an event; verdicts before stay in its history."""
+    """Confirm, dismiss or relabel an event, or say that it cannot be told; verdicts before stay in its history."""
     _event(here.store, event_id)
-    here.store.events.add_review(event_id, new.verdict, new.reviewer, new.category, new.note)
+    reviewer = who.user or new.reviewer  # who is logged in says it in their own name
+    here.store.events.add_review(event_id, new.verdict, reviewer, new.category, new.note)
     event = EventOut.of(_event(here.store, event_id))
-    detail = {"verdict": new.verdict, "category": new.category, "reviewer": new.reviewer}
+    detail = {"verdict": new.verdict, "category": new.category, "reviewer": reviewer}
     here.audit.add(who, "event reviewed", event_id, **detail)
     here.feed.publish({"type": "review", "event": event.model_dump(mode="json")})
     return event
 
 
-@router.get("/labels.zip", response_class=StreamingResponse, responses={200: {"content": {"application/zip": {}}}})
+@router.get(
+    "/labels.zip",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/zip": {}}}},
+    **needs("reviewer"),
+)
 def labels(here: Here) -> StreamingResponse:
     """Reviewed clips with their video-level labels, as `refinevad train` reads a folder: clips/ and videos.csv.
 

@@ -4,20 +4,21 @@ from fastapi import APIRouter, Response
 
 from refinevad.apps.live.storage.database import StorageError
 from refinevad.apps.service.context import Here
+from refinevad.apps.service.roles import needs
 from refinevad.apps.service.schemas import Health
 
 router = APIRouter(tags=["health"])
 
 
 @router.head("/healthz", include_in_schema=False)  # what balancers ask in place of GET
-@router.get("/healthz")
+@router.get("/healthz", **needs("anyone"))
 async def alive() -> Health:
     """The process answers; on the event loop, so that busy threads do not keep it waiting."""
     return Health(status="ok")
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz")
+@router.get("/readyz", **needs("anyone"))
 def ready(here: Here, response: Response) -> Health:
     """Storage can be reached and cameras can be watched; 503 with reasons where not."""
     reasons = list(here.ready())
@@ -31,7 +32,7 @@ def ready(here: Here, response: Response) -> Health:
     return Health(status="unready" if reasons else "ok", reasons=reasons)
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=Response, **needs("viewer"))
 def metrics(here: Here) -> Response:
     """Prometheus' text format."""
     return Response(here.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -11,6 +11,7 @@ from refinevad.apps.live.storage.records import Job
 from refinevad.apps.live.storage.store import UPLOADS
 from refinevad.apps.service.audit import By
 from refinevad.apps.service.context import Context, Here, Who
+from refinevad.apps.service.roles import needs
 from refinevad.apps.service.schemas import JobOut
 from refinevad.apps.service.uploads import receive_upload
 
@@ -18,7 +19,7 @@ router = APIRouter(prefix="/jobs", tags=["analyse"])
 _TYPES = {".mp4": "video/mp4", ".mkv": "video/x-matroska"}
 
 
-@router.post("", status_code=202, openapi_extra={"requestBody": {"content": {"application/octet-stream": {}}}})
+@router.post("", status_code=202, **needs("reviewer", requestBody={"content": {"application/octet-stream": {}}}))
 async def upload(
     here: Here, who: Who, request: Request, name: Annotated[str, Query(max_length=300)] = "video"
 ) -> JobOut:
@@ -42,18 +43,18 @@ async def _upload(here: Context, who: By, request: Request, name: str) -> JobOut
     return JobOut.of(job)
 
 
-@router.get("")
+@router.get("", **needs("viewer"))
 def list_jobs(here: Here, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> list[JobOut]:
     """Newest first, without their results."""
     return [JobOut.of(job, whole=False) for job in here.store.jobs.all(limit)]
 
 
-@router.get("/{job_id}")
+@router.get("/{job_id}", **needs("viewer"))
 def get_job(here: Here, job_id: str) -> JobOut:
     return JobOut.of(_job(here, job_id))
 
 
-@router.get("/{job_id}/video", response_class=FileResponse)
+@router.get("/{job_id}/video", response_class=FileResponse, **needs("viewer"))
 def video(here: Here, job_id: str) -> FileResponse:
     """The uploaded file; ranges are answered."""
     job = _job(here, job_id)
@@ -63,7 +64,7 @@ def video(here: Here, job_id: str) -> FileResponse:
     return FileResponse(path, media_type=_TYPES.get(path.suffix, "application/octet-stream"))
 
 
-@router.post("/{job_id}/cancel")
+@router.post("/{job_id}/cancel", **needs("reviewer"))
 def cancel(here: Here, who: Who, job_id: str) -> JobOut:
     """Stop an analysis and delete its file; 409 where it is finished."""
     _job(here, job_id)
@@ -73,7 +74,7 @@ def cancel(here: Here, who: Who, job_id: str) -> JobOut:
     return JobOut.of(_job(here, job_id))
 
 
-@router.delete("/{job_id}", status_code=204)
+@router.delete("/{job_id}", status_code=204, **needs("reviewer"))
 def delete(here: Here, who: Who, job_id: str) -> None:
     """Forget an analysis and its file; one that runs is cancelled."""
     job = _job(here, job_id)

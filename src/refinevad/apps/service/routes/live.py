@@ -44,7 +44,7 @@ async def _send(socket: WebSocket, here: Context, client: Client) -> None:
         await socket.send_json({**hello, "time": iso(here.store.clock.now())})
         while True:
             messages = await client.take(here.settings.heartbeat_s)
-            if session and here.settings.token is not None and not here.sessions.valid(session):
+            if session and not await run_in_threadpool(here.sessions.valid, session):
                 await socket.close(LOGGED_OUT, "logged out")
                 return
             for message in messages:

@@ -5,6 +5,7 @@ from pathlib import Path
 from fastapi import APIRouter
 
 from refinevad.apps.service.context import Context, Here, Who
+from refinevad.apps.service.roles import needs
 from refinevad.apps.service.schemas import ModelChange, ModelOut
 from refinevad.checkpoint import CALIBRATION, CONFIG, WEIGHTS
 from refinevad.errors import InputError
@@ -13,12 +14,12 @@ from refinevad.run_folder import read_run
 router = APIRouter(prefix="/model", tags=["model"])
 
 
-@router.get("")
+@router.get("", **needs("viewer"))
 def get_model(here: Here) -> ModelOut:
     return _told(here)
 
 
-@router.put("")
+@router.put("", **needs("admin"))
 def swap_model(here: Here, who: Who, change: ModelChange) -> ModelOut:
     """Watch with another RUN from now on, and after a restart; open events end, and streams stay connected."""
     chosen = _choices(here).get(change.run)

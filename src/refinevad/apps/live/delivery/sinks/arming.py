@@ -31,6 +31,7 @@ class Arming:
         if wrong := [day for day in days or () if day not in DAYS]:
             raise InputError(f"{where}: {wrong[0]!r} is no day; use {', '.join(DAYS)}")
         self._start, self._end, self._days = start, end, frozenset(days or DAYS)
+        self.hours, self.days = hours, tuple(day for day in DAYS if day in self._days)
 
     def armed(self, moment: datetime) -> bool:
         """Whether messages are wanted at a local time."""

@@ -6,6 +6,7 @@ the `id`s it has seen. Of one event a sink gets `new`, `update`..., `end` in tha
 
 from typing import Protocol, runtime_checkable
 
+from refinevad.apps.live.delivery.sinks.arming import Arming
 from refinevad.apps.live.envelope import Envelope, Notice
 from refinevad.errors import RefineVADError
 
@@ -60,6 +61,17 @@ class PeopleSink(Protocol):
 
     def test(self) -> str:
         """Send a message now; what came back where it was not taken, else empty."""
+
+    @property
+    def arming(self) -> Arming:
+        """When messages are wanted."""
+
+    @property
+    def armed(self) -> bool:
+        """Whether they are wanted now, by that; snoozed or not."""
+
+    def arm(self, hours: str | None, days: tuple[str, ...] | None) -> None:
+        """Other hours and days; `hours` None: those of cameras.toml. Raises InputError for what is none."""
 
 
 @runtime_checkable

@@ -37,7 +37,7 @@ def _open(options: SinkOptions, config: LiveConfig, store: Store) -> Sink:
         case MqttOptions():
             from refinevad.apps.live.delivery.sinks.mqtt import MqttSink
 
-            return MqttSink(options, [camera.name for camera in config.cameras], store.clock)
+            return MqttSink(options, [camera.name for camera in config.cameras], store.clock, store.media)
         case NotifyOptions():
             from refinevad.apps.live.delivery.sinks.notify import NotifySink
 

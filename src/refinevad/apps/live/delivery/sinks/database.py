@@ -2,9 +2,9 @@
 
 from refinevad.apps.live.clock import unix
 from refinevad.apps.live.delivery.sinks.base import DeliveryError, RefusedError
-from refinevad.apps.live.envelope import RESTART, Envelope, Kind, told_span
+from refinevad.apps.live.envelope import RESTART, Envelope, Kind, Notice, told_span
 from refinevad.apps.live.storage.database import StorageError
-from refinevad.apps.live.storage.records import EventRecord, EventState
+from refinevad.apps.live.storage.records import EventRecord, EventState, TroubleRecord
 from refinevad.apps.live.storage.store import Store
 from refinevad.errors import InputError
 
@@ -35,7 +35,7 @@ def event_record(envelope: Envelope) -> EventRecord:
 
 
 class DatabaseSink:
-    """The store's event log."""
+    """The store's events, and what was wrong with cameras."""
 
     def __init__(self, name: str, store: Store) -> None:
         self.name, self._store = name, store
@@ -49,6 +49,17 @@ class DatabaseSink:
             raise DeliveryError(str(error)) from error
         except InputError as error:
             raise RefusedError(str(error)) from error
+
+    def tell(self, notice: Notice) -> None:
+        texts = notice["event_id"], notice["camera"], notice["trouble"], notice["text"]
+        trouble = TroubleRecord(*texts, unix(notice["since"]))
+        try:
+            if notice["kind"] == "cleared":
+                self._store.troubles.end(trouble, unix(notice["time"]))
+            else:
+                self._store.troubles.begin(trouble)
+        except StorageError as error:
+            raise DeliveryError(str(error)) from error
 
     def close(self) -> None:
         pass

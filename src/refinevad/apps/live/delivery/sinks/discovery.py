@@ -18,7 +18,7 @@ def topic_name(camera: str) -> str:
 
 
 def announcements(camera: str, prefix: str, discovery_prefix: str) -> dict[str, str]:
-    """Topic -> payload, to be retained: two binary sensors, on during an event and during a fault, and the score."""
+    """Topic -> payload, to be retained: binary sensors, on during an event and a fault, the score, and the picture."""
     name = topic_name(camera)
     topic, node = f"{prefix}/{name}", re.sub(r"[^A-Za-z0-9_-]+", "_", prefix)
     shared: dict[str, Any] = {
@@ -56,7 +56,15 @@ def announcements(camera: str, prefix: str, discovery_prefix: str) -> dict[str, 
         "suggested_display_precision": 2,
         **shared,
     }
+    picture = {
+        "name": "Last event",
+        "unique_id": f"{node}_{name}_snapshot",
+        "image_topic": f"{topic}/snapshot",
+        "content_type": "image/jpeg",
+        **{**shared, "availability": shared["availability"][:1]},  # it is there while the camera is away, too
+    }
     return {
+        f"{discovery_prefix}/image/{node}_{name}/snapshot/config": json.dumps(picture, ensure_ascii=False),
         f"{discovery_prefix}/binary_sensor/{node}_{name}/alert/config": json.dumps(alert, ensure_ascii=False),
         f"{discovery_prefix}/binary_sensor/{node}_{name}/trouble/config": json.dumps(trouble, ensure_ascii=False),
         f"{discovery_prefix}/sensor/{node}_{name}/score/config": json.dumps(score, ensure_ascii=False),

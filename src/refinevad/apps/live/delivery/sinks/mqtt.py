@@ -5,6 +5,7 @@
     <prefix>/<camera>/alert          ON | OFF, retained
     <prefix>/<camera>/attributes     latest envelope, retained
     <prefix>/<camera>/event          each envelope, QoS 1, not retained
+    <prefix>/<camera>/snapshot       the event's picture as JPEG, retained
     <prefix>/<camera>/score          newest score, retained, QoS 0, at most one a second
 
 What is retained is published again at each connection: a broker may have forgotten it.
@@ -16,6 +17,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessageInfo
@@ -37,11 +39,11 @@ _KEEPALIVE_S = 15
 class MqttSink:
     """One broker. Connects in the background and keeps trying; `deliver` fails while it is away."""
 
-    def __init__(self, options: MqttOptions, cameras: Sequence[str], clock: Clock) -> None:
-        """Raises InputError where the certificate file cannot be read."""
-        self.name, self._options, self._clock = options.name, options, clock
+    def __init__(self, options: MqttOptions, cameras: Sequence[str], clock: Clock, media: Path | None = None) -> None:
+        """`media`: where snapshots lie. Raises InputError where the certificate file cannot be read."""
+        self.name, self._options, self._clock, self._media = options.name, options, clock, media
         self._lock = threading.Lock()
-        self._retained: dict[str, str] = {}  # what the broker should hold
+        self._retained: dict[str, str | bytes] = {}  # what the broker should hold
         self._open: dict[str, set[str]] = {}  # camera -> events that are on
         self._troubles: dict[str, set[str]] = {}  # camera -> what is wrong with it
         self._shown_at: dict[str, float] = {}
@@ -81,7 +83,18 @@ class MqttSink:
             alert = "ON" if events else "OFF"
             sent = [self._publish(f"{topic}/event", body, retain=False)]
             sent += [self._publish(f"{topic}/{leaf}", text) for leaf, text in (("attributes", body), ("alert", alert))]
+            if picture := self._picture(envelope):
+                sent += [self._publish(f"{topic}/snapshot", picture)]
         self._await(sent)
+
+    def _picture(self, envelope: Envelope) -> bytes:
+        """The event's snapshot; empty where there is none (any more)."""
+        if self._media is None or envelope["snapshot"] is None:
+            return b""
+        try:
+            return (self._media / envelope["snapshot"]).read_bytes()
+        except OSError:
+            return b""
 
     def tell(self, notice: Notice) -> None:
         camera, topic = notice["camera"], self._topic(notice["camera"])
@@ -135,7 +148,7 @@ class MqttSink:
     def _topic(self, camera: str) -> str:
         return f"{self._options.prefix}/{topic_name(camera)}"
 
-    def _publish(self, topic: str, text: str, *, retain: bool = True, qos: int = 1) -> MQTTMessageInfo:
+    def _publish(self, topic: str, text: str | bytes, *, retain: bool = True, qos: int = 1) -> MQTTMessageInfo:
         if retain:
             self._retained[topic] = text
         return self._client.publish(topic, text, qos=qos, retain=retain)

@@ -33,7 +33,7 @@ class NotifySink:
         except ImportError as error:
             raise InputError(f"{where} needs apprise; pip install 'refinevad[notify]'") from error
         self.name, self._options, self._media, self._clock = options.name, options, media, clock
-        self._arming = Arming(options.hours, options.days, where)
+        self._configured = self._arming = Arming(options.hours, options.days, where)
         self._apprise = apprise
         self._service = apprise.Apprise()
         with _capturing, apprise.LogCapture(level=logging.ERROR) as said:  # it would print the address otherwise
@@ -55,6 +55,17 @@ class NotifySink:
     def snooze(self, until: float) -> None:
         """Send nothing until a Unix second; one that is over ends the snooze."""
         self._snoozed_until = until
+
+    @property
+    def arming(self) -> Arming:
+        return self._arming
+
+    @property
+    def armed(self) -> bool:
+        return self._arming.armed(_local(self._clock.now()))
+
+    def arm(self, hours: str | None, days: tuple[str, ...] | None) -> None:
+        self._arming = self._configured if hours is None else Arming(hours, days, f"sink {self.name!r}")
 
     def deliver(self, envelope: Envelope) -> None:
         if envelope["kind"] != "new" or (envelope["reason"] or "").startswith(CONTINUES):
