@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 from refinevad.apps.live.clock import DAY_S
 from refinevad.apps.live.storage.database import StorageError
+from refinevad.apps.live.storage.quiet_hours import calibrate_camera
 from refinevad.apps.live.storage.store import Store
 from refinevad.apps.service.audit import AuditLog, By
-from refinevad.apps.service.calibration import calibrate_camera
 from refinevad.apps.service.watched_cameras import WatchedCameras
 from refinevad.errors import InputError
 

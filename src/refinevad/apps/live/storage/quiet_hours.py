@@ -39,12 +39,12 @@ def calibrate_camera(
     Raises:
         InputError: stretches that do not last, reach over more than 31 days, or hold no scores.
     """
-    curves, left_out = quiet_curves(store, camera, quiet, scored_by)
+    curves, left_out = quiet_curves(store, camera, quiet, scored_by, unseen)
     return calibrate(curves, alerts_per_hour, moved), left_out
 
 
 def quiet_curves(
-    store: Store, camera: str, quiet: Sequence[tuple[float, float]], scored_by: str = ""
+    store: Store, camera: str, quiet: Sequence[tuple[float, float]], scored_by: str = "", unseen: bool = True
 ) -> tuple[list[tuple[Float[np.ndarray, "_segment"], Timeline]], int]:
     """What `calibrate_camera` calibrates on: scores without a hole in them, with their times from 0.
 
