@@ -1,6 +1,9 @@
 """Motion by the vectors that the decoder has anyway, in place of optical flow: the motion parts of `lite`, no network.
 
-Of each pair of grey frames the later one's vectors count (video/vectors.py). Rules for what is not known:
+Of each pair of grey frames the later one's vectors count (video/vectors.py). An encoder takes whichever vector costs
+it the fewest bits, and in a flat or noisy place that is any. So a cell moves only as far as its grey levels changed:
+not at all below 5 of them, wholly from 15 on; and a median over 3 x 3 cells takes off what stands alone. Rules for what
+is not known:
 
 - A cell without a vector takes the mean of what is known within two cells of it, else the median of the picture.
 - A pair whose later frame has none (a key frame) is left out of the statistics; for the next pair's acceleration it
@@ -25,6 +28,7 @@ from refinevad.encoders.motion_descriptors import DESCRIPTORS, GRID_LONG_SIDE, U
 
 _LEAST_KNOWN = 0.1  # of the cells that count
 _REACH = 5  # cells along a side of the window that fills a gap
+_STILL, _CHANGED = 5.0, 15.0  # mean step of a cell's grey levels
 _FASTEST = UNIT_LONG_SIDE  # in speed units: a picture's length in a unit of time is no motion
 _VERSION = 1  # raise it when a segment's vector changes
 
@@ -114,9 +118,19 @@ class VectorSegment(motion.GraySegment):
         for pair in np.flatnonzero(~self.told):
             before = told[told < pair]
             fields[pair] = fields[before[-1] if len(before) else told[0]]
+        fields *= self._changed()[..., None]
         if self.hidden is not None:
             fields *= motion.share_seen(self.hidden)[..., None]
-        return FlowFields.of(*np.ascontiguousarray(fields.transpose(3, 0, 1, 2)))
+        # two channels at once, each by itself
+        smooth = np.stack([cv2.medianBlur(field, 3) for field in fields])
+        return FlowFields.of(*np.ascontiguousarray(smooth.transpose(3, 0, 1, 2)))
+
+    def _changed(self) -> Float[np.ndarray, "pair row column"]:
+        """How far each cell's pixels changed from one grey frame to the next: 0 not at all, 1 enough to have moved."""
+        size = self.moved.shape[2:0:-1]
+        steps = (cv2.absdiff(before, now).astype(np.float32) for before, now in pairwise(self.gray))
+        coarse = np.stack([cv2.resize(step, size, interpolation=cv2.INTER_AREA) for step in steps])
+        return np.asarray(np.clip((coarse - _STILL) / (_CHANGED - _STILL), 0, 1), dtype=np.float32)
 
 
 def _filled(
