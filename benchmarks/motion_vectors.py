@@ -35,9 +35,10 @@ from refinevad.files.cells import write_cells
 from refinevad.judging.predictions import VideoPrediction
 from refinevad.judging.resampling import Bootstrap, Sampled, interval, paired
 from refinevad.judging.truth import Truth
+from refinevad.ridge import LINEAR
 from refinevad.study.ablation import read_variant
 from refinevad.study.over_seeds import run_seed
-from refinevad.study.over_videos import OverVideos, pooled_truth
+from refinevad.study.over_videos import OverVideos, averaged, pooled_truth
 from refinevad.timeline import SegmentRule
 from refinevad.training.experiment import extract_features
 from refinevad.training.recipe import DEFAULT_INPUTS, Recipe, read_recipe
@@ -69,7 +70,9 @@ def main() -> int:
     )
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--linear", nargs="*", choices=SETS, default=[], help="sets on which the ridge alone is fitted")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--encodings", nargs="+", choices=ENCODINGS, default=list(ENCODINGS), metavar="NAME")
     parser.add_argument("--videos", type=int, default=10, help="of each class that are encoded anew")
     parser.add_argument("--clips", type=int, default=4, help="that are timed")
     parser.add_argument("--seconds", type=int, default=25, help="of each clip")
@@ -106,11 +109,16 @@ def figures_of(name: str, args: argparse.Namespace) -> Mapping[str, Sampled]:
     """Frame AUC of a set's models and ridge controls by each encoder, on the same resamples."""
     found: dict[str, Sampled] = {}
     over: OverVideos | None = None
+    linear = name in args.linear
     for encoder in ENCODERS:
         recipe = recipe_of(name, encoder, args)
         done = extract_features(recipe, args.out, args.workers, stepping("extract", "video"))
-        row, _ = run_seed(recipe, done.index, args.out / "runs" / encoder / name, note)
+        recipe = replace(recipe, head={"name": LINEAR}) if linear else recipe
+        row, _ = run_seed(recipe, done.index, args.out / ("linear" if linear else "runs") / encoder / name, note)
         over = over or OverVideos.of(recipe, done.index)
+        if linear:
+            found[f"{encoder} ridge"] = over.bootstrap.figures(averaged([row]) or {})["auc"]
+            continue
         over.add(encoder, [row])
         over.add_scores(
             f"{encoder} ridge", {each: VideoPrediction.of(v) for each, v in row.control_scores[RIDGE].items()}
@@ -125,9 +133,12 @@ def accuracy_table(args: argparse.Namespace) -> list[Row]:
     rows: list[Row] = [head]
     for name in args.sets:
         auc = figures_of(name, args)
-        gap = auc["vectors"].value - auc["lite"].value
-        shown = (with_interval(auc["lite"]), with_interval(auc["vectors"]), apart(auc["vectors"], auc["lite"]))
         ridges = (auc["lite ridge"], auc["vectors ridge"])
+        ours = (auc["lite"], auc["vectors"]) if "lite" in auc else ridges
+        shown = (
+            (*map(with_interval, ours), apart(*ours[::-1])) if "lite" in auc else ("not trained", "not trained", "-")
+        )
+        gap = ours[1].value - ours[0].value
         control = (*(f"{one.value:.3f}" for one in ridges), apart(*ridges[::-1]))
         rows.append((name, *shown, "yes" if gap >= -0.02 else "no", *control))
     return rows
@@ -161,7 +172,7 @@ def encodings_table(args: argparse.Namespace) -> list[Row]:
     detectors = {encoder: Detector.open(args.out / "runs" / encoder / "survfights") for encoder in ENCODERS}
     rows: list[Row] = [("encoding", "kbit/s", "lite", "vectors", "difference", "pairs with vectors")]
     ways: dict[str, Callable[[Path, Path], Path]] = {"as they are": lambda source, _: source}
-    ways |= {name: _encoder(*how) for name, how in ENCODINGS.items()}
+    ways |= {name: _encoder(*how) for name, how in ENCODINGS.items() if name in args.encodings}
     for name, encode in ways.items():
         with tempfile.TemporaryDirectory() as folder:
             targets = {each: Path(folder, f"{number}.mp4") for number, each in enumerate(chosen)}
