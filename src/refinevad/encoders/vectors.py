@@ -109,11 +109,10 @@ class VectorSegment(motion.GraySegment):
     def flow(self) -> FlowFields:
         """Velocities in place of the flow, less the median of what is known; pairs that are not told hold the last."""
         unit = UNIT_LONG_SIDE / max(self.gray.shape[1:]) * UNIT_S
-        fields = np.zeros_like(self.moved)
-        for pair in np.flatnonzero(self.told):
-            known = self.known[pair]
-            values = np.clip(self.moved[pair] * np.float32(unit), -_FASTEST, _FASTEST)
-            fields[pair] = _filled(values - np.median(values[known], axis=0), known)
+        fields = np.clip(self.moved * np.float32(unit), -_FASTEST, _FASTEST)
+        fields -= _medians(fields, self.known)
+        for pair in np.flatnonzero(self.told & ~self.known.all(axis=(1, 2))):
+            fields[pair] = _filled(fields[pair], self.known[pair])
         told = np.flatnonzero(self.told)
         for pair in np.flatnonzero(~self.told):
             before = told[told < pair]
@@ -131,6 +130,17 @@ class VectorSegment(motion.GraySegment):
         steps = (cv2.absdiff(before, now).astype(np.float32) for before, now in pairwise(self.gray))
         coarse = np.stack([cv2.resize(step, size, interpolation=cv2.INTER_AREA) for step in steps])
         return np.asarray(np.clip((coarse - _STILL) / (_CHANGED - _STILL), 0, 1), dtype=np.float32)
+
+
+def _medians(
+    fields: Float[np.ndarray, "pair row column 2"], known: Bool[np.ndarray, "pair row column"]
+) -> Float[np.ndarray, "pair 1 1 2"]:
+    """Median of what is known of each field, of both components; of an even number the mean of the middle two."""
+    cells = np.where(known[..., None], fields, np.float32(np.inf)).reshape(len(fields), -1, 2)
+    ordered, count = np.sort(cells, axis=1), np.maximum(known.sum(axis=(1, 2)), 1)
+    pairs = np.arange(len(fields))
+    middle = (ordered[pairs, (count - 1) // 2] + ordered[pairs, count // 2]) / np.float32(2)
+    return np.asarray(np.where(np.isfinite(middle), middle, np.float32(0))[:, None, None])
 
 
 def _filled(

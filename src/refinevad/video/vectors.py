@@ -10,13 +10,13 @@ cannot be told: AVI and bare streams with B-frames, whose packets bear no time o
 H.264, MPEG-1, -2 and -4, H.263 and its kin (FLV, WMV, MS-MPEG4), none of HEVC, VP8, VP9, AV1 and MJPEG.
 """
 
-from collections import deque
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Float32, Shaped
 
-from refinevad.video.upright import Orientation, orientation
+from refinevad.video.upright import AS_STORED, Orientation, orientation
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -51,7 +51,7 @@ class References:
         context.flags |= Flags.copy_opaque
         self._context, self._nominal_s = context, 1.0 / rate_hz
         self._h264 = context.name == "h264"
-        self._stamps: deque[int] = deque(maxlen=_REMEMBERED)
+        self._stamps: list[int] = []  # of references, rising
         self._unordered = bool(_UNORDERED & set(stream.container.format.name.split(",")))
 
     def note(self, packet: "Packet[Any]") -> None:
@@ -62,10 +62,13 @@ class References:
         if stamp is None or base is None:
             packet.opaque = Apart(None if self._context.has_b_frames else self._nominal_s, None)
             return
-        if packet.is_keyframe and any(one > stamp for one in self._stamps):
-            self._stamps.clear()  # stamps begin anew
-        before = max((one for one in self._stamps if one < stamp), default=None)
-        after = min((one for one in self._stamps if one > stamp), default=None)
+        stamps = self._stamps
+        place = bisect_left(stamps, stamp)
+        if packet.is_keyframe and place < len(stamps):  # stamps begin anew
+            stamps.clear()
+            place = 0
+        before = stamps[place - 1] if place else None
+        after = next((one for one in stamps[place : place + 2] if one > stamp), None)
         tick_s = base.numerator / base.denominator
         if after is not None and self._context.name == "mpeg4":
             return
@@ -73,7 +76,9 @@ class References:
             None if before is None else (stamp - before) * tick_s, None if after is None else (after - stamp) * tick_s
         )
         if is_reference(packet, self._context.extradata) if self._h264 else after is None:
-            self._stamps.append(stamp)
+            stamps.insert(place, stamp)
+            if len(stamps) > _REMEMBERED:
+                del stamps[0]
 
 
 def is_reference(packet: "Packet[Any]", extradata: bytes | None) -> bool:
@@ -125,7 +130,8 @@ def moved(frame: "VideoFrame", size: Size, grid: Size, hidden: Bool[np.ndarray, 
         x = -x
     if shown.mirrored_y:
         y = -y
-    return _on_grid(np.stack([shown.apply(each) for each in (x, y, known)], axis=-1), grid)
+    units = np.stack([x, y, known], axis=-1, dtype=np.float32)
+    return _on_grid(units if shown == AS_STORED else shown.apply(units), grid)
 
 
 def in_units(
@@ -141,29 +147,29 @@ def in_units(
         size: (height, width) of the frame.
     """
     rows, columns = (-(-side // _UNIT) for side in size)
-    forward = vectors["source"] < 0
-    per_s = np.where(forward, -1 / _seconds(apart.before), 1 / _seconds(apart.after)) / vectors["motion_scale"]
+    backwards = vectors["source"] < 0
+    per_s = np.where(backwards, -1 / _seconds(apart.before), 1 / _seconds(apart.after)) / vectors["motion_scale"]
     width, height = vectors["w"].astype(int), vectors["h"].astype(int)
     left, top = vectors["dst_x"] - width // 2, vectors["dst_y"] - height // 2
-    kept = np.isfinite(per_s)
+    column, row = left // _UNIT, top // _UNIT
+    kept = np.isfinite(per_s) & (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
     if hidden is not None:
         kept &= ~_touches(hidden, size, left, top, width, height)
-    x, y = vectors["motion_x"] * per_s, vectors["motion_y"] * per_s
-    places, which = [], []
-    for down in range(0, int(height.max(initial=0)), _UNIT):
-        for right in range(0, int(width.max(initial=0)), _UNIT):
-            row, column = (top + down) // _UNIT, (left + right) // _UNIT
-            inside = kept & (down < height) & (right < width)
-            inside &= (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-            found = np.flatnonzero(inside)
-            places.append(row[found] * columns + column[found])
-            which.append(found)
-    if not places:
-        return tuple(np.zeros((3, rows, columns)))
-    place, vector = np.concatenate(places), np.concatenate(which)
-    count = np.bincount(place, minlength=rows * columns).reshape(rows, columns)
-    sums = (np.bincount(place, each[vector], rows * columns).reshape(rows, columns) for each in (x, y))
-    return (*(each / np.maximum(count, 1) for each in sums), np.minimum(count, 1).astype(float))
+    kinds = (height > _UNIT) * 2 + (width > _UNIT)
+    place = ((kinds * rows + row) * columns + column)[kept]
+    weights = (None, (vectors["motion_x"] * per_s)[kept], (vectors["motion_y"] * per_s)[kept])
+    count, *sums = (_spread(np.bincount(place, each, 4 * rows * columns).reshape(4, rows, columns)) for each in weights)
+    return (*(each / np.maximum(count, 1) for each in sums), np.minimum(count, 1))
+
+
+def _spread(corners: Shaped[np.ndarray, "4 row column"]) -> Float[np.ndarray, "row column"]:
+    """Sums at the upper left units of blocks one unit large, two wide, two high and both -> in all of their units."""
+    wide, high, both = corners[1:]
+    total = corners.sum(axis=0, dtype=np.float64)
+    total[:, 1:] += (wide + both)[:, :-1]
+    total[1:] += (high + both)[:-1]
+    total[1:, 1:] += both[:-1, :-1]
+    return np.asarray(total)
 
 
 def _seconds(apart_s: float | None) -> float:
@@ -195,15 +201,14 @@ def _touches(
     return np.asarray(within - sums[last_row, first_column] + sums[first_row, first_column] > 0)
 
 
-def _on_grid(units: Float[np.ndarray, "unit_row unit_column 3"], grid: Size) -> Moved:
-    """Mean over what is known of each cell; NaN where nothing is."""
+def _on_grid(units: Float32[np.ndarray, "unit_row unit_column 3"], grid: Size) -> Moved:
+    """Mean over what is known (the third channel) of each cell; NaN where nothing is."""
     import cv2
 
-    weighted = units.astype(np.float32)
-    weighted[..., :2] *= weighted[..., 2:]
-    coarse = cv2.resize(weighted, grid[::-1], interpolation=cv2.INTER_AREA)
+    coarse = cv2.resize(units, grid[::-1], interpolation=cv2.INTER_AREA)
     known = coarse[..., 2:]
-    return np.asarray(np.where(known > 0, coarse[..., :2] / np.where(known > 0, known, 1), np.float32(np.nan)))
+    with np.errstate(invalid="ignore"):  # 0 / 0 is NaN
+        return np.asarray(coarse[..., :2] / known)
 
 
 def _as_stored(upright: Bool[np.ndarray, "_ _"], shown: Orientation) -> Bool[np.ndarray, "_ _"]:
