@@ -28,13 +28,14 @@ def test_every_word_is_listed_with_why_it_is_not_here(
     assert call("encoders", "--json", "-") == 0
     rows = {row["encoder"]: row for row in json.loads(capsys.readouterr().out)["encoders"]}
     kinds = {word.partition(":")[0] for word in rows}
-    assert kinds == {"lite", "lite2", "captions", "captioned", "audio", *NETWORK_KINDS}
+    assert kinds == {"lite", "lite2", "vectors", "captions", "captioned", "audio", *NETWORK_KINDS}
     assert rows["lite"]["here"] is True
     assert rows["lite:openvino"]["why"] == "needs openvino: pip install 'refinevad[openvino]'"
     clip = rows["clip:openai/clip-vit-large-patch14"]
     assert clip["here"] is False
     assert "hf download openai/clip-vit-large-patch14" in clip["why"]
-    assert all(row["licence"] and row["megabytes"] > 0 for row in rows.values())
+    assert rows["vectors"]["here"] is True
+    assert all(row["licence"] and (row["megabytes"] > 0) is (name != "vectors") for name, row in rows.items())
     assert call("encoders") == 0
     told = capsys.readouterr()
     assert told.out.splitlines()[0].split() == ["encoder", "here", "licence", "MB"]

@@ -1,4 +1,4 @@
-"""Running cameras with the default encoder: the scores of the same file offline."""
+"""Running cameras with the encoders that come along: the scores of the same file offline."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,31 +12,35 @@ from refinevad.apps.live.engine.live_model import ModelShelf
 from refinevad.apps.live.settings.config import watch_config
 from refinevad.checkpoint import Calibration, Checkpoint
 from refinevad.detector import Detector
-from refinevad.encoders.lite import LiteEncoder
+from refinevad.encoders.choice import open_encoder
 from refinevad.scoring.windows import WindowRule
 from refinevad.timeline import SegmentRule
 from videos import write_video
 from watch_cases import Ear
 
 
-def write_run(folder: Path, parts: Sequence[str], spread: float = 0.05) -> Path:
-    """A run that reads these parts of the default encoder, none: all of it; weights random, of this spread."""
-    encoder = LiteEncoder(threads=1)
+def write_run(folder: Path, parts: Sequence[str], spread: float = 0.05, spec: str = "lite") -> Path:
+    """A run that reads these parts of an encoder, none: all of it; weights random, of this spread."""
+    encoder = open_encoder(spec)
     inputs = tuple(encoder.parts[part] for part in parts)
     options = config(channels=encoder.dim, categories=("fall", "fight"), direct=True, inputs=inputs)
     signature = {"encoder": encoder.identity.as_dict(), "rule": SegmentRule.default().as_dict()}
-    checkpoint = Checkpoint(random_model(options, 5, spread), "lite", signature, Calibration(0.5, 0.4, 6.0, True, 1.0))
+    checkpoint = Checkpoint(random_model(options, 5, spread), spec, signature, Calibration(0.5, 0.4, 6.0, True, 1.0))
     checkpoint.save(folder)
     return folder
 
 
 @pytest.mark.parametrize(
-    ("parts", "spread"), [((), 0.05), (("motion_mean", "change"), 0.02), (("motion_mean", "motion_peak"), 0.05)]
+    ("parts", "spread", "spec"),
+    [
+        ((), 0.05, "lite"),
+        (("motion_mean", "change"), 0.02, "lite"),
+        (("motion_mean", "motion_peak"), 0.05, "lite"),
+        ((), 0.05, "vectors"),
+    ],
 )
-def test_two_cameras_with_the_default_encoder_score_as_detect_does(
-    parts: tuple[str, ...], spread: float, tmp_path: Path
-) -> None:
-    write_run(tmp_path / "run", parts, spread)
+def test_two_cameras_score_as_detect_does(parts: tuple[str, ...], spread: float, spec: str, tmp_path: Path) -> None:
+    write_run(tmp_path / "run", parts, spread, spec)
     films = [
         write_video(tmp_path / f"{name}.mp4", frames=80, size=size)
         for name, size in (("wide", (160, 96)), ("tall", (96, 128)))

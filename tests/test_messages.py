@@ -62,8 +62,11 @@ def test_a_segments_pixels_come_out_bit_by_bit(rgb: int, gray: int, side: int, l
     )
     if gray and lead:  # as often as not: some of it is hidden
         clip = replace(clip, hidden=generator.random((side, 2)) < 0.5)
+    if lead:  # and motion vectors with it, some not known
+        clip = replace(clip, moved=generator.choice([np.nan, -1.5], (gray, 4, 5, 2)).astype(np.float32))
     found = decode(encode(Segment(clip, 16, 1000.5, 998.25)))
     np.testing.assert_equal(found.clip.hidden, clip.hidden)
+    np.testing.assert_equal(found.clip.moved, clip.moved)
     assert (found.frames, found.arrived, found.origin) == (16, 1000.5, 998.25)
     assert (found.clip.start_s, found.clip.end_s, found.clip.lead) == (1.25, 1.89, lead)
     for name in ("rgb", "rgb_times", "gray", "gray_times"):
@@ -99,3 +102,13 @@ def test_a_segments_pixels_come_out_bit_by_bit(rgb: int, gray: int, side: int, l
 def test_anything_else_is_refused(data: bytes) -> None:
     with pytest.raises(MessageError, match=r"message|shape"):
         decode(data)
+
+
+@pytest.mark.parametrize("shape", [b"[2, 4, 6, 2]", b"[3, 4, 8, 1]"])
+def test_motion_of_other_frames_is_refused(shape: bytes) -> None:
+    gray, times, moved = np.zeros((3, 4, 4), np.uint8), np.arange(3.0), np.zeros((3, 4, 4, 2), np.float32)
+    clip = Clip(np.zeros((0, 2, 2, 3), np.uint8), np.zeros(0), gray, times, 0.0, 0.64, False, moved=moved)
+    data = encode(Segment(clip, 16, 1.0, 1.0))
+    assert data.count(b"[3, 4, 4, 2]") == 1
+    with pytest.raises(MessageError, match="motion of other frames"):
+        decode(data.replace(b"[3, 4, 4, 2]", shape))

@@ -49,7 +49,9 @@ def segment_motion(gray: np.ndarray, seconds: np.ndarray) -> np.ndarray:
 
 
 def describe_pairs(gray: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    return motion_descriptors.describe(motion.pairs_of(gray, seconds))
+    return motion_descriptors.describe(
+        motion.pairs_of(motion.GraySegment(gray, seconds, np.zeros(len(gray) - 1, bool)))
+    )
 
 
 def test_a_still_segment_has_no_motion() -> None:

@@ -185,6 +185,6 @@ def assert_same_clips(found: Sequence[Clip], wanted: Sequence[Clip]) -> None:
     """Pixels, times and borders are equal, to the bit."""
     assert len(found) == len(wanted)
     for one, other in zip(found, wanted, strict=True):
-        for name in ("rgb", "rgb_times", "gray", "gray_times"):
+        for name in ("rgb", "rgb_times", "gray", "gray_times", "moved"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
         assert (one.start_s, one.end_s, one.lead) == (other.start_s, other.end_s, other.lead)

@@ -78,8 +78,9 @@ class MoTAR(nn.Module):
     ) -> Float[Tensor, "video segment"]:
         """log v_t, v_t = Var over channels of x_t - x_{t-1}; the first segment takes the second's (none: 0 motion)."""
         step = x[:, 1:] - x[:, :-1]
-        step = step - step.mean(dim=-1, keepdim=True)
-        variance = step.square().mean(dim=-1)  # in two passes: Tensor.var takes ten times as long on a CPU
+        step -= step.mean(dim=-1, keepdim=True)
+        squared = step.square() if step.requires_grad else step.square_()
+        variance = squared.mean(dim=-1)  # in two passes: Tensor.var takes ten times as long on a CPU
         nothing = torch.zeros_like(x[:, :1, 0])  # of a video of one segment
         first = torch.cat([variance[:, :1] * mask[:, 1:2], nothing], dim=1)[:, :1]
         return (torch.cat([first, variance], dim=1) + VARIANCE_FLOOR).log()
@@ -304,7 +305,7 @@ class RefineVAD(SegmentModel):
     ) -> Float[Tensor, "video segment selected"]:
         """The channels looked at, to mean 0 and spread 1 over the training set; 0 where padded."""
         standard = standardised(seen, self.input_mean, self.input_scale, self.config.input_clip)
-        return standard * mask[..., None]
+        return standard.mul_(mask[..., None])
 
     def forward(
         self,

@@ -18,9 +18,13 @@ _Array = TypeVar("_Array", Tensor, np.ndarray)
 
 def standardised(values: _Array, mean: _Array, scale: _Array, clip: float = 0.0) -> _Array:
     """Values, whose last axis is the channels', taken to mean 0 and spread 1 and held to +-clip; 0: not held."""
-    standard = (values - mean) / scale
-    held: _Array = standard.clip(-clip, clip) if clip else standard
-    return held
+    standard: _Array = values - mean
+    standard /= scale  # in place: blank memory for each step of it costs more than the arithmetic
+    if not clip:
+        return standard
+    if isinstance(standard, Tensor):
+        return standard.clip_(-clip, clip)
+    return np.clip(standard, -clip, clip, out=standard)
 
 
 def standardise_in_place(

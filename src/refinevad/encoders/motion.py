@@ -63,6 +63,10 @@ class GraySegment:
             usable[0] = False  # nothing precedes the first pair: it has no acceleration
         return usable
 
+    def flow(self) -> FlowFields:
+        """Flow of each pair on the coarse grid, in speed units."""
+        return flow_fields(self.gray, self.times, self.hidden)
+
 
 def motion_of(segments: Sequence[GraySegment]) -> Float[np.ndarray, "segment channel"]:
     """Describe segments: `DIM` channels each, all zero when there are fewer than two frames or only a cut.
@@ -74,7 +78,7 @@ def motion_of(segments: Sequence[GraySegment]) -> Float[np.ndarray, "segment cha
     sizes = {segments[place].gray.shape[1:] for place in moving}
     for size in sizes:  # one, but for streams that change it
         places = [place for place in moving if segments[place].gray.shape[1:] == size]
-        pairs = [pairs_of(segments[place].gray, segments[place].times, segments[place].hidden) for place in places]
+        pairs = [pairs_of(segments[place]) for place in places]
         ends = np.cumsum([len(one.steps) for one in pairs])[:-1]
         for place, series in zip(places, np.split(describe(Pairs.joined(pairs)), ends), strict=True):
             values[place] = summarise(series[segments[place].usable])
@@ -124,16 +128,12 @@ def touched_by_cut(cuts: Bool[np.ndarray, "pair"]) -> Bool[np.ndarray, "pair"]:
     return touched
 
 
-def pairs_of(
-    gray: UInt8[np.ndarray, "frame height width"],
-    times: Float[np.ndarray, "frame"],
-    hidden: Bool[np.ndarray, "height width"] | None = None,
-) -> Pairs:
+def pairs_of(segment: GraySegment) -> Pairs:
     """The pairs of neighbouring frames of one segment, which has two frames at least."""
-    coarse = on_grid(gray)
-    steps = np.maximum(np.diff(times) / UNIT_S, 1e-3)
+    coarse = on_grid(segment.gray)
+    steps = np.maximum(np.diff(segment.times) / UNIT_S, 1e-3)
     first = np.arange(len(steps)) == 0
-    return Pairs(coarse[1:], coarse[:-1], steps, first, flow_fields(gray, times, hidden))
+    return Pairs(coarse[1:], coarse[:-1], steps, first, segment.flow())
 
 
 def flow_fields(
@@ -145,8 +145,8 @@ def flow_fields(
 
     The median of each field, over the cells that are seen, is taken off: a camera that pans moves everything alike.
     """
-    rows, columns = grid(gray.shape[1:])
     seen = None if hidden is None else 1 - hidden.astype(np.float32)
+    rows, columns = grid(gray.shape[1:])
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     scale = (UNIT_LONG_SIDE / max(gray.shape[1:]) * UNIT_S / np.maximum(np.diff(times), 1e-3)).astype(np.float32)
     coarse = np.empty((len(gray) - 1, rows, columns, 2), dtype=np.float32)
@@ -156,11 +156,22 @@ def flow_fields(
             flow *= seen[..., None]
         cv2.resize(flow, (columns, rows), dst=coarse[pair], interpolation=cv2.INTER_AREA)
     x, y = coarse.transpose(3, 0, 1, 2) * scale[:, None, None]
-    if seen is None:
+    if hidden is None:
         return FlowFields.of(x - medians(x), y - medians(y))
-    share = cv2.resize(seen, (columns, rows), interpolation=cv2.INTER_AREA)
-    inside = share > 0.5 if (share > 0.5).any() else np.ones_like(share, dtype=bool)
+    share = share_seen(hidden)
+    inside = mostly_seen(share)
     return FlowFields.of(*(part - medians(part[:, inside][:, None]) * share for part in (x, y)))
+
+
+def share_seen(hidden: Bool[np.ndarray, "height width"]) -> Float[np.ndarray, "row column"]:
+    """Which share of each cell of the coarse grid counts."""
+    rows, columns = grid(hidden.shape)
+    return np.asarray(cv2.resize(1 - hidden.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA))
+
+
+def mostly_seen(share: Float[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:
+    """The cells that count for more than half; all where none does."""
+    return share > 0.5 if (share > 0.5).any() else np.ones_like(share, dtype=bool)
 
 
 def _mean_difference(gray: UInt8[np.ndarray, "frame height width"]) -> Series:

@@ -18,6 +18,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from refinevad.video.vectors import cells
+
 # One unit of speed is one pixel of a picture 160 pixels long in 1/25 s, so 15 and 30 frames a second agree.
 UNIT_LONG_SIDE = 160.0
 UNIT_S = 0.04
@@ -89,8 +91,7 @@ class FlowFields:
 def grid(size: tuple[int, ...]) -> tuple[int, int]:
     """Rows and columns of the coarse grid for a picture of (height, width)."""
     height, width = size
-    scale = GRID_LONG_SIDE / max(height, width)
-    return max(4, round(height * scale)), max(4, round(width * scale))
+    return cells((height, width), GRID_LONG_SIDE)
 
 
 def on_grid(gray: UInt8[np.ndarray, "frame height width"]) -> Fields:

@@ -12,6 +12,7 @@ from refinevad.encoders.caption_windows import FrameWindow
 from refinevad.encoders.captioned import CaptionedEncoder
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.timeline import DEFAULT_SEGMENT_S, SegmentRule, Timeline
+from refinevad.video.vectors import cells
 
 SIZE = (480, 270)
 _SEGMENTS, _LEAST_S = 8, 1.0
@@ -46,14 +47,19 @@ def made_clip(needs: FrameNeeds, seed: int) -> Clip:
     width, height = needs.rgb_size or SIZE
     grey = round(needs.gray_hz * DEFAULT_SEGMENT_S) + 1 if needs.gray_long_side else 0
     side = needs.gray_long_side or 2
+    height = round(side * SIZE[1] / SIZE[0] / 2) * 2
+    moved = None
+    if needs.vector_cells is not None:
+        moved = random.normal(0, 20, (grey, *cells((height, side), needs.vector_cells), 2)).astype(np.float32)
     return Clip(
         rgb=random.integers(0, 256, (needs.rgb_frames, height, width, 3), dtype=np.uint8),
         rgb_times=(np.arange(needs.rgb_frames) + 0.5) * DEFAULT_SEGMENT_S / max(needs.rgb_frames, 1),
-        gray=random.integers(0, 256, (grey, round(side * SIZE[1] / SIZE[0] / 2) * 2, side), dtype=np.uint8),
+        gray=random.integers(0, 256, (grey, height, side), dtype=np.uint8),
         gray_times=np.arange(grey) / needs.gray_hz,
         start_s=0.0,
         end_s=DEFAULT_SEGMENT_S,
         lead=False,
+        moved=moved,
     )
 
 

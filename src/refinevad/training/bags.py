@@ -33,10 +33,10 @@ def collate(bags: Sequence[Bag], limit: int, how: Shortening = "pool") -> Batch:
     """Pad bags into a batch of at most `limit` segments."""
     kept = [bag.shortened(limit, how) for bag in bags]
     length = max(len(values) for values in kept)
-    values = torch.from_numpy(np.zeros((len(bags), length, kept[0].shape[1]), dtype=np.float32))  # memory comes blank
+    values = torch.empty(len(bags), length, kept[0].shape[1])
     mask = torch.zeros(len(bags), length, dtype=torch.bool)
     for row, bag in enumerate(kept):
-        values[row, : len(bag)] = as_tensor(bag)
+        values[row, : len(bag)], values[row, len(bag) :] = as_tensor(bag), 0.0
         mask[row, : len(bag)] = True
     return Batch(values, mask, torch.from_numpy(np.stack([bag.labels for bag in bags])))
 

@@ -30,6 +30,7 @@ from refinevad.encoders.choice import open_encoder
 from refinevad.errors import InputError
 from refinevad.files.json_files import read_own
 from refinevad.judging.compared import Compared
+from refinevad.machine.memory import large_blocks_kept
 from refinevad.ridge import LINEAR
 from refinevad.scoring.events import calibrate
 from refinevad.segment_model import ModelConfig
@@ -154,6 +155,7 @@ def labelled_in_folds(recipe: Recipe, items: Sequence[Item]) -> tuple[list[Item]
     return labelled, deal(labelled, recipe.train.cross_fit, recipe.train.seed)
 
 
+@large_blocks_kept()
 def train_run(
     recipe: Recipe,
     index: FeatureIndex,

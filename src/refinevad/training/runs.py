@@ -90,8 +90,9 @@ def train(
     Args:
         data: folder of labelled videos (`<split>/<category>/*.mp4`, or a videos.csv), of features, or a recipe (.toml).
         out: the RUN folder.
-        encoder: lite (default), lite2, clip:<hub id or folder> (so siglip:, dino:, video:, audio:), captions[:folder],
-            captioned:MODEL, one you registered, or several joined by +. Of a hub's, what is in its cache here.
+        encoder: lite (default), lite2, vectors, clip:<hub id or folder> (so siglip:, dino:, video:, audio:),
+            captions[:folder], captioned:MODEL, one you registered, or several joined by +. Of a hub's, what is in its
+            cache here.
         segment_s, segment_frames: what a segment is; one of them, or neither: 0.64 s.
         features: folder of the features; None: inside the run.
         workers: processes that extract features. Above 1 the program that calls must be importable without running:

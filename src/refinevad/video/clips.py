@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from refinevad.timeline import Segmenter, SegmentRule, Timeline
 from refinevad.video.frames import Clip, FrameNeeds
 from refinevad.video.masks import blank, hidden
 from refinevad.video.stamps import longest_step_s
 from refinevad.video.upright import orientation
+from refinevad.video.vectors import Moved, cells, moved
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -81,6 +82,7 @@ class _Gathering:
     gray_times: list[float] = field(default_factory=list)
     lead: bool = False
     hidden: Bool[np.ndarray, "_ _"] | None = None
+    moved: list[Moved] = field(default_factory=list)
 
 
 class ClipCutter:
@@ -131,6 +133,8 @@ class ClipCutter:
             current.gray.append(self._gray(frame))
             current.gray_times.append(time_s)
             current.hidden = self._hidden
+            if self.needs.vector_cells is not None:
+                current.moved.append(self._moved(frame, current.gray[-1].shape, self.needs.vector_cells))
         self.frames += 1
         self._last = (frame, time_s)
         return clip
@@ -147,7 +151,7 @@ class ClipCutter:
         if before is not None and before.gray:
             gathering.gray.append(before.gray[-1])
             gathering.gray_times.append(before.gray_times[-1])
-            gathering.lead, gathering.hidden = True, before.hidden
+            gathering.lead, gathering.hidden, gathering.moved = True, before.hidden, before.moved[-1:]
         return gathering
 
     def _clip(self, end_s: float) -> Clip | None:
@@ -171,6 +175,7 @@ class ClipCutter:
             end_s=end_s,
             lead=current.lead,
             hidden=current.hidden,
+            moved=self._all_moved(current.moved),
         )
 
     def _rgb(self, frame: "VideoFrame") -> UInt8[np.ndarray, "height width 3"]:
@@ -193,6 +198,15 @@ class ClipCutter:
         pixels = orientation(frame).apply(self._to_gray.reformat(frame, width, height, "gray", threads=1).to_ndarray())
         self._hidden = self._hidden_in(pixels, frame)
         return pixels if self._hidden is None else blank(pixels, self._hidden)
+
+    def _moved(self, frame: "VideoFrame", size: tuple[int, ...], along: int) -> Moved:
+        height, width = size
+        return moved(frame, (height, width), cells((height, width), along), self._hidden)
+
+    def _all_moved(self, fields: list[Moved]) -> Float[np.ndarray, "gray_frame row column 2"] | None:
+        if self.needs.vector_cells is None:
+            return None
+        return np.stack(fields) if fields else np.zeros((0, 4, 4, 2), np.float32)
 
     def _hidden_in(self, pixels: np.ndarray, frame: "VideoFrame") -> Bool[np.ndarray, "height width"] | None:
         """Which pixels of a frame's upright picture do not count; None: all do."""

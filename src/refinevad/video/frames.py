@@ -22,6 +22,8 @@ class FrameNeeds:
         rgb_size: (width, height) they are scaled to while decoding; None keeps the source's size.
         gray_long_side: grey (luma) frames with this long side, aspect kept; None: no grey frames.
         gray_hz: about this many grey frames a second: every n-th, n nearest to the rate over gray_hz.
+        vector_cells: motion vectors with each grey frame, on a grid with so many cells along its long side
+            (vectors.py); None: none.
         zones: which parts of the picture count; what does not is grey in every frame (masks.py).
     """
 
@@ -29,6 +31,7 @@ class FrameNeeds:
     rgb_size: tuple[int, int] | None = None
     gray_long_side: int | None = None
     gray_hz: float = 25.0
+    vector_cells: int | None = None
     zones: Zones = field(default_factory=Zones)
 
 
@@ -37,7 +40,9 @@ class Clip:
     """One segment's pixels with their presentation times.
 
     When `lead` is true, the first grey frame is the last one of the segment before, so that motion across the
-    border is seen. `hidden`: which pixels of the grey frames do not count; None: all do.
+    border is seen. `hidden`: which pixels of the grey frames do not count; None: all do. `moved`: by the decoder's
+    motion vectors, velocity in grey pixels a second at each grey frame, NaN where it is not known (vectors.py); None:
+    not asked for.
     """
 
     rgb: UInt8[np.ndarray, "rgb_frame height width 3"]
@@ -48,6 +53,7 @@ class Clip:
     end_s: float
     lead: bool
     hidden: Bool[np.ndarray, "gray_height gray_width"] | None = None
+    moved: Float[np.ndarray, "gray_frame row column 2"] | None = None
 
 
 def as_video_frame(image: Any) -> "VideoFrame":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from refinevad.video.clips import FramePicker
 from refinevad.video.presentation import PlanError, Presentation
 from refinevad.video.stamps import StampCounts
+from refinevad.video.vectors import References
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -58,6 +59,8 @@ class NeededFrames:
         self._first = first
         self._spares = stream.codec_context.name in SPARING_CODECS
         self._order = Presentation(stream, picker.rate_hz, origin)
+        wants_vectors = picker.needs.vector_cells is not None
+        self._references = References(stream, picker.rate_hz) if wants_vectors else None
         self._waiting: deque[Packet[Any]] = deque()  # for the decoder, in its order
         self._plan: deque[_Planned] = deque()  # in the order of presentation, not given yet
         self._wanted: dict[int, bool] = {}  # of frames that are decided about and not sent
@@ -93,6 +96,8 @@ class NeededFrames:
 
     def _read(self, packet: "Packet[Any]") -> None:
         """Take a packet that the container gives."""
+        if self._references is not None:
+            self._references.note(packet)
         if self._first is not None and packet.pts is not None and packet.pts < self._first:
             self._wanted[packet.pts] = False  # decoded only where others refer to it, and not given
         else:

@@ -25,6 +25,7 @@ from refinevad.video.streams import (
     stated_duration_s,
     why_no_picture,
 )
+from refinevad.video.vectors import References
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -164,10 +165,13 @@ class FrameReader:
     """Iterates over (frame, presentation second) of one file, first frame at 0 s, times strictly rising.
 
     A damaged stretch is skipped and counted in `damaged`; what was found in the time stamps is in `counts` (stamps.py).
+
+    Args:
+        vectors: frames bear their motion vectors (vectors.py).
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, vectors: bool = False) -> None:
+        self.path, self._vectors = path, vectors
         self.damaged = 0
         self.counts = StampCounts()
         with open_container(path) as container:
@@ -186,11 +190,14 @@ class FrameReader:
         import av
 
         stream = _threaded(container)
+        references = References(stream, self.info.rate_hz) if self._vectors else None
         stumbles = 0  # reads in a row that failed before any packet came
         while stumbles < MOST_STUMBLES:
             try:
                 for packet in container.demux(stream):
                     stumbles = 0
+                    if references is not None:
+                        references.note(packet)
                     yield from self._pictures(packet)
                 return
             except av.error.EOFError:
@@ -219,7 +226,7 @@ class ClipReader:
     """
 
     def __init__(self, path: Path, needs: FrameNeeds, rule: SegmentRule, every_frame: bool = False) -> None:
-        self.reader = FrameReader(path)
+        self.reader = FrameReader(path, needs.vector_cells is not None)
         self.info = self.reader.info
         self.needs, self.rule = needs, rule
         self.frames = self.decoded = 0

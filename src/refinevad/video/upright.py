@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -16,8 +16,8 @@ class Orientation(NamedTuple):
     mirrored_x: bool = False
     mirrored_y: bool = False
 
-    def apply(self, pixels: UInt8[np.ndarray, "_ _ *rest"]) -> UInt8[np.ndarray, "_ _ *rest"]:
-        """Pixels (height, width, ...) upright, in memory of their own order."""
+    def apply(self, pixels: Shaped[np.ndarray, "_ _ *rest"]) -> Shaped[np.ndarray, "_ _ *rest"]:
+        """Pixels, or what else lies so (height, width, ...), upright, in memory of their own order."""
         if self.swapped:
             pixels = pixels.swapaxes(0, 1)
         if self.mirrored_x:

@@ -14,8 +14,9 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
         "--encoder",
         default=None,
         metavar="E",
-        help="lite (default), lite2, lite:int8, lite:openvino, clip:<hub id or folder> (so siglip:, dino:, video:), "
-        "captions[:folder], captioned:MODEL, audio:MODEL, A+captions; a model's options behind it: @frames=4,pool=max",
+        help="lite (default), lite2, lite:int8, lite:openvino, vectors, clip:<hub id or folder> (so siglip:, dino:, "
+        "video:), captions[:folder], captioned:MODEL, audio:MODEL, A+captions; a model's options behind it: "
+        "@frames=4,pool=max",
     )
     parser.add_argument("--allow-download", action="store_true", help="fetch an encoder's model from a hub")
     segment = parser.add_mutually_exclusive_group()

@@ -17,8 +17,16 @@ from refinevad.errors import RefineVADError
 from refinevad.video.frames import Clip
 
 MOST_BYTES = 256 << 20  # a segment's pixels at full size; more is no message of ours
-_ARRAYS = {"rgb": ("u1", 4), "rgb_times": ("f8", 1), "gray": ("u1", 3), "gray_times": ("f8", 1), "hidden": ("u1", 2)}
+_ARRAYS = {
+    "rgb": ("u1", 4),
+    "rgb_times": ("f8", 1),
+    "gray": ("u1", 3),
+    "gray_times": ("f8", 1),
+    "hidden": ("u1", 2),
+    "moved": ("f4", 4),
+}
 _ALL_SEEN = np.zeros((0, 0), np.uint8)  # a clip of which all counts
+_NOT_ASKED = np.zeros((0, 0, 0, 0), np.float32)  # a clip without motion vectors
 _HEAD = struct.Struct(">I")
 
 
@@ -166,7 +174,8 @@ def encode(message: Message | Command) -> bytes:
         values = {"frames": message.frames, "arrived": message.arrived, "origin": message.origin}
         values |= {"start_s": clip.start_s, "end_s": clip.end_s, "lead": clip.lead}
         hidden = _ALL_SEEN if clip.hidden is None else clip.hidden.astype(np.uint8)
-        arrays = [np.ascontiguousarray({**vars(clip), "hidden": hidden}[array]) for array in _ARRAYS]
+        given = {**vars(clip), "hidden": hidden, "moved": _NOT_ASKED if clip.moved is None else clip.moved}
+        arrays = [np.ascontiguousarray(given[array]) for array in _ARRAYS]
         head = json.dumps({"kind": name, "shapes": [array.shape for array in arrays], **values}).encode()
         return b"".join([_HEAD.pack(len(head)), head, *(array.tobytes() for array in arrays)])
     if isinstance(message, Picture):
@@ -208,11 +217,15 @@ def _segment(head: dict[str, Any], body: memoryview) -> Segment:
     hidden = arrays.pop("hidden")
     if hidden.size and hidden.shape != arrays["gray"].shape[1:]:
         raise MessageError("a segment whose hidden pixels are another picture's")
+    moved = arrays.pop("moved")
+    if moved.shape[3] and (len(moved) != len(arrays["gray"]) or moved.shape[3] != 2):
+        raise MessageError("a segment with motion of other frames")
     clip = Clip(
         **arrays,
         start_s=float(head["start_s"]),
         end_s=float(head["end_s"]),
         lead=bool(head["lead"]),
         hidden=hidden.astype(bool) if hidden.size else None,
+        moved=moved if moved.shape[3] else None,
     )
     return Segment(clip, int(head["frames"]), float(head["arrived"]), float(head["origin"]))

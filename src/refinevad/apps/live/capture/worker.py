@@ -48,6 +48,7 @@ from refinevad.apps.live.settings.addresses import Address
 from refinevad.errors import InputError
 from refinevad.timeline import SegmentRule
 from refinevad.video.frames import FrameNeeds
+from refinevad.video.vectors import References
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -114,6 +115,7 @@ class Worker:
         self._counts, self._pulse_due = _Counts(), 0.0
         self._size = (0, 0)
         self._late, self._late_since = False, math.inf
+        self._references: References | None = None
 
     def run(self) -> None:
         """Until the engine ends it."""
@@ -185,6 +187,8 @@ class Worker:
         self._size = (context.width, context.height)
         self._send(Opened(*self._size, source.rate_hz, context.name, source.recording))
         job = self.job
+        wants_vectors = job.needs.vector_cells is not None
+        self._references = References(source.stream, source.rate_hz) if wants_vectors else None
         return SegmentMaker(
             source,
             job.needs,
@@ -209,6 +213,8 @@ class Worker:
         if self._is_late(maker, packet, arrived):
             self._counts.dropped += 1
             return
+        if self._references is not None:
+            self._references.note(packet)
         for frame in self._frames(packet):
             self._counts.frames += 1
             self._frame(maker, frame, arrived)
