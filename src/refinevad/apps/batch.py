@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from refinevad.encoders.base import Encoder
     from refinevad.features.encoding import Encoded
     from refinevad.features.pooled import PooledFiles
-    from refinevad.features.workers import Workers
+    from refinevad.features.workers import RayWorkers, Workers
+    from refinevad.machine.ray_pool import OnRay
     from refinevad.timeline import SegmentRule
 
 PAYS_S = 60.0  # of video, together: below, processes take longer to start than they save
@@ -39,23 +40,23 @@ class Batch:
 
     Args:
         run: the RUN folder; nothing of it is believed before it is opened. None: nothing is foreseen.
-        workers: how many processes; None: one a core. With 1, or little video, there are none.
+        workers: how many processes; None: one a core. With 1, or little video, there are none. Ray: whatever there is.
 
     Attributes:
         began: seconds of the clock.
     """
 
-    def __init__(self, run: Path | None, videos: Sequence[Path], workers: int | None = None) -> None:
+    def __init__(self, run: Path | None, videos: Sequence[Path], workers: "int | OnRay | None" = None) -> None:
         self._videos = videos
         self._known: dict[Path, VideoInfo | None] = {}  # what was asked of a file is not asked again
         self.began = time.time()
-        self._count = workers or usable_cores()
+        self._hands = workers or usable_cores()
         self._stack = ExitStack()
-        self._workers: Workers | None = None
+        self._workers: Workers | RayWorkers | None = None
         self._outline: RunOutline | None = None
         self._files: PooledFiles[Encoded] | None = None
         self._frames: Callable[[int], None] = lambda frames: None
-        if self._count > 1 and self._pays():
+        if not isinstance(self._hands, int) or (self._hands > 1 and self._pays()):
             try:
                 self._begin(run)
             except BaseException:
@@ -130,9 +131,10 @@ class Batch:
 
     def _begin(self, run: Path | None) -> None:
         """Start the processes, and give them the first videos."""
-        from refinevad.features.workers import Workers
+        from refinevad.features.workers import open_workers
 
-        self._workers = self._stack.enter_context(Workers(self._count))
+        self._workers = open_workers(self._hands)
+        self._stack.callback(self._workers.close)
         self._outline = None if run is None else outline_of(run)
         if self._outline is None:
             return
@@ -158,6 +160,8 @@ class Batch:
 
         encoder, made_for = detector.video_encoder, detector.made_for
         if encoder.vision is None or not encoder.vision.portable:
+            if not isinstance(self._hands, int):
+                raise InputError(f"encoder '{encoder.spec}' stays in one process, and Ray has many; leave --ray")
             yield from self._in_turn(detector)
             return
         opened = RunOutline(encoder.spec, detector.rule, tuple(made_for))

@@ -12,9 +12,10 @@ from refinevad.encoders.captions import CaptionEncoder
 from refinevad.encoders.choice import registered
 from refinevad.errors import InputError
 from refinevad.features.encoding import Encoded
-from refinevad.features.kept import keep, keep_all, keep_shared, open_kept
+from refinevad.features.kept import keep, keep_all, keep_found, open_kept
 from refinevad.features.store import Features, Provenance, read_provenance, save_features
-from refinevad.features.workers import Workers
+from refinevad.features.workers import open_workers
+from refinevad.machine.ray_pool import OnRay
 from refinevad.machine.worker_pool import deaths_told
 from refinevad.timeline import SegmentRule
 from refinevad.video.reading import DamagedVideoWarning
@@ -40,10 +41,13 @@ def extract_all(
     spec: str,
     rule: SegmentRule,
     out: Path,
-    workers: int = 1,
+    workers: int | OnRay = 1,
     progress: Callable[[], None] | None = None,
 ) -> Extracted:
     """Extract every video of a data set into `out`, and write the index of those that worked.
+
+    Args:
+        workers: how many processes, or the Ray that does it.
 
     Raises:
         InputError: the encoder cannot be opened, the disk is full, or no video at all could be read.
@@ -67,11 +71,14 @@ def extract_all(
         if progress is not None:
             progress()
 
-    if workers > 1 and registered(spec) is None:  # which no other process knows of
+    alone = registered(spec) is not None  # which no other process knows of
+    if alone and isinstance(workers, OnRay):
+        raise InputError(f"encoder '{spec}' is registered in this process alone, and Ray's do not know it; leave --ray")
+    if not alone and workers != 1:
         death = deaths_told("extracts features", "run again with fewer --workers: what is done is kept")
         with (
             death,
-            Workers(workers) as pool,
+            open_workers(workers) as pool,
             keep_all(videos, spec, rule, targets, pool) as done,
             warnings.catch_warnings(),
         ):
@@ -88,12 +95,15 @@ def extract_all(
     return Extracted(usable, made, len(items) - made - len(failed), failed, _found_in_videos(usable))
 
 
-def _kept(video: Path, found: Encoded | bool | InputError | None, spec: str, rule: SegmentRule, target: Path) -> bool:
-    """Whether a worker made anything; raises what it met, and saves what several have made."""
+def _kept(
+    video: Path, found: Encoded | Features | bool | InputError | None, spec: str, rule: SegmentRule, target: Path
+) -> bool:
+    """Whether a worker made anything; raises what it met, and saves what it gave."""
     if isinstance(found, InputError):
         raise found
-    if isinstance(found, Encoded):
-        keep_shared(video, found, spec, rule, target)
+    if isinstance(found, Encoded | Features):
+        keep_found(video, found, spec, rule, target)
+        return True
     return bool(found)
 
 

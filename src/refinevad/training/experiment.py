@@ -29,6 +29,7 @@ from refinevad.encoders.choice import open_encoder
 from refinevad.errors import InputError
 from refinevad.files.json_files import read_own
 from refinevad.judging.compared import Compared
+from refinevad.machine.ray_pool import OnRay
 from refinevad.ridge import LINEAR
 from refinevad.scoring.events import calibrate
 from refinevad.segment_model import ModelConfig
@@ -44,7 +45,7 @@ from refinevad.training.resume import STATE
 def extract_features(
     recipe: Recipe,
     fallback: Path,
-    workers: int = 1,
+    workers: int | OnRay = 1,
     progress: Callable[[int], Callable[[], None]] | None = None,
     test: bool = True,
 ) -> Extracted:

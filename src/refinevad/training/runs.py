@@ -10,6 +10,7 @@ from refinevad.checkpoint import METRICS, Checkpoint, read_json
 from refinevad.datasets.dataset import FeatureIndex, Item
 from refinevad.errors import InputError
 from refinevad.judging.compared import Compared
+from refinevad.machine.ray_pool import OnRay
 from refinevad.ridge import LINEAR
 from refinevad.training.asked import recipe_asked
 from refinevad.training.distributed import ALONE, Processes
@@ -133,7 +134,7 @@ def train_recipe(
     recipe: Recipe,
     out: Path,
     *,
-    workers: int = 1,
+    workers: int | OnRay = 1,
     fold: int | None = None,
     device: str | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -153,7 +154,7 @@ def train_recipe(
     Raises:
         InputError: as `train`.
     """
-    if workers < 1:
+    if isinstance(workers, int) and workers < 1:
         raise InputError(f"workers (--workers) must be at least 1: got {workers}")
     say, show = tell or (lambda _: None), progress or (lambda _: None)
     where = processes.device(device)

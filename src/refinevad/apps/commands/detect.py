@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from refinevad.apps.commands.describing import add_describing, describer
+from refinevad.apps.commands.workforce import add_ray, workforce
 from refinevad.files.shown import shown
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes that share videos of a minute or more together (default: one a core; 1: none)",
     )
+    add_ray(parser)
     add_describing(parser)
     parser.add_argument("--allow-download", action="store_true", help="fetch an encoder that a run names from a hub")
     parser.add_argument(
@@ -75,20 +77,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Detect in each video; exit 2 when none could be read, 1 when some could not."""
     from refinevad.apps.batch import Batch
+    from refinevad.machine.cores import usable_cores
     from refinevad.shipped.names import find_run
 
     _check_options(args)
     # what a run says of its encoder is enough to begin by, but where zones or words change what it looks at
     foreseen = None if args.describe or args.zones else find_run(args.model)
-    with Batch(foreseen, args.videos, args.workers) as batch:
+    with Batch(foreseen, args.videos, workforce(args, usable_cores())) as batch:
         return _detect(args, batch)
 
 
 def _check_options(args: argparse.Namespace) -> None:
     from refinevad.errors import InputError
 
-    if args.workers is not None and args.workers < 1:
-        raise InputError(f"--workers must be at least 1: got {args.workers}")
     if args.delay is not None and args.window is None:
         raise InputError("--delay needs --window: give the window's length in seconds too")
     if args.threshold is not None and not 0 <= args.threshold <= 1:

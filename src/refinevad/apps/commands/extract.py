@@ -3,12 +3,14 @@
 import argparse
 from pathlib import Path
 
-from refinevad.apps.commands.recipe_options import add_encoder_options, recipe_from
+from refinevad.apps.commands.recipe_options import PROCESSES, add_encoder_options, recipe_from
+from refinevad.apps.commands.workforce import workforce
 
 HELP = "turn a data set's videos into features, one file a video"
 EXAMPLE = """\
 example:
   refinevad extract videos/ --encoder lite --out features/
+  refinevad extract videos/ --out features/ --ray auto
 
 DATA is <split>/<category>/*.mp4, or a folder with videos.csv (path,labels,split), or UCF-Crime's annotation folder with
 captions.json (encoder captions). Stopped, it goes on where it was; files that are up to date are skipped.
@@ -34,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.training.experiment import extract_features
 
     recipe = replace(recipe_from(args.data, args), features=args.out)
-    done = extract_features(recipe, args.out, args.workers, stepping("extract", "video"))
+    done = extract_features(recipe, args.out, workforce(args, PROCESSES), stepping("extract", "video"))
     for sentence in done.failed.values():
         note(f"left out: {sentence}")
     notes(done.notes)

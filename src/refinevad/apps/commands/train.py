@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refinevad.apps.commands.recipe_options import add_encoder_options, recipe_from
+from refinevad.apps.commands.recipe_options import PROCESSES, add_encoder_options, recipe_from
+from refinevad.apps.commands.workforce import workforce
 
 if TYPE_CHECKING:
     from refinevad.datasets.dataset import FeatureIndex, Item
@@ -104,7 +105,7 @@ def _run(args: argparse.Namespace, processes: "Processes") -> int:
         trained = train_recipe(
             recipe,
             args.out,
-            workers=args.workers,
+            workers=workforce(args, PROCESSES),
             fold=args.fold,
             device=args.device,
             progress=shown,
@@ -173,7 +174,7 @@ def _reviewed(args: argparse.Namespace, recipe: "Recipe", index: "FeatureIndex")
         note(f"left out: {report.without_clip} reviewed events, whose clips are not there any more")
     if not report.exported:
         raise InputError(f"no reviewed clip in {args.add_reviewed}: confirm or dismiss events in the service first")
-    added = add_reviewed(recipe, index, clips, args.workers, stepping("reviewed", "clip"))
+    added = add_reviewed(recipe, index, clips, args.workers or PROCESSES, stepping("reviewed", "clip"))
     for sentence in added.failed.values():
         note(f"left out: {sentence}")
     normal = sum(not item.anomalous for item in added.items)
