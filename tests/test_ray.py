@@ -86,12 +86,12 @@ def test_the_same_bits_and_provenance(address: str, films: list[Path]) -> None:
 def test_a_video_that_ends_its_process_costs_itself_alone(address: str, tmp_path: Path) -> None:
     white = write_video(tmp_path / "white.mkv", [np.full((32, 48, 3), 255, np.uint8)] * 30, codec="mpeg4")
     good = [write_video(tmp_path / f"{name}.mkv", frames=30, codec="mpeg4") for name in "ab"]
-    with pytest.warns(RayWarning, match="4 times a process was killed"):
-        with (
-            RayWorkers(OnRay(address, 1)) as workers,
-            workers.encode_all([good[0], white, good[1]], DeadlyEncoder(), RULE) as files,
-        ):
-            found = dict(files)
+    with (
+        pytest.warns(RayWarning, match="4 times a process was killed"),
+        RayWorkers(OnRay(address, 1)) as workers,
+        workers.encode_all([good[0], white, good[1]], DeadlyEncoder(), RULE) as files,
+    ):
+        found = dict(files)
     assert isinstance(found[1], InputError)
     assert "white.mkv could not be done: its process on Ray was killed 4 times" in str(found[1])
     for place, path in ((0, good[0]), (2, good[1])):

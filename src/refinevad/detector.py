@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from refinevad.errors import InputError
 from refinevad.features.extraction import extract, extract_frames
 from refinevad.features.store import Features, features_of, require_same_signature
 from refinevad.features.workers import Workers
+from refinevad.files.remote import as_path
 from refinevad.input_ranges import Ranges
 from refinevad.machine.devices import open_device
 from refinevad.opened_run import OpenedRun
@@ -137,7 +137,7 @@ class Detector:
             InputError: the video cannot be read.
             RefineVADError: a worker was killed.
         """
-        path = Path(path)
+        path = as_path(path)
         features = extract(path, self.opened.video_encoder, self.rule, progress, workers=workers)
         return self.detect_features(features, path.name)
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from refinevad.errors import InputError
+from refinevad.files.remote import RemotePath
 from refinevad.machine.cores import usable_cores
 from refinevad.machine.worker_pool import deaths_told
 from refinevad.run_outline import RunOutline, outline_of
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from refinevad.timeline import SegmentRule
 
 PAYS_S = 60.0  # of video, together: below, processes take longer to start than they save
-_PROBED = 1000  # videos whose length is asked for; of more the rest is taken to be as long on average
+# videos whose length is asked for, here and far away; of more the rest is taken to be as long on average
+_PROBED, _PROBED_FAR = 1000, 20
 
 
 class Batch:
@@ -48,6 +50,7 @@ class Batch:
 
     def __init__(self, run: Path | None, videos: Sequence[Path], workers: "int | OnRay | None" = None) -> None:
         self._videos = videos
+        self._most = _PROBED_FAR if any(isinstance(video, RemotePath) for video in videos) else _PROBED
         self._known: dict[Path, VideoInfo | None] = {}  # what was asked of a file is not asked again
         self.began = time.time()
         self._hands = workers or usable_cores()
@@ -118,11 +121,11 @@ class Batch:
     @cached_property
     def _infos(self) -> list[VideoInfo | None]:
         """What the first videos say of themselves."""
-        return [self._info(video) for video in self._videos[:_PROBED]]
+        return [self._info(video) for video in self._videos[: self._most]]
 
     def _pays(self) -> bool:
         left_s = PAYS_S
-        for video in islice(self._videos, _PROBED):
+        for video in islice(self._videos, self._most):
             info = self._info(video)
             left_s -= 0.0 if info is None else info.duration_s or PAYS_S
             if left_s <= 0:

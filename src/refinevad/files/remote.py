@@ -8,19 +8,21 @@ What is written goes through `files.whole.atomic_write`. fsspec is imported with
 import io
 import os
 import stat as modes
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path, PosixPath
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import Any
 
 from refinevad.errors import InputError
 
 BLOCK_BYTES = 4 << 20  # a read of a store far away takes as long as a few MB
 _BLOCKS = 16
+_KNOWN_S = 5.0  # for which it is believed that nobody else has changed a file
 _SEPARATOR = "://"
 # stores in which an object appears whole; elsewhere it is written beside its place and moved
 _WHOLE = frozenset(("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "hf", "memory"))
@@ -43,7 +45,7 @@ class RemotePath(PosixPath):
     """An address of elsewhere. What asks raises OSError where the store cannot answer, as a path's methods do."""
 
     def __new__(cls, *parts: str | os.PathLike[str]) -> "RemotePath":
-        whole = "/".join(map(os.fspath, parts))
+        whole = "/".join(os.fspath(part) for part in parts)
         return super().__new__(cls, whole.replace(_SEPARATOR, ":/"))
 
     def __str__(self) -> str:
@@ -85,10 +87,10 @@ class RemotePath(PosixPath):
     def is_file(self) -> bool:
         return self.exists() and modes.S_ISREG(self.stat().st_mode)
 
-    def iterdir(self) -> Iterator["RemotePath"]:
+    def iterdir(self) -> Generator["RemotePath", None, None]:
         with _answering(self) as store:
             names = [str(each["name"]).rstrip("/").rpartition("/")[2] for each in store.ls(_within(self), detail=True)]
-        return iter([self / name for name in sorted(names) if name])
+        yield from [self / name for name in sorted(names) if name]
 
     def walk_files(self) -> Iterator["RemotePath"]:
         """Every file below it, in order, with one listing of the store where that can."""
@@ -104,18 +106,19 @@ class RemotePath(PosixPath):
             store.makedirs(_within(self), exist_ok=True)
 
     def unlink(self, missing_ok: bool = False) -> None:
+        _info_then.cache_clear()
         with _answering(self) as store:
             if not missing_ok or store.exists(_within(self)):
                 store.rm(_within(self))
 
-    def open(  # type: ignore[override]
+    def open(
         self,
         mode: str = "r",
         buffering: int = -1,
         encoding: str | None = None,
         errors: str | None = None,
         newline: str | None = None,
-    ) -> IO[Any]:
+    ) -> Any:
         """Its bytes, or their text, to be read."""
         if set(mode) - set("rbt"):
             raise OSError(f"{self} is written whole, by atomic_write")
@@ -125,6 +128,7 @@ class RemotePath(PosixPath):
     def put(self, source: Path) -> None:
         """Have the bytes of a file here in its place, all at once."""
         inside = _within(self)
+        _info_then.cache_clear()
         with _answering(self) as store:
             if self.parts[0].rstrip(":") in _WHOLE:
                 store.put_file(str(source), inside)
@@ -141,6 +145,7 @@ class RangedFile(io.RawIOBase):
     def __init__(self, path: RemotePath) -> None:
         status = path.stat()
         self._path, self._size, self._version = path, status.st_size, status.st_mtime_ns
+        self.name, self.mode = str(path), "rb"  # as any open file has
         self._place = 0
 
     def readable(self) -> bool:
@@ -189,6 +194,12 @@ def _block(path: RemotePath, version: int, size: int, number: int, length: int) 
 
 
 def _info(path: RemotePath) -> dict[str, Any]:
+    """What the store says of a file; whoever opens a video asks ten times in a moment."""
+    return _info_then(path, int(time.monotonic() / _KNOWN_S))
+
+
+@lru_cache(maxsize=4096)
+def _info_then(path: RemotePath, tick: int) -> dict[str, Any]:
     with _answering(path) as store:
         return dict(store.info(_within(path)))
 
@@ -200,7 +211,7 @@ def _changed_ns(info: dict[str, Any]) -> int:
         if isinstance(when, str):
             when = datetime.fromisoformat(when)
         if isinstance(when, datetime):
-            since = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
+            since = when if when.tzinfo else when.replace(tzinfo=UTC)
             return round(since.timestamp() * 1_000_000) * 1000
         if isinstance(when, int | float):
             return int(when * 1_000_000_000)
@@ -236,5 +247,5 @@ def _answering(path: RemotePath) -> Iterator[Any]:
         if isinstance(error, OSError) and not error.filename:
             error.filename = str(path)
         raise
-    except Exception as error:  # noqa: BLE001 - each store's library has errors of its own
+    except Exception as error:
         raise OSError(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else path}") from error

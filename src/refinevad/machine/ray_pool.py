@@ -30,7 +30,7 @@ import refinevad
 from refinevad.errors import InputError, RefineVADError
 from refinevad.machine.cores import usable_cores
 
-LOCAL, RUNNING = "local", "auto"
+LOCAL = "local"
 _STORE_BYTES = 512 << 20  # of a cluster of our own: an hour of video is 30 MB, and few answers wait
 _TICK_S = 0.1  # what is handed over meanwhile is looked at so much later at most
 _MOST_DEATHS, _MOST_LOSSES = 4, 20  # of one call: processes that ended under it, and nodes or answers that were lost

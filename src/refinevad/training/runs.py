@@ -9,6 +9,7 @@ from typing import Any
 from refinevad.checkpoint import METRICS, Checkpoint, read_json
 from refinevad.datasets.dataset import FeatureIndex, Item
 from refinevad.errors import InputError
+from refinevad.files.remote import as_path
 from refinevad.judging.compared import Compared
 from refinevad.machine.ray_pool import OnRay
 from refinevad.ridge import LINEAR
@@ -111,11 +112,11 @@ def train(
         InputError: no such data, too little of it, an option that cannot be, or another run in the folder.
     """
     recipe = recipe_asked(
-        Path(data),
+        as_path(data),
         encoder=encoder,
         segment_s=segment_s,
         segment_frames=segment_frames,
-        features=None if features is None else Path(features),
+        features=None if features is None else as_path(features),
         seed=seed,
         epochs=epochs,
         precision=precision,

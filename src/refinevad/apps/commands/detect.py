@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from refinevad.apps.commands.describing import add_describing, describer
 from refinevad.apps.commands.workforce import add_ray, workforce
+from refinevad.files.remote import located
 from refinevad.files.shown import shown
 
 if TYPE_CHECKING:
@@ -34,14 +35,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = HELP
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("videos", type=Path, nargs="+", metavar="VIDEO", help="video files")
+    parser.add_argument("videos", type=located, nargs="+", metavar="VIDEO", help="video files")
     parser.add_argument(
         "--model",
         type=Path,
         metavar="RUN",
         help="folder of a trained run, or a model that ships (fighting), or --describe",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--out", type=located, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--no-report", action="store_true", help="JSON and CSV alone, no pages: for archives")
     parser.add_argument("--annotate", action="store_true", help="also write an mp4 with the curve drawn in")
     parser.add_argument(

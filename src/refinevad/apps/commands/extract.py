@@ -1,10 +1,10 @@
 """refinevad extract: videos -> features, one file a video."""
 
 import argparse
-from pathlib import Path
 
 from refinevad.apps.commands.recipe_options import PROCESSES, add_encoder_options, recipe_from
 from refinevad.apps.commands.workforce import workforce
+from refinevad.files.remote import located
 
 HELP = "turn a data set's videos into features, one file a video"
 EXAMPLE = """\
@@ -22,9 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = HELP
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder of labelled videos")
+    parser.add_argument("data", type=located, metavar="DATA", help="folder of labelled videos")
     add_encoder_options(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder the features go to")
+    parser.add_argument("--out", type=located, required=True, metavar="DIR", help="folder the features go to")
     parser.add_argument("--json", metavar="FILE", help="write what was done as JSON; - for stdout")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from refinevad.apps.commands.recipe_options import PROCESSES, add_encoder_options, recipe_from
 from refinevad.apps.commands.workforce import workforce
+from refinevad.files.remote import located
 
 if TYPE_CHECKING:
     from refinevad.datasets.dataset import FeatureIndex, Item
@@ -36,11 +37,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "data", type=Path, metavar="RECIPE_OR_DATA", help="recipe (.toml), folder of videos, or of features"
+        "data", type=located, metavar="RECIPE_OR_DATA", help="recipe (.toml), folder of videos, or of features"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     add_encoder_options(parser)
-    parser.add_argument("--features", type=Path, metavar="DIR", help="folder of features (default: RUN/features)")
+    parser.add_argument("--features", type=located, metavar="DIR", help="folder of features (default: RUN/features)")
     parser.add_argument(
         "--fold", type=int, metavar="K", help="train one fold of a cross-validation (default: all of them)"
     )

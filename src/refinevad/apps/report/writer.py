@@ -10,6 +10,7 @@ from refinevad.apps.report.overview import BatchEntry, overview_html
 from refinevad.apps.report.page import page
 from refinevad.detection.found import Detection
 from refinevad.detection.record import detection_csv, detection_json, detection_record
+from refinevad.files.remote import RemotePath
 from refinevad.files.whole import atomic_write, fitting
 
 _LONGEST_END = "-9999.annotated.mp4"  # what may come behind a report's stem
@@ -101,8 +102,8 @@ def event_keyframes(
 
 def relative_href(video_path: Path | None, folder: Path) -> str | None:
     """Path of the video as seen from a page in `folder`; None when there is none, as across Windows drives."""
-    if video_path is None:
-        return None
+    if video_path is None or isinstance(video_path, RemotePath) or isinstance(folder, RemotePath):
+        return None  # a browser opens no store
     try:
         return Path(os.path.relpath(video_path, folder)).as_posix()
     except ValueError:
