@@ -13,7 +13,7 @@ from refinevad.errors import InputError, RefineVADError
 from refinevad.files.shown import shown
 
 COMMANDS = (
-    *("demo", "caption", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve"),
+    *("demo", "caption", "extract", "import", "train", "evaluate", "explain", "detect", "find", "watch", "serve"),
     *("models", "encoders", "init", "check", "doctor", "completion", "metrics", "bench"),
 )
 _MODULES = {"import": "import_features"}  # a keyword can name no module

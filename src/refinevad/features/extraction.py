@@ -172,14 +172,18 @@ def provenance(
 
 def up_to_date(features: Path, video: Path, encoder: EncoderChoice, rule: SegmentRule) -> bool:
     """Whether stored features were made by this encoder and rule from the video as it is now."""
+    return same_as_stored(features, video, Provenance(encoder.identity.as_dict(), rule.as_dict()).signature)
+
+
+def same_as_stored(features: Path, video: Path, signature: Mapping[str, Any]) -> bool:
+    """Whether stored features are of this signature and of the video as it is now."""
     if not features.exists():
         return False
     try:
         stored = read_provenance(features)
     except InputError:
         return False
-    wanted: dict[str, Any] = Provenance(encoder.identity.as_dict(), rule.as_dict()).signature
-    return stored.signature == wanted and _same_file(stored.source, video)
+    return stored.signature == signature and _same_file(stored.source, video)
 
 
 def _same_file(source: Mapping[str, Any], video: Path) -> bool:

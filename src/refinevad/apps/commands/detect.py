@@ -10,6 +10,7 @@ from refinevad.files.remote import located
 from refinevad.files.shown import shown
 
 if TYPE_CHECKING:
+    from refinevad.apps.archive.events_table import EventsTable
     from refinevad.apps.batch import Batch
     from refinevad.detection.described import Describer
     from refinevad.detection.found import Detection
@@ -21,8 +22,9 @@ example:
   refinevad detect camera.mp4 --out found/
   refinevad detect camera1.mp4 camera2.mkv --model runs/mine --out found/ --annotate
 
-Writes for each video <stem>.json, <stem>.csv and <stem>.html into DIR, and index.html over several. A video that cannot
-be read is reported and the others finish (exit 1).
+Writes for each video <stem>.json, <stem>.csv and <stem>.html into DIR, and index.html over several; with
+refinevad[archive] the events of all go into DIR/events.parquet, too (refinevad find). A video that cannot be read
+is reported and the others finish (exit 1).
 
 Without training, with an encoder that reads (clip:, siglip:, captions, captioned:, audio: of CLAP):
   refinevad detect camera.mp4 --describe "a person lying on the floor" --describe smoke --encoder clip:FOLDER \\
@@ -151,7 +153,16 @@ class _Results:
         self._told = 0
 
     def take_all(self, detector: "Detector | Describer") -> None:
-        """Every video's files, as its detection comes."""
+        """Every video's files, as its detection comes; and all events in one table, where pyarrow can write it."""
+        from contextlib import nullcontext
+
+        from refinevad.apps.archive.events_table import EventsTable, can_write
+
+        args = self._args
+        with EventsTable(args.out) if can_write() else nullcontext() as table:
+            self._take(detector, table)
+
+    def _take(self, detector: "Detector | Describer", table: "EventsTable | None") -> None:
         from refinevad.apps.report.overview import BatchEntry
         from refinevad.apps.terminal import video_bar
         from refinevad.errors import InputError
@@ -164,6 +175,8 @@ class _Results:
                     if isinstance(found, InputError):
                         raise found
                     self._write(place, found)
+                    if table is not None:
+                        table.add(args.videos[place], found, f"{self._stems[place]}.json")
                 except InputError as error:
                     if len(args.videos) == 1 or str(error).startswith("cannot write"):
                         raise
