@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,12 @@ def in_program(*arguments: object) -> "subprocess.Popen[str]":
     )
 
 
+def run_whole(*arguments: object) -> None:
+    program = in_program(*arguments)
+    _, told = program.communicate(timeout=patience(120))
+    assert program.returncode == 0, told
+
+
 @pytest.fixture(scope="module")
 def data(films: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A set of 24 videos, the same 12 in two categories."""
@@ -148,7 +155,7 @@ def data(films: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What one process makes of it."""
     out = tmp_path_factory.mktemp("whole")
-    assert in_program("extract", data, "--out", out, "--workers", 1).wait(patience(120)) == 0
+    run_whole("extract", data, "--out", out, "--workers", 1)
     return contents(out)
 
 
@@ -175,18 +182,25 @@ def test_the_driver_killed_and_begun_again(data: Path, whole: dict[str, bytes], 
     assert contents(tmp_path) == whole
 
 
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """For temporary files: sockets lie in it, whose paths may not be long."""
+    with TemporaryDirectory(prefix="rv", dir="/tmp") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_on_a_ray_of_its_own_it_leaves_nothing(
-    how: signal.Signals, data: Path, whole: dict[str, bytes], tmp_path: Path
+    how: signal.Signals, data: Path, whole: dict[str, bytes], tmp_path: Path, short_folder: Path
 ) -> None:
     """No process, no half-written file, no folder; it listened on the loopback interface alone; and it goes on."""
-    temporary = tmp_path / "t"
-    temporary.mkdir()
+    temporary = short_folder
     out = tmp_path / "out"
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(ENVIRONMENT, "TMPDIR", str(temporary))
         program = in_program("extract", data, "--out", out, "--ray", "local", "--workers", 2)
     wait_until(lambda: made_in(out) >= 3 or program.poll() is not None, "the third video", 240)
+    assert program.poll() is None, program.communicate()[1]
     started = processes_with(str(temporary))
     assert len(started) >= 3
     assert {address for pid in {*started, program.pid} for address in listening(pid)} <= {
@@ -201,8 +215,7 @@ def test_stopped_on_a_ray_of_its_own_it_leaves_nothing(
     wait_until(lambda: not processes_with(str(temporary)), "the end of Ray's processes", 60)
     assert leftovers(out) == []
     assert list(temporary.iterdir()) == []
-    again = in_program("extract", data, "--out", out, "--workers", 1)
-    assert again.wait(patience(120)) == 0
+    run_whole("extract", data, "--out", out, "--workers", 1)
     assert contents(out) == whole
 
 

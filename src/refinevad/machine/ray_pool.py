@@ -32,6 +32,7 @@ from refinevad.machine.cores import usable_cores
 
 LOCAL = "local"
 _STORE_BYTES = 512 << 20  # of a cluster of our own: an hour of video is 30 MB, and few answers wait
+_MOST_LETTERS = 20  # of a folder for temporary files: Ray has sockets below it, whose whole path may have 107
 _TICK_S = 0.1  # what is handed over meanwhile is looked at so much later at most
 _MOST_DEATHS, _MOST_LOSSES = 4, 20  # of one call: processes that ended under it, and nodes or answers that were lost
 _AGAIN_AFTER_S = (0.0, 1.0, 5.0)  # the first, the second, and any other time
@@ -161,7 +162,9 @@ class RayPool:
     def _connect(self, where: OnRay) -> None:
         ours: dict[str, Any] = {"address": where.address}
         if where.address == LOCAL:
-            self._folder = tempfile.mkdtemp(prefix="refinevad-ray-")  # short: sockets lie in it
+            usual = tempfile.gettempdir()
+            beside = usual if len(usual) <= _MOST_LETTERS else "/tmp"
+            self._folder = tempfile.mkdtemp(prefix="refinevad-ray-", dir=beside)
             ours |= {"num_cpus": where.count or usable_cores(), "include_dashboard": False}
             ours |= {"object_store_memory": _STORE_BYTES, "_temp_dir": self._folder}
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from refinevad.apps.report.detection_section import SCRIPTS, detection_section
-from refinevad.apps.report.overview import BatchEntry, overview_html
+from refinevad.apps.report.overview import LONG, BatchEntry, overview_html
 from refinevad.apps.report.page import page
 from refinevad.detection.found import Detection
 from refinevad.detection.record import detection_csv, detection_json, detection_record
@@ -79,7 +79,9 @@ def write_overview(out_dir: Path, entries: Sequence[BatchEntry]) -> Path:
     """Write `index.html` over a batch: one row a video, with its verdict, curve and a link to its report."""
     path = out_dir / "index.html"
     models = {str(entry.detection.model.get("encoder", "")) for entry in entries if entry.detection}
-    write_text(path, page("Detections", overview_html(entries), {"encoder": ", ".join(sorted(models))}))
+    scripts = ("overview.js",) if len(entries) >= LONG else ()
+    body = overview_html(entries)
+    write_text(path, page("Detections", body, {"encoder": ", ".join(sorted(models))}, scripts=scripts))
     return path
 
 
