@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from refinevad.datasets.dataset import FeatureIndex, Item
+from refinevad.datasets.ledger import Ledger, line_of
 from refinevad.features.store import Features, Provenance, save_features
 from refinevad.files.cells import write_cells
 from refinevad.timeline import SegmentRule, Timeline
@@ -28,6 +29,7 @@ STEPS = {
     "open": "open the index",
     "look_up": "look one up by its name",
     "resume": "see that all are up to date",
+    "headers": "the same by the headers",
     "failed": "list what failed",
 }
 
@@ -53,6 +55,9 @@ def build(folder: Path, count: int) -> None:
                 target.hardlink_to(source)
     usable = [item for number, item in enumerate(items) if number % _FAILED]
     FeatureIndex(folder / "features", usable, "lite", str(videos)).save()
+    line = line_of({**made.source, "sampled_sha256": "0" * 64}, str(kept))
+    assert line is not None
+    Ledger(folder / "features", made.signature).save(((item.path, line) for item in usable), count)
 
 
 def measure(folder: Path, step: str) -> tuple[float, float]:
@@ -67,6 +72,13 @@ def measure(folder: Path, step: str) -> tuple[float, float]:
         began = time.perf_counter()
         next(item for item in index.items if item.path == name)
     elif step == "resume":
+        signature = Provenance({"name": "lite"}, SegmentRule.default().as_dict()).signature
+        began = time.perf_counter()
+        ledger = Ledger(folder / "features", signature)
+        where = str(folder / "videos")
+        fresh = sum(ledger.line(i.path, str(index.path(i)), f"{where}/{i.path}") is not None for i in index.items)
+        assert fresh == len(index.items), fresh
+    elif step == "headers":
         signature = Provenance({"name": "lite"}, SegmentRule.default().as_dict()).signature
         began = time.perf_counter()
         fresh = sum(same_as_stored(index.path(i), folder / "videos" / i.path, signature) for i in index.items)

@@ -8,13 +8,15 @@ from typing import Any
 
 TESTS = Path(__file__).parent
 
+# Ray reads these as it is imported
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on the loopback interface alone
+os.environ["RAY_AUTH_MODE"] = "disabled"  # else it leaves a token in the home folder
+
 
 @contextmanager
 def cluster(*nodes: dict[str, Any], **head: Any) -> Iterator[Any]:
     """A head of so many CPUs (none by default), and the nodes behind it, as `ray.cluster_utils.Cluster` takes them."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on the loopback interface alone
-    os.environ["RAY_AUTH_MODE"] = "disabled"  # else it leaves a token in the home folder
     from ray.cluster_utils import Cluster
 
     before = os.environ.get("PYTHONPATH")

@@ -19,7 +19,7 @@ from cli_cases import ENVIRONMENT, call, error_of
 from fakes import MeanEncoder
 from ray_cluster import cluster
 from refinevad.encoders.choice import EncoderChoice
-from refinevad.errors import InputError
+from refinevad.errors import InputError, RefineVADError
 from refinevad.features.extraction import as_features, extract
 from refinevad.features.workers import RayWorkers
 from refinevad.machine import ray_pool
@@ -131,6 +131,19 @@ def test_extract_and_detect_write_the_same_bytes(
         other = tmp_path / name.replace("here", "there")
         assert len(ours) >= 3
         assert ours == {path.relative_to(other): path.read_bytes() for path in files_in(other)}
+
+
+def test_a_ray_that_is_gone_is_told_and_nobody_waits(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RayWorkers(OnRay(address)) as workers:
+        assert workers.submit(os.getpid).result() > 0
+
+        def gone(*_: object, **__: object) -> None:
+            raise SystemExit  # ends the thread that takes answers
+
+        monkeypatch.setattr(workers, "_take", gone)
+        for _ in range(2):  # of what is under way, and of what is asked for afterwards
+            with pytest.raises(RefineVADError, match="is gone; the same command goes on where it stopped"):
+                workers.submit(os.getpid).result()
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -70,6 +70,7 @@ class _Call:
     named: Mapping[str, Any]
     outcome: "Future[Any]"
     begun: float = 0.0
+    timed: bool = True  # whether others are held against how long it lasts
     deaths: int = 0
     losses: int = 0
     tasks: list[Any] = field(default_factory=list)  # ObjectRefs, of which the first to be ready counts
@@ -104,7 +105,7 @@ class RayPool:
         self._tasks: dict[Any, _Call] = {}
         self._later: list[tuple[float, _Call]] = []
         self._sent: dict[int, tuple[bytes, Any]] = {}
-        self._closed = False
+        self._closed = self._gone = False
         self._ours = not self._ray.is_initialized()
         if self._ours:
             self._connect(where)
@@ -114,7 +115,7 @@ class RayPool:
         self._thread.start()
         if prepare is not None:
             for _ in range(self.count):
-                self.submit(prepare)
+                self._send(_Call(prepare, (), {}, Future(), timed=False))
 
     def __enter__(self: _Pool) -> _Pool:
         return self
@@ -183,6 +184,9 @@ class RayPool:
             if self._closed:
                 work.outcome.cancel()
                 return
+            if self._gone:
+                _settle(work, error=self._no_more())
+                return
             work.begun = time.monotonic()
             arguments = [self._once(each) for each in work.arguments]
             task = self._task.remote(refinevad.__version__, work.call, work.named, *arguments)
@@ -233,7 +237,8 @@ class RayPool:
         except errors.RayError as error:
             self._lost(work, task, error)
         else:
-            self._longest_s = max(self._longest_s, time.monotonic() - work.begun)
+            if work.timed:
+                self._longest_s = max(self._longest_s, time.monotonic() - work.begun)
             _settle(work, answer)
             self._stop([twin for twin in work.tasks if twin is not task])
 
@@ -266,12 +271,12 @@ class RayPool:
         for work in due:
             self._send(work)
         with self._lock:
-            calls = list(dict.fromkeys(self._tasks.values()))
+            calls = [work for work in dict.fromkeys(self._tasks.values()) if not work.outcome.done()]
         if self._later or len(calls) > self.count // 2 or not self._longest_s:
             return
         late_s = max(_SLOW * self._longest_s, _SLOW_S)
         for work in calls:
-            if len(work.tasks) == 1 and now - work.begun > late_s and not work.outcome.done():
+            if len(work.tasks) == 1 and now - work.begun > late_s:
                 self.again["a call lasted much longer than the others"] += 1
                 self._send(work)
 
@@ -284,11 +289,16 @@ class RayPool:
     def _give_up(self) -> None:
         """Leave nobody waiting."""
         with self._lock:
+            self._gone = True
             waiting = [*self._tasks.values(), *(work for _, work in self._later)]
         for work in waiting:
-            if not work.outcome.cancel() and not work.outcome.done():
-                gone = f"the Ray cluster at {self._where} is gone; the same command goes on where it stopped"
-                _settle(work, error=RefineVADError(gone))
+            if self._closed:
+                work.outcome.cancel()
+            elif not work.outcome.done():
+                _settle(work, error=self._no_more())
+
+    def _no_more(self) -> RefineVADError:
+        return RefineVADError(f"the Ray at {self._where} is gone; the same command goes on where it stopped")
 
 
 def _settle(work: _Call, answer: Any = None, error: Exception | None = None) -> None:
