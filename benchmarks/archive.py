@@ -59,7 +59,7 @@ def build(folder: Path, count: int) -> None:
             film.parent.mkdir(parents=True)
             target.parent.mkdir(parents=True)
         if number % _LINKS == 0:  # of which a file system takes so many to one file
-            video, kept = (shutil.copy2(source, f"{source}{number}") for source in (video, kept))
+            video, kept = (Path(shutil.copy2(source, f"{source}{number}")) for source in (video, kept))
         os.link(video, film)
         if number % _FAILED:
             os.link(kept, target)

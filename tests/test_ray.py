@@ -133,6 +133,7 @@ def test_extract_and_detect_write_the_same_bytes(
         assert ours == {path.relative_to(other): path.read_bytes() for path in files_in(other)}
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_ray_that_is_gone_is_told_and_nobody_waits(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with RayWorkers(OnRay(address)) as workers:
         assert workers.submit(os.getpid).result() > 0
