@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install
 export PIP_NO_COMPILE := 1
 
-.PHONY: help install demo test lint format tables docs fuzz mutants audit sbom dist clean
+.PHONY: help install demo test lint format tables docs fuzz faults mutants audit sbom dist clean
 help:
 	@echo "make install   .venv with the program in it"
 	@echo "make demo      render, train, evaluate, detect: out/demo/report.html"
@@ -15,6 +15,7 @@ help:
 	@echo "make sbom      out/sbom.json: what is shipped, CycloneDX"
 	@echo "make dist      out/dist: the wheel, the same bytes from the same tree"
 	@echo "make fuzz      spoil inputs of every kind: INPUTS=20000 SEED=1"
+	@echo "make faults    Ray's nodes, drivers and stores fail half-way (docs/archive.md): ten minutes"
 	@echo "make mutants   change the core line by line and see whether its tests notice: MOST=60 SEED=1 (an hour or two)"
 	@echo "make tables    the tables of docs/results anew, from the figures in docs/results/data"
 	@echo "make docs      the documentation site: out/docs/index.html"
@@ -75,6 +76,10 @@ sbom: $(VENV)/.run
 
 dist: $(VENV)/.run
 	$(BIN)/python -m release.dist out/dist
+
+# nodes, drivers and object stores of Ray that fail half-way: minutes, so no part of `make test`
+faults: $(VENV)/.dev
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults/test_ray_faults.py
 
 INPUTS ?= 20000
 SEED ?= 1

@@ -16,6 +16,7 @@ from refinevad.errors import InputError
 from refinevad.features.extraction import extract, extract_frames
 from refinevad.features.store import Features, features_of, require_same_signature
 from refinevad.features.workers import Workers
+from refinevad.files.remote import as_path
 from refinevad.input_ranges import Ranges
 from refinevad.locating import Peak, locate
 from refinevad.machine.devices import open_device
@@ -145,7 +146,7 @@ class Detector:
             InputError: the video cannot be read.
             RefineVADError: a worker was killed.
         """
-        path = Path(path)
+        path = as_path(path)
         features = extract(path, self.opened.video_encoder, self.rule, progress, workers=workers)
         return self.located(self.detect_features(features, path.name), path, features)
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from refinevad.errors import InputError
+from refinevad.files.remote import RemotePath
 from refinevad.machine.cores import usable_cores
 from refinevad.machine.worker_pool import deaths_told
 from refinevad.run_outline import RunOutline, outline_of
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
     from refinevad.encoders.base import Encoder
     from refinevad.features.encoding import Encoded
     from refinevad.features.pooled import PooledFiles
-    from refinevad.features.workers import Workers
+    from refinevad.features.workers import RayWorkers, Workers
+    from refinevad.machine.ray_pool import OnRay
     from refinevad.timeline import SegmentRule
 
 PAYS_S = 60.0  # of video, together: below, processes take longer to start than they save
-_PROBED = 1000  # videos whose length is asked for; of more the rest is taken to be as long on average
+# videos whose length is asked for, here and far away; of more the rest is taken to be as long on average
+_PROBED, _PROBED_FAR = 1000, 20
 
 
 class Batch:
@@ -39,23 +42,24 @@ class Batch:
 
     Args:
         run: the RUN folder; nothing of it is believed before it is opened. None: nothing is foreseen.
-        workers: how many processes; None: one a core. With 1, or little video, there are none.
+        workers: how many processes; None: one a core. With 1, or little video, there are none. Ray: whatever there is.
 
     Attributes:
         began: seconds of the clock.
     """
 
-    def __init__(self, run: Path | None, videos: Sequence[Path], workers: int | None = None) -> None:
+    def __init__(self, run: Path | None, videos: Sequence[Path], workers: "int | OnRay | None" = None) -> None:
         self._videos = videos
+        self._most = _PROBED_FAR if any(isinstance(video, RemotePath) for video in videos) else _PROBED
         self._known: dict[Path, VideoInfo | None] = {}  # what was asked of a file is not asked again
         self.began = time.time()
-        self._count = workers or usable_cores()
+        self._hands = workers or usable_cores()
         self._stack = ExitStack()
-        self._workers: Workers | None = None
+        self._workers: Workers | RayWorkers | None = None
         self._outline: RunOutline | None = None
         self._files: PooledFiles[Encoded] | None = None
         self._frames: Callable[[int], None] = lambda frames: None
-        if self._count > 1 and self._pays():
+        if not isinstance(self._hands, int) or (self._hands > 1 and self._pays()):
             try:
                 self._begin(run)
             except BaseException:
@@ -117,11 +121,11 @@ class Batch:
     @cached_property
     def _infos(self) -> list[VideoInfo | None]:
         """What the first videos say of themselves."""
-        return [self._info(video) for video in self._videos[:_PROBED]]
+        return [self._info(video) for video in self._videos[: self._most]]
 
     def _pays(self) -> bool:
         left_s = PAYS_S
-        for video in islice(self._videos, _PROBED):
+        for video in islice(self._videos, self._most):
             info = self._info(video)
             left_s -= 0.0 if info is None else info.duration_s or PAYS_S
             if left_s <= 0:
@@ -130,9 +134,10 @@ class Batch:
 
     def _begin(self, run: Path | None) -> None:
         """Start the processes, and give them the first videos."""
-        from refinevad.features.workers import Workers
+        from refinevad.features.workers import open_workers
 
-        self._workers = self._stack.enter_context(Workers(self._count))
+        self._workers = open_workers(self._hands)
+        self._stack.callback(self._workers.close)
         self._outline = None if run is None else outline_of(run)
         if self._outline is None:
             return
@@ -158,6 +163,8 @@ class Batch:
 
         encoder, made_for = detector.video_encoder, detector.made_for
         if encoder.vision is None or not encoder.vision.portable:
+            if not isinstance(self._hands, int):
+                raise InputError(f"encoder '{encoder.spec}' stays in one process, and Ray has many; leave --ray")
             yield from self._in_turn(detector)
             return
         opened = RunOutline(encoder.spec, detector.rule, tuple(made_for))

@@ -13,8 +13,8 @@ from refinevad.errors import InputError, RefineVADError
 from refinevad.files.shown import shown
 
 COMMANDS = (
-    *("demo", "caption", "extract", "import", "train", "evaluate", "explain", "detect", "watch", "serve", "users"),
-    *("models", "encoders", "export", "push", "pull", "convert"),
+    *("demo", "caption", "extract", "import", "train", "evaluate", "explain", "detect", "find", "watch", "serve"),
+    *("models", "encoders", "export", "push", "pull", "convert", "users"),
     *("init", "check", "doctor", "completion", "metrics", "bench"),
 )
 _MODULES = {"import": "import_features"}  # a keyword can name no module

@@ -1,21 +1,26 @@
 """A data set's videos -> its feature folder: resumable, skipped when up to date; a bad video stops no other."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import refinevad
 from refinevad.datasets.annotated_set import root_of
 from refinevad.datasets.dataset import INDEX, FeatureIndex, Item
+from refinevad.datasets.leaks import Digest
+from refinevad.datasets.ledger import Ledger, line_of
 from refinevad.datasets.ucf_crime import UcfCrimeVideo, caption_features
 from refinevad.encoders.captions import CaptionEncoder
 from refinevad.encoders.choice import registered
 from refinevad.errors import InputError
 from refinevad.features.encoding import Encoded
-from refinevad.features.kept import keep, keep_all, keep_shared, open_kept
+from refinevad.features.kept import keep, keep_all, keep_found, open_kept
 from refinevad.features.store import Features, Provenance, read_provenance, save_features
-from refinevad.features.workers import Workers
+from refinevad.features.workers import open_workers
+from refinevad.machine.ray_pool import OnRay
 from refinevad.machine.worker_pool import deaths_told
 from refinevad.timeline import SegmentRule
 from refinevad.video.reading import DamagedVideoWarning
@@ -25,7 +30,7 @@ from refinevad.video.reading import DamagedVideoWarning
 class Extracted:
     """What became of a data set: the index of what can be used, and one sentence for each video that cannot.
 
-    `notes`: what else a person should know.
+    `notes`: what else a person should know. `digests`: of the videos' bytes, where the headers were asked already.
     """
 
     index: FeatureIndex
@@ -33,6 +38,39 @@ class Extracted:
     skipped: int
     failed: dict[str, str]
     notes: tuple[str, ...] = ()
+    digests: Mapping[Item, Digest | None] | None = None
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Videos to be extracted, each into its target."""
+
+    videos: list[Path]
+    targets: list[Path]
+    spec: str
+    rule: SegmentRule
+
+    def done(self, workers: int | OnRay) -> Generator[tuple[int, Callable[[], bool]], None, None]:
+        """(place, what finds out whether anything was made) of each video, in the order they are done in."""
+        alone = registered(self.spec) is not None  # which no other process knows of
+        if alone and isinstance(workers, OnRay):
+            raise InputError(f"encoder '{self.spec}' is registered in this process alone, not in Ray's; leave --ray")
+        if not self.videos:
+            return
+        if alone or workers == 1:
+            for place, (video, target) in enumerate(zip(self.videos, self.targets, strict=True)):
+                yield place, partial(keep, video, self.spec, self.rule, target)
+            return
+        death = deaths_told("extracts features", "run again with fewer --workers: what is done is kept")
+        with (
+            death,
+            open_workers(workers) as pool,
+            keep_all(self.videos, self.spec, self.rule, self.targets, pool) as done,
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore", DamagedVideoWarning)  # told of the whole set, from what is stored
+            for place, found in done:
+                yield place, partial(_kept, self.videos[place], found, self.spec, self.rule, self.targets[place])
 
 
 def extract_all(
@@ -41,10 +79,13 @@ def extract_all(
     spec: str,
     rule: SegmentRule,
     out: Path,
-    workers: int = 1,
+    workers: int | OnRay = 1,
     progress: Callable[[], None] | None = None,
 ) -> Extracted:
     """Extract every video of a data set into `out`, and write the index of those that worked.
+
+    Args:
+        workers: how many processes, or the Ray that does it.
 
     Raises:
         InputError: the encoder cannot be opened, the disk is full, or no video at all could be read.
@@ -68,40 +109,41 @@ def extract_all(
         if progress is not None:
             progress()
 
-    if workers > 1 and registered(spec) is None:  # which no other process knows of
-        death = deaths_told("extracts features", "run again with fewer --workers: what is done is kept")
-        with (
-            death,
-            Workers(workers) as pool,
-            keep_all(videos, spec, rule, targets, pool) as done,
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore", DamagedVideoWarning)  # told of the whole set, from what is stored
-            for place, found in done:
-                note(place, lambda place=place, found=found: _kept(videos[place], found, spec, rule, targets[place]))
-    else:
-        for place, video in enumerate(videos):
-            note(place, lambda place=place, video=video: keep(video, spec, rule, targets[place]))
+    ledger = Ledger(out, Provenance(encoder.identity.as_dict(), rule.as_dict()).signature)
+    known = [ledger.line(item.path, str(targets[n]), str(videos[n])) for n, item in enumerate(items)]
+    left = [place for place, line in enumerate(known) if line is None]
+    for _ in range(len(items) - len(left) if progress is not None else 0):
+        progress()
+    work = _Work([videos[place] for place in left], [targets[place] for place in left], spec, rule)
+    with closing(work.done(workers)) as done:  # stopped, its processes end at once
+        for number, outcome in done:
+            note(left[number], outcome)
     if len(failed) == len(items):
         raise InputError(f"none of the {len(items)} videos could be read; the first: {next(iter(failed.values()))}")
     usable = FeatureIndex(out, [item for item in items if item.path not in failed], encoder.spec, str(root))
     usable.save()
-    return Extracted(usable, made, len(items) - made - len(failed), failed, _found_in_videos(usable))
+    lines = {
+        item: known[place] or line_of(read_provenance(targets[place]).source, str(targets[place]))
+        for place, item in enumerate(items)
+        if item.path not in failed
+    }
+    if left:
+        ledger.save(((item.path, line) for item, line in lines.items() if line is not None), len(items))
+    notes = tuple(sentence for line in lines.values() if line is not None for sentence in line.notes)
+    digests = {item: None if line is None else (line.video[0], line.sampled_sha256) for item, line in lines.items()}
+    return Extracted(usable, made, len(items) - made - len(failed), failed, notes, digests)
 
 
-def _kept(video: Path, found: Encoded | bool | InputError | None, spec: str, rule: SegmentRule, target: Path) -> bool:
-    """Whether a worker made anything; raises what it met, and saves what several have made."""
+def _kept(
+    video: Path, found: Encoded | Features | bool | InputError | None, spec: str, rule: SegmentRule, target: Path
+) -> bool:
+    """Whether a worker made anything; raises what it met, and saves what it gave."""
     if isinstance(found, InputError):
         raise found
-    if isinstance(found, Encoded):
-        keep_shared(video, found, spec, rule, target)
+    if isinstance(found, Encoded | Features):
+        keep_found(video, found, spec, rule, target)
+        return True
     return bool(found)
-
-
-def _found_in_videos(index: FeatureIndex) -> tuple[str, ...]:
-    """What was found when the videos were read, as their features keep it."""
-    kept = (read_provenance(index.path(item)).source.get("notes", ()) for item in index.items)
-    return tuple(sentence for notes in kept for sentence in notes)
 
 
 def extract_ucf_captions(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from refinevad.files.names import same_letters, some
+from refinevad.files.remote import RemotePath
 from refinevad.video.reading import VIDEO_SUFFIXES
 
 SPLITS = ("train", "val", "test")
@@ -97,6 +98,10 @@ def files_below(root: Path, aside: NotRead) -> Iterator[Path]:
     Raises:
         OSError: the folder itself cannot be read.
     """
+
+    if isinstance(root, RemotePath):
+        yield from root.walk_files()
+        return
 
     def set_down(error: OSError) -> None:
         if Path(error.filename) == root:

@@ -1,10 +1,10 @@
 """clips -> vectors, a bounded number at a time: one file read in one go."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -20,11 +20,12 @@ _Item = TypeVar("_Item")
 
 
 class Encoded(NamedTuple):
-    """A file's vectors, where its segments lie, and what a person should know of it."""
+    """A file's vectors, where its segments lie, and what a person should know of it; `source`: as of source.py."""
 
     vectors: Float[np.ndarray, "segment channel"]
     timeline: Timeline
     notes: tuple[str, ...] = ()
+    source: Mapping[str, Any] | None = None
 
 
 def clips_at_once(needs: FrameNeeds) -> int:

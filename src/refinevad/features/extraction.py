@@ -13,13 +13,13 @@ import refinevad
 from refinevad.encoders.choice import EncoderChoice
 from refinevad.errors import InputError
 from refinevad.features.encoding import Encoded, clips_at_once, encoded_in_one_go, in_chunks
+from refinevad.features.source import source_of
 from refinevad.features.store import Features, Provenance, read_provenance
 from refinevad.features.workers import Workers
 from refinevad.files.whole import sampled_sha256
 from refinevad.timeline import UNSTATED_RATE_HZ, SegmentRule
 from refinevad.video.clips import RecordingCutter
 from refinevad.video.frames import Clip, as_video_frame
-from refinevad.video.reading import probe
 from refinevad.video.stamps import FilmTimes
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def as_features(path: Path, encoded: Encoded, encoder: EncoderChoice, rule: Segm
     values = np.concatenate([encoded.vectors, *beside], axis=1)
     if not np.isfinite(values).all():
         raise InputError(f"encoder '{encoder.spec}' gave NaN or infinite values for {path}; check its weights")
-    return Features(values, timeline, provenance(path, encoder, rule, encoded.notes))
+    return Features(values, timeline, provenance(path, encoder, rule, encoded.notes, encoded.source))
 
 
 def extract_frames(
@@ -138,10 +138,20 @@ def _cut(cutter: RecordingCutter, timed: Iterable[tuple["VideoFrame", float]]) -
             yield clip
 
 
-def provenance(path: Path, encoder: EncoderChoice, rule: SegmentRule, notes: Sequence[str] = ()) -> Provenance:
-    """Provenance that features of this file by this encoder carry; `notes`: what was found when it was read."""
+def provenance(
+    path: Path,
+    encoder: EncoderChoice,
+    rule: SegmentRule,
+    notes: Sequence[str] = (),
+    source: Mapping[str, Any] | None = None,
+) -> Provenance:
+    """Provenance that features of this file by this encoder carry.
+
+    Args:
+        notes: what was found when it was read.
+        source: what it says of itself (source.py), where that was asked already.
+    """
     needs = encoder.needs
-    status = path.stat()
     return Provenance(
         encoder=encoder.identity.as_dict(),
         rule=rule.as_dict(),
@@ -152,11 +162,7 @@ def provenance(path: Path, encoder: EncoderChoice, rule: SegmentRule, notes: Seq
             "gray_hz": needs.gray_hz,
         },
         source={
-            "name": path.name,
-            **probe(path).as_dict(),
-            "bytes": status.st_size,
-            "mtime_ns": status.st_mtime_ns,
-            "sampled_sha256": sampled_sha256(path),
+            **(source_of(path) if source is None else source),
             **({"notes": list(notes)} if notes else {}),
         },
         parts=encoder.parts,
@@ -166,14 +172,18 @@ def provenance(path: Path, encoder: EncoderChoice, rule: SegmentRule, notes: Seq
 
 def up_to_date(features: Path, video: Path, encoder: EncoderChoice, rule: SegmentRule) -> bool:
     """Whether stored features were made by this encoder and rule from the video as it is now."""
+    return same_as_stored(features, video, Provenance(encoder.identity.as_dict(), rule.as_dict()).signature)
+
+
+def same_as_stored(features: Path, video: Path, signature: Mapping[str, Any]) -> bool:
+    """Whether stored features are of this signature and of the video as it is now."""
     if not features.exists():
         return False
     try:
         stored = read_provenance(features)
     except InputError:
         return False
-    wanted: dict[str, Any] = Provenance(encoder.identity.as_dict(), rule.as_dict()).signature
-    return stored.signature == wanted and _same_file(stored.source, video)
+    return stored.signature == signature and _same_file(stored.source, video)
 
 
 def _same_file(source: Mapping[str, Any], video: Path) -> bool:

@@ -10,6 +10,7 @@ A file is in one of these states, and goes on in this order alone:
 - done: its outcome was given.
 """
 
+import math
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -73,6 +74,7 @@ class PooledFiles(Generic[_Found]):
         count: how many workers there are.
         progress: takes the frames of each share and of each file that was read whole; a negative number where a file is
             begun anew.
+        long_s: seconds from which on a file is shared however many wait behind it; None: two minutes.
 
     Raises:
         BrokenProcessPool: from iterating: a worker was killed.
@@ -85,7 +87,9 @@ class PooledFiles(Generic[_Found]):
         needs: FrameNeeds,
         rule: SegmentRule,
         progress: Callable[[int], None] | None = None,
+        long_s: float | None = None,
     ) -> None:
+        self._long_s = _SHARE_S[1] if long_s is None else long_s
         self._count, self._files, self._needs, self._rule = count, files, needs, rule
         self._progress = progress or (lambda frames: None)
         self._begun = self._begin()
@@ -153,12 +157,14 @@ class PooledFiles(Generic[_Found]):
 
     def _pays(self, path: Path, behind: int) -> bool:
         """Whether a file is to be shared: the longest always, shorter ones where few wait behind them."""
+        least_s = 2 * _SHARE_S[0] if behind < self._count else self._long_s
+        if math.isinf(least_s):
+            return False
         try:
             lasts_s = probe(path).duration_s
         except InputError:
             return False  # told when it is read
-        shortest, longest = _SHARE_S
-        return not lasts_s or lasts_s >= (2 * shortest if behind < self._count else longest)
+        return not lasts_s or lasts_s >= least_s
 
     def _in_shares(self, place: int) -> Iterator[bool]:
         """None where the file is but one share."""

@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 
 from refinevad.errors import InputError
 from refinevad.files.json_files import check_regular
+from refinevad.files.remote import RemotePath, here
 from refinevad.files.shown import short
 from refinevad.files.sorted_header import sort_metadata
 from refinevad.files.strict_json import parse_json
@@ -169,7 +170,8 @@ def map_values(path: Path) -> Float[np.ndarray, "segment channel"]:
         begin, end = described["data_offsets"]
         if not all(type(number) is int and number >= 0 for number in (begin, end, *described["shape"])):
             raise ValueError("its header says no shape or no place")
-        array = np.memmap(path, _STORED[described["dtype"]], "c", 8 + length + begin, tuple(described["shape"]))
+        with here(path) as near:
+            array = np.memmap(near, _STORED[described["dtype"]], "c", 8 + length + begin, tuple(described["shape"]))
     except FileNotFoundError as error:
         raise InputError(f"features not found: {path}; run refinevad extract first") from error
     except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError, InputError) as error:
@@ -181,8 +183,25 @@ def map_values(path: Path) -> Float[np.ndarray, "segment channel"]:
 
 def read_provenance(path: Path) -> Provenance:
     """Read the header alone. Raises InputError for anything but refinevad's features."""
+    if isinstance(path, RemotePath):
+        return _provenance(path, _remote_metadata(path))
     with _open(path) as file:
         return _provenance(path, file.metadata())
+
+
+def _remote_metadata(path: RemotePath) -> Mapping[str, str] | None:
+    """The header's metadata by its range, without the values behind it."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > _MOST_HEADER_BYTES:
+                raise ValueError(f"a header of {length:,} bytes")
+            found = parse_json(file.read(length).decode("utf-8"))["__metadata__"]
+    except FileNotFoundError as error:
+        raise InputError(f"features not found: {path}; run refinevad extract first") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"features {path} cannot be read ({error}); extract them again") from error
+    return found if isinstance(found, dict) else None
 
 
 def load_features(path: Path) -> Features:
@@ -214,7 +233,8 @@ def _open(path: Path) -> Any:
     try:
         if path.exists():
             check_regular(path, MOST_BYTES)
-        return safe_open(path, framework="numpy")
+        with here(path) as near:  # a copy that is deleted stays open
+            return safe_open(near, framework="numpy")
     except FileNotFoundError as error:
         raise InputError(f"features not found: {path}; run refinevad extract first") from error
     except (SafetensorError, OSError, InputError) as error:

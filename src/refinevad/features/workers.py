@@ -1,17 +1,21 @@
-"""Worker processes that take files and shares of files: every core decodes and encodes, and none waits for another.
+"""Workers that take files and shares of files: every core decodes and encodes, and none waits for another.
 
 In one process the decoder and the encoder are threads that both call Python for every frame, and wait for its lock and
 for each other: a fifth of two cores lay idle (docs/results/pixels.md).
 """
 
+import math
 import pickle
 import sys
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -20,17 +24,39 @@ from refinevad.encoders.base import Encoder
 from refinevad.errors import InputError
 from refinevad.features.encoding import Encoded, clips_at_once, encoded_in_one_go, in_chunks
 from refinevad.features.pooled import FileWork, PooledFiles
+from refinevad.features.source import source_of
+from refinevad.machine.ray_pool import OnRay, RayPool
 from refinevad.machine.worker_pool import WorkerPool, deaths_told
 from refinevad.timeline import SegmentRule
 from refinevad.video.reading import DamagedVideoWarning
 from refinevad.video.recording import Recording, Share
 
+_Result = TypeVar("_Result")
+_Arguments = ParamSpec("_Arguments")
 
-class Workers(WorkerPool):
-    """Processes that take files, and shares of long ones (machine/worker_pool.py)."""
 
-    def __init__(self, count: int) -> None:
-        super().__init__(count, _prepare)
+class EncodingPool(ABC):
+    """What takes files, and shares of long ones, whoever they are that work.
+
+    Attributes:
+        count: how many work at once.
+        near: they write where this process does, and files are read here to be planned. Else all that is read of a file
+            is read by who encodes it, and shares are made of the last files alone.
+    """
+
+    count: int
+    near: bool
+
+    @abstractmethod
+    def submit(
+        self, call: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs
+    ) -> "Future[_Result]":
+        """Have one of them call a function of a module."""
+
+    @property
+    def long_s(self) -> float | None:
+        """Seconds from which on a file is always shared; None: as it is by default (pooled.py)."""
+        return None if self.near else math.inf
 
     def encode(
         self, path: Path, encoder: Encoder, rule: SegmentRule, progress: Callable[[int], None] | None = None
@@ -49,7 +75,7 @@ class Workers(WorkerPool):
         work: FileWork[Encoded] = FileWork(path, lambda share: self.submit(encode_share, path, share, sent))
         with (
             deaths_told(f"reads {path}", "run again with --workers 1"),
-            PooledFiles(self.count, [work], encoder.needs, rule, progress) as files,
+            PooledFiles(self.count, [work], encoder.needs, rule, progress, self.long_s) as files,
         ):
             _, found = next(files)
         if isinstance(found, InputError):
@@ -75,16 +101,39 @@ class Workers(WorkerPool):
             return FileWork(
                 path,
                 lambda share: self.submit(encode_share, path, share, sent),
-                lambda: self.submit(encode_file, path, rule, sent),
+                lambda: self.submit(encode_file, path, rule, sent, not self.near),
             )
 
-        return PooledFiles(self.count, [work(path) for path in paths], encoder.needs, rule, progress)
+        return PooledFiles(self.count, [work(path) for path in paths], encoder.needs, rule, progress, self.long_s)
+
+
+class Workers(WorkerPool, EncodingPool):
+    """Processes of this one (machine/worker_pool.py)."""
+
+    near = True
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count, prepare)
+
+
+class RayWorkers(RayPool, EncodingPool):
+    """Tasks of Ray (machine/ray_pool.py)."""
+
+    near = False
+
+    def __init__(self, where: OnRay) -> None:
+        super().__init__(where, prepare)
+
+
+def open_workers(workers: int | OnRay) -> Workers | RayWorkers:
+    """Workers, to be closed by `with`. Raises InputError where Ray is asked for and cannot be had."""
+    return Workers(workers) if isinstance(workers, int) else RayWorkers(workers)
 
 
 # --- in a worker ------------------------------------------------------------------------------------------------
 
 
-def _prepare() -> None:
+def prepare() -> None:
     """While there is nothing else to do."""
     if "torch" in sys.modules:  # loaded by the program's own main module, before its variable was set
         sys.modules["torch"].set_num_threads(1)
@@ -106,9 +155,10 @@ def encode_share(path: Path, share: Share, encoder: bytes) -> Float[np.ndarray, 
     return np.concatenate([opened.encode(clips) for clips in chunks])
 
 
-def encode_file(path: Path, rule: SegmentRule, encoder: bytes) -> Encoded:
-    """Vectors of all of a file's segments. `encoder`: pickled."""
+def encode_file(path: Path, rule: SegmentRule, encoder: bytes, described: bool = False) -> Encoded:
+    """Vectors of all of a file's segments. `encoder`: pickled; `described`: with the file's `source`."""
     opened = _opened(encoder)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedVideoWarning)  # its notes are told by who asked
-        return encoded_in_one_go(path, opened.needs, opened.encode, rule)
+        encoded = encoded_in_one_go(path, opened.needs, opened.encode, rule)
+    return encoded._replace(source=source_of(path)) if described else encoded

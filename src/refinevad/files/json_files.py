@@ -4,9 +4,10 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from refinevad.errors import InputError
+from refinevad.files.remote import RemotePath
 from refinevad.files.shown import short
 from refinevad.files.strict_json import parse_json
 
@@ -39,8 +40,7 @@ def read_json(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
     """
     check_regular(path, most_bytes)
     try:
-        # should a pipe have come into its place meanwhile, this does not wait either
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        with _opened(path) as file:
             content = file.read(most_bytes + 1)
         if len(content) > most_bytes:
             raise InputError(f"{path} holds more than {most_bytes:,} bytes")
@@ -52,6 +52,14 @@ def read_json(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{path} holds a JSON {type(value).__name__} where an object is expected")
     return value
+
+
+def _opened(path: Path) -> BinaryIO:
+    if isinstance(path, RemotePath):
+        file: BinaryIO = path.open("rb")
+        return file
+    # should a pipe have come into its place meanwhile, this does not wait either
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
 
 
 def read_own(path: Path, checks: Mapping[str, Check], remedy: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from safetensors import SafetensorError
 
 from refinevad.errors import InputError
+from refinevad.files.remote import RemotePath
 
 _BLOCKS, _BLOCK_BYTES = 16, 65_536
 _NAME_BYTES = 255
@@ -48,12 +49,17 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a `.partial` path beside `path`; move it to `path` when the block ends well, delete it otherwise.
 
     What is no file, such as /dev/stdout or a pipe, stays what it is and gets the finished bytes; links are written
-    through. Creates the folder, and removes from it what processes that were killed left half-written. The suffix of
-    `path` stays last in the temporary name, because writers pick a format by suffix.
+    through. What lies elsewhere (remote.py) is made here, and sent when it is finished. Creates the folder, and removes
+    from it what processes that were killed left half-written. The suffix of `path` stays last in the temporary name,
+    because writers pick a format by suffix.
 
     Raises:
         InputError: the folder cannot be written or the disk is full.
     """
+    if isinstance(path, RemotePath):
+        with _sent(path) as whole:
+            yield whole
+        return
     if path.is_symlink():
         path = Path(os.path.realpath(path))  # written through, as anything else would: /dev/stdout is a link, too
     if _is_stream(path):
@@ -85,6 +91,18 @@ def _is_stream(path: Path) -> bool:
     except OSError:
         return False
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+@contextmanager
+def _sent(path: RemotePath) -> Iterator[Path]:
+    with TemporaryDirectory(prefix="refinevad-") as folder:
+        whole = Path(folder, f"whole{path.suffix}")
+        yield whole
+        try:
+            path.put(whole)
+        except OSError as error:
+            reason = error.strerror or error
+            raise InputError(f"cannot write {path}: {reason}; see that it may be written, and is reached") from error
 
 
 @contextmanager

@@ -24,13 +24,14 @@ from refinevad.datasets.dataset import (
 )
 from refinevad.datasets.feature_folder import Extracted, extract_all, extract_ucf_captions
 from refinevad.datasets.importing import import_features
-from refinevad.datasets.leaks import same_in_two_splits
+from refinevad.datasets.leaks import same_bytes, same_in_two_splits
 from refinevad.datasets.ucf_crime import left_aside, read_test_videos, read_training_videos
 from refinevad.encoders.choice import open_encoder
 from refinevad.errors import InputError
 from refinevad.files.json_files import read_own
 from refinevad.judging.compared import Compared
 from refinevad.machine.memory import large_blocks_kept
+from refinevad.machine.ray_pool import OnRay
 from refinevad.ridge import LINEAR
 from refinevad.scoring.events import calibrate
 from refinevad.segment_model import ModelConfig
@@ -46,7 +47,7 @@ from refinevad.training.resume import STATE
 def extract_features(
     recipe: Recipe,
     fallback: Path,
-    workers: int = 1,
+    workers: int | OnRay = 1,
     progress: Callable[[int], Callable[[], None]] | None = None,
     test: bool = True,
 ) -> Extracted:
@@ -86,7 +87,8 @@ def _extract(
     found = survey(recipe.data)
     step = progress(len(found.items)) if progress else None
     made = extract_all(recipe.data, found.items, recipe.encoder, recipe.rule, out, workers, step)
-    return replace(made, notes=(*found.notes, *made.notes, *same_in_two_splits(made.index)))
+    same = same_in_two_splits(made.index) if made.digests is None else same_bytes(recipe.data, made.digests)
+    return replace(made, notes=(*found.notes, *made.notes, *same))
 
 
 def split_items(recipe: Recipe, index: FeatureIndex, fold: int | None) -> list[Item]:

@@ -10,7 +10,9 @@ from refinevad.budget import vouching
 from refinevad.checkpoint import METRICS, Checkpoint, read_json
 from refinevad.datasets.dataset import FeatureIndex, Item
 from refinevad.errors import InputError
+from refinevad.files.remote import as_path
 from refinevad.judging.compared import Compared
+from refinevad.machine.ray_pool import OnRay
 from refinevad.ridge import LINEAR
 from refinevad.training.asked import recipe_asked
 from refinevad.training.distributed import ALONE, Processes
@@ -112,11 +114,11 @@ def train(
         InputError: no such data, too little of it, an option that cannot be, or another run in the folder.
     """
     recipe = recipe_asked(
-        Path(data),
+        as_path(data),
         encoder=encoder,
         segment_s=segment_s,
         segment_frames=segment_frames,
-        features=None if features is None else Path(features),
+        features=None if features is None else as_path(features),
         seed=seed,
         epochs=epochs,
         precision=precision,
@@ -135,7 +137,7 @@ def train_recipe(
     recipe: Recipe,
     out: Path,
     *,
-    workers: int = 1,
+    workers: int | OnRay = 1,
     fold: int | None = None,
     device: str | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -155,7 +157,7 @@ def train_recipe(
     Raises:
         InputError: as `train`.
     """
-    if workers < 1:
+    if isinstance(workers, int) and workers < 1:
         raise InputError(f"workers (--workers) must be at least 1: got {workers}")
     say, show = tell or (lambda _: None), progress or (lambda _: None)
     where = processes.device(device)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from refinevad.errors import InputError
+from refinevad.files.remote import RangedFile, RemotePath
 from refinevad.video.streams import picture_stream
 
 if TYPE_CHECKING:
@@ -105,7 +106,9 @@ def open_film(path: Path, url: str, container_options: dict[str, str] | None = N
     import av
 
     lists = edit_lists(path)
-    container = av.open(url, "r", container_options=container_options, metadata_errors="ignore")
+    # what lies elsewhere is read by ranges; of its name FFmpeg is told the end, by which it knows some formats
+    source = NamedFile(path) if isinstance(path, RemotePath) else url
+    container = av.open(source, "r", container_options=container_options, metadata_errors="ignore")
     stream = picture_stream(container)
     found = lists.get(stream.id) if stream is not None and "mov" in container.format.name.split(",") else None
     if found is None:
@@ -141,6 +144,14 @@ def edit_lists(path: Path) -> dict[int, EditList]:
         if len(one.edits) > _MOST_EDITS or one.times_over() > _MOST_TIMES:
             raise InputError(f"the edit list of {path} shows its pictures or sound again and again; {_ADVICE}")
     return found
+
+
+class NamedFile(RangedFile):
+    """A remote file as FFmpeg is given it; closed with the container that reads it."""
+
+    def __init__(self, path: RemotePath) -> None:
+        super().__init__(path)
+        self.name = f"video{path.suffix}"
 
 
 class RewordedFile(io.RawIOBase):

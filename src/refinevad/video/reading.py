@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refinevad.errors import InputError
+from refinevad.files.remote import RemotePath
 from refinevad.machine.cores import usable_cores
 from refinevad.timeline import SegmentRule, Timeline
 from refinevad.video.clips import FramePicker, RecordingCutter
@@ -111,6 +112,8 @@ def open_container(path: Path) -> "InputContainer":
     except PermissionError as error:
         raise InputError(f"video cannot be read: {path}; check its permissions") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        if isinstance(path, RemotePath) and not isinstance(error, av.error.FFmpegError):
+            raise InputError(f"video cannot be read: {path} ({_reason(error)}); is its store reached?") from error
         raise InputError(
             f"not a video that FFmpeg can read, or cut short: {path} ({_reason(error)}); copy or convert it again"
         ) from error

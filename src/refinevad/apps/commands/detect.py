@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from refinevad.apps.commands.describing import add_describing, describer
+from refinevad.apps.commands.workforce import add_ray, workforce
+from refinevad.files.remote import located
 from refinevad.files.shown import shown
 
 if TYPE_CHECKING:
+    from refinevad.apps.archive.events_table import EventsTable
     from refinevad.apps.batch import Batch
     from refinevad.detection.described import Describer
     from refinevad.detection.found import Detection
@@ -19,8 +22,9 @@ example:
   refinevad detect camera.mp4 --out found/
   refinevad detect camera1.mp4 camera2.mkv --model runs/mine --out found/ --annotate
 
-Writes for each video <stem>.json, <stem>.csv and <stem>.html into DIR, and index.html over several. A video that cannot
-be read is reported and the others finish (exit 1).
+Writes for each video <stem>.json, <stem>.csv and <stem>.html into DIR, and index.html over several; with
+refinevad[archive] the events of all go into DIR/events.parquet, too (refinevad find). A video that cannot be read
+is reported and the others finish (exit 1).
 
 Without training, with an encoder that reads (clip:, siglip:, captions, captioned:, audio: of CLAP):
   refinevad detect camera.mp4 --describe "a person lying on the floor" --describe smoke --encoder clip:FOLDER \\
@@ -33,14 +37,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = HELP
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("videos", type=Path, nargs="+", metavar="VIDEO", help="video files")
+    parser.add_argument("videos", type=located, nargs="+", metavar="VIDEO", help="video files")
     parser.add_argument(
         "--model",
         type=Path,
         metavar="RUN",
         help="folder of a trained run, or a model that ships (fighting), or --describe",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--out", type=located, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--no-report", action="store_true", help="JSON and CSV alone, no pages: for archives")
     parser.add_argument(
         "--no-where", action="store_true", help="do not look for the place in the picture that an event came from"
@@ -64,6 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes that share videos of a minute or more together (default: one a core; 1: none)",
     )
+    add_ray(parser)
     add_describing(parser)
     parser.add_argument("--allow-download", action="store_true", help="fetch an encoder that a run names from a hub")
     parser.add_argument(
@@ -78,20 +83,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Detect in each video; exit 2 when none could be read, 1 when some could not."""
     from refinevad.apps.batch import Batch
+    from refinevad.machine.cores import usable_cores
     from refinevad.shipped.names import find_run
 
     _check_options(args)
     # what a run says of its encoder is enough to begin by, but where zones or words change what it looks at
     foreseen = None if args.describe or args.zones else find_run(args.model)
-    with Batch(foreseen, args.videos, args.workers) as batch:
+    with Batch(foreseen, args.videos, workforce(args, usable_cores())) as batch:
         return _detect(args, batch)
 
 
 def _check_options(args: argparse.Namespace) -> None:
     from refinevad.errors import InputError
 
-    if args.workers is not None and args.workers < 1:
-        raise InputError(f"--workers must be at least 1: got {args.workers}")
     if args.delay is not None and args.window is None:
         raise InputError("--delay needs --window: give the window's length in seconds too")
     if args.threshold is not None and not 0 <= args.threshold <= 1:
@@ -153,7 +157,16 @@ class _Results:
         self._told = 0
 
     def take_all(self, detector: "Detector | Describer") -> None:
-        """Every video's files, as its detection comes."""
+        """Every video's files, as its detection comes; and all events in one table, where pyarrow can write it."""
+        from contextlib import nullcontext
+
+        from refinevad.apps.archive.events_table import EventsTable, can_write
+
+        args = self._args
+        with EventsTable(args.out) if can_write() else nullcontext() as table:
+            self._take(detector, table)
+
+    def _take(self, detector: "Detector | Describer", table: "EventsTable | None") -> None:
         from refinevad.apps.report.overview import BatchEntry
         from refinevad.apps.terminal import video_bar
         from refinevad.errors import InputError
@@ -166,6 +179,8 @@ class _Results:
                     if isinstance(found, InputError):
                         raise found
                     self._write(place, found)
+                    if table is not None:
+                        table.add(args.videos[place], found, f"{self._stems[place]}.json")
                 except InputError as error:
                     if len(args.videos) == 1 or str(error).startswith("cannot write"):
                         raise

@@ -1,14 +1,16 @@
 """refinevad extract: videos -> features, one file a video."""
 
 import argparse
-from pathlib import Path
 
-from refinevad.apps.commands.recipe_options import add_encoder_options, recipe_from
+from refinevad.apps.commands.recipe_options import PROCESSES, add_encoder_options, recipe_from
+from refinevad.apps.commands.workforce import workforce
+from refinevad.files.remote import located
 
 HELP = "turn a data set's videos into features, one file a video"
 EXAMPLE = """\
 example:
   refinevad extract videos/ --encoder lite --out features/
+  refinevad extract videos/ --out features/ --ray auto
 
 DATA is <split>/<category>/*.mp4, or a folder with videos.csv (path,labels,split), or UCF-Crime's annotation folder with
 captions.json (encoder captions). Stopped, it goes on where it was; files that are up to date are skipped.
@@ -20,9 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = HELP
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder of labelled videos")
+    parser.add_argument("data", type=located, metavar="DATA", help="folder of labelled videos")
     add_encoder_options(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder the features go to")
+    parser.add_argument("--out", type=located, required=True, metavar="DIR", help="folder the features go to")
     parser.add_argument("--json", metavar="FILE", help="write what was done as JSON; - for stdout")
 
 
@@ -34,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.training.experiment import extract_features
 
     recipe = replace(recipe_from(args.data, args), features=args.out)
-    done = extract_features(recipe, args.out, args.workers, stepping("extract", "video"))
+    done = extract_features(recipe, args.out, workforce(args, PROCESSES), stepping("extract", "video"))
     for sentence in done.failed.values():
         note(f"left out: {sentence}")
     notes(done.notes)

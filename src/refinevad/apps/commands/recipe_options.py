@@ -4,8 +4,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from refinevad.apps.commands.workforce import add_ray, workforce
+
 if TYPE_CHECKING:
     from refinevad.training.recipe import Recipe
+
+PROCESSES = 2
 
 
 def add_encoder_options(parser: argparse.ArgumentParser) -> None:
@@ -24,19 +28,16 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
     segment.add_argument(
         "--segment-frames", type=int, metavar="N", help="frames a segment, at any rate (the field: 16)"
     )
-    parser.add_argument(
-        "--workers", type=int, default=2, metavar="N", help="processes that decode and encode (default 2)"
-    )
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that decode and encode (default 2)")
+    add_ray(parser)
 
 
 def recipe_from(data: Path, args: argparse.Namespace) -> "Recipe":
     """The recipe of a command line: a file or a folder, with the options given laid over it."""
     from refinevad.encoders.choice import require_at_hand
-    from refinevad.errors import InputError
     from refinevad.training.asked import recipe_asked
 
-    if args.workers < 1:
-        raise InputError(f"--workers must be at least 1: got {args.workers}")
+    workforce(args, PROCESSES)  # what it refuses is told before anything is read
     names = ("seed", "epochs", "precision", "inputs", "head", "features", "alerts_per_hour")
     given = {name: getattr(args, name, None) for name in names}
     lengths = {"segment_s": args.segment_s, "segment_frames": args.segment_frames}

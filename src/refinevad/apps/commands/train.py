@@ -6,7 +6,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refinevad.apps.commands.recipe_options import add_encoder_options, recipe_from
+from refinevad.apps.commands.recipe_options import PROCESSES, add_encoder_options, recipe_from
+from refinevad.apps.commands.workforce import workforce
+from refinevad.files.remote import located
 
 if TYPE_CHECKING:
     from refinevad.datasets.dataset import FeatureIndex, Item
@@ -35,11 +37,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "data", type=Path, metavar="RECIPE_OR_DATA", help="recipe (.toml), folder of videos, or of features"
+        "data", type=located, metavar="RECIPE_OR_DATA", help="recipe (.toml), folder of videos, or of features"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     add_encoder_options(parser)
-    parser.add_argument("--features", type=Path, metavar="DIR", help="folder of features (default: RUN/features)")
+    parser.add_argument("--features", type=located, metavar="DIR", help="folder of features (default: RUN/features)")
     parser.add_argument(
         "--fold", type=int, metavar="K", help="train one fold of a cross-validation (default: all of them)"
     )
@@ -106,7 +108,7 @@ def _run(args: argparse.Namespace, processes: "Processes") -> int:
         trained = train_recipe(
             recipe,
             args.out,
-            workers=args.workers,
+            workers=workforce(args, PROCESSES),
             fold=args.fold,
             device=args.device,
             progress=shown,
@@ -190,7 +192,7 @@ def _reviewed(args: argparse.Namespace, recipe: "Recipe", index: "FeatureIndex")
         note(f"left out: {report.without_clip} reviewed events, whose clips are not there any more")
     if not report.exported:  # retention was quicker
         raise InputError(f"no reviewed clip in {args.add_reviewed}: confirm or dismiss events in the service first")
-    added = add_reviewed(recipe, index, clips, args.workers, stepping("reviewed", "clip"))
+    added = add_reviewed(recipe, index, clips, args.workers or PROCESSES, stepping("reviewed", "clip"))
     for sentence in added.failed.values():
         note(f"left out: {sentence}")
     normal = sum(not item.anomalous for item in added.items)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from refinevad.apps.report.detection_section import SCRIPTS, detection_section
-from refinevad.apps.report.overview import BatchEntry, overview_html
+from refinevad.apps.report.overview import LONG, BatchEntry, overview_html
 from refinevad.apps.report.page import page
 from refinevad.detection.found import Detection
 from refinevad.detection.record import detection_csv, detection_json, detection_record
+from refinevad.files.remote import RemotePath
 from refinevad.files.whole import atomic_write, fitting
 
 _LONGEST_END = "-9999.annotated.mp4"  # what may come behind a report's stem
@@ -78,7 +79,9 @@ def write_overview(out_dir: Path, entries: Sequence[BatchEntry]) -> Path:
     """Write `index.html` over a batch: one row a video, with its verdict, curve and a link to its report."""
     path = out_dir / "index.html"
     models = {str(entry.detection.model.get("encoder", "")) for entry in entries if entry.detection}
-    write_text(path, page("Detections", overview_html(entries), {"encoder": ", ".join(sorted(models))}))
+    scripts = ("overview.js",) if len(entries) >= LONG else ()
+    body = overview_html(entries)
+    write_text(path, page("Detections", body, {"encoder": ", ".join(sorted(models))}, scripts=scripts))
     return path
 
 
@@ -101,8 +104,8 @@ def event_keyframes(
 
 def relative_href(video_path: Path | None, folder: Path) -> str | None:
     """Path of the video as seen from a page in `folder`; None when there is none, as across Windows drives."""
-    if video_path is None:
-        return None
+    if video_path is None or isinstance(video_path, RemotePath) or isinstance(folder, RemotePath):
+        return None  # a browser opens no store
     try:
         return Path(os.path.relpath(video_path, folder)).as_posix()
     except ValueError:

@@ -1,0 +1,1 @@
+"""What was found in many videos, as one table: `events.parquet`."""

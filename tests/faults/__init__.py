@@ -1,0 +1,1 @@
+"""What takes minutes: nodes, drivers and object stores of Ray that fail half-way (`make faults`)."""
