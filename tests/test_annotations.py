@@ -320,6 +320,13 @@ def test_subtitles_of_the_kinds_that_people_have(tmp_path: Path, suffix: str) ->
     assert frames_of(read.videos, {"f6.mp4": NTSC}) == {"f6.mp4": [(10, 30, "fight")]}
 
 
+def test_names_are_found_among_many_at_once(tmp_path: Path) -> None:
+    paths = [f"test/c{place % 50}/v{place:05d}.mp4" for place in range(5_000)]
+    tasks = [_task([], video=f"/data/upload/1/0123abcd-v{place:05d}.mp4") for place in range(5_000)]
+    read = _read(tmp_path, "e.json", tasks, Given(dict.fromkeys(paths, VideoFacts(Fraction(25)))))
+    assert [one.path for one in read.videos] == paths
+
+
 # --- names, and what is refused -----------------------------------------------------------------------------
 
 

@@ -49,7 +49,7 @@ class VideoFolder:
         if not root.is_dir():
             raise InputError(f"videos not found: {root} is not a folder")
         self.root = root
-        self.paths: Collection[str] = tuple(_videos_below(root))
+        self.paths: Collection[str] = dict.fromkeys(_videos_below(root)).keys()
         self._found: dict[str, VideoFacts] = {}
 
     def facts(self, path: str) -> VideoFacts:
@@ -103,6 +103,9 @@ class Names:
 
     def __init__(self, paths: Collection[str]) -> None:
         self._paths = {same_letters(path): path for path in paths}
+        self._by_stem: dict[str, list[str]] = {}  # whatever fits a name has its stem
+        for path in self._paths:
+            self._by_stem.setdefault(PurePosixPath(_bare(path)).name, []).append(path)
 
     def find(self, name: str, where: str) -> str | None:
         """The path of a name; None: there is none. Raises InputError where several fit equally."""
@@ -116,8 +119,9 @@ class Names:
             lambda path: PurePosixPath(path).name == last,
             lambda path: PurePosixPath(_bare(path)).name in (last, PurePosixPath(bare).name),
         )
+        near = [path for stem in {last, PurePosixPath(bare).name} for path in self._by_stem.get(stem, ())]
         for fits in tests:
-            found = [path for path in self._paths if fits(path)]
+            found = [path for path in near if fits(path)]
             if len(found) == 1:
                 return self._paths[found[0]]
             if found:

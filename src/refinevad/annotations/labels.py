@@ -24,11 +24,11 @@ def labelled_videos(file: Path, paths: Collection[str]) -> tuple[list[LabelledVi
     Raises:
         InputError: as `read_annotations`.
     """
-    read = read_annotations(file, TimedVideos(paths, {}))
+    read, known = read_annotations(file, TimedVideos(paths, {})), set(paths)
     videos = [
         LabelledVideo(video.path, tuple(sorted({span.category for span in video.spans})), video.split)
         for video in read.videos
-        if video.path in paths
+        if video.path in known
     ]
     return videos, read.notes
 
