@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from refinevad.apps.live.health import Trouble
+from refinevad.apps.live.settings.addresses import Address
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, Listener, Preview, ScoreBatch
 from refinevad.apps.live.storage.records import ScoreRow
@@ -77,6 +78,9 @@ class StillEngine:
 
     def set_zones(self, name: str, zones: Zones) -> None:
         self.watched[name] = replace(self.watched[name], zones=zones)
+
+    def set_streams(self, name: str, source: Address, main: Address | None, record: bool) -> None:
+        self.watched[name] = replace(self.watched[name], source=source, main=main, record=record)
 
     def preview(self, name: str) -> Preview | None:
         return Preview(JPEG, 1_700_000_000.0) if name != "dark" else None

@@ -29,7 +29,18 @@ from refinevad.apps.service.headers import SecurityHeaders
 from refinevad.apps.service.jobs import Analyse, JobRunner
 from refinevad.apps.service.prometheus import Metrics
 from refinevad.apps.service.routes import audit as audits
-from refinevad.apps.service.routes import cameras, events, health, jobs, live, models, scores, sessions, sinks
+from refinevad.apps.service.routes import (
+    camera_tests,
+    cameras,
+    events,
+    health,
+    jobs,
+    live,
+    models,
+    scores,
+    sessions,
+    sinks,
+)
 from refinevad.apps.service.schemas import JobOut
 from refinevad.apps.service.sessions import Sessions
 from refinevad.apps.service.settings import ServiceSettings
@@ -109,7 +120,7 @@ def _described(lifespan: Lifespan[FastAPI]) -> FastAPI:
 
 def _add_routes(app: FastAPI) -> None:
     api = APIRouter(prefix="/api/v1")
-    for module in (sessions, cameras, scores, events, jobs, models, sinks, audits):
+    for module in (sessions, camera_tests, cameras, scores, events, jobs, models, sinks, audits):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from refinevad.apps.live.settings.addresses import Address
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, Listener, Preview
 from refinevad.video.zones import Zones
@@ -27,6 +28,8 @@ class LiveEngine(Protocol):
     def set_threshold(self, name: str, threshold: float | None) -> None: ...
 
     def set_zones(self, name: str, zones: Zones) -> None: ...
+
+    def set_streams(self, name: str, source: Address, main: Address | None, record: bool) -> None: ...
 
     def preview(self, name: str) -> Preview | None: ...
 

@@ -11,6 +11,7 @@ from refinevad.apps.live.envelope import live_facts
 from refinevad.apps.live.health import Trouble, TroubleName
 from refinevad.apps.live.storage.records import EventState, Job, JobState, Review, ReviewedEvent, Verdict
 from refinevad.apps.service.audit import AuditEntry
+from refinevad.apps.service.camera_edit import has_login
 from refinevad.apps.service.watched_cameras import WatchedCamera
 from refinevad.scoring.event_record import SCHEMA_VERSION
 from refinevad.video.masks import checked_zones
@@ -65,6 +66,8 @@ class CameraOut(Document):
     """A camera as it is now; counts since it was added.
 
     `trouble`: why it delivers nothing, or what to look at; `hidden`: share of its picture that does not count.
+    `main`: its stream in full size; `login`: a user name goes with its address, which is never shown; `record`: it is
+    recorded all the time.
     """
 
     name: str
@@ -87,10 +90,14 @@ class CameraOut(Document):
     open_event: str | None
     hidden: float
     health: list[TroubleOut]
+    main: str | None
+    login: bool
+    record: bool
 
     @classmethod
     def of(cls, watched: WatchedCamera) -> "CameraOut":
         status = watched.status
+        config = watched.config
         taken = ("name", "source", "width", "height", "frames_in", "frames_scored", "frames_dropped", "reconnects")
         return cls(
             **{name: getattr(status, name) for name in (*taken, "threshold", "score", "events", "open_event")},
@@ -102,24 +109,82 @@ class CameraOut(Document):
             fps_scored=round(status.fps_scored, 2),
             hidden=round(status.hidden, 4),
             health=[] if watched.paused else [TroubleOut.of(trouble) for trouble in status.health],
+            main=None if config.main is None else config.main.shown,
+            login=any(has_login(address) for address in (config.source, config.main) if address is not None),
+            record=config.record,
         )
 
 
+Source = Annotated[str, Field(min_length=1, max_length=2000, examples=["rtsp://10.0.0.5/stream"])]
+Credential = Annotated[Words, Field(max_length=200)]
+
+
 class NewCamera(Document):
-    """A camera to add. `source`: rtsp(s) or http(s); a file only from a folder the operator named."""
+    """A camera to add. `source`: rtsp(s) or http(s); a file only from a folder the operator named.
+
+    `main`: its stream in full size, for clips, recordings and the large view; `record` null: as cameras.toml says.
+    """
 
     name: CameraName
-    source: Annotated[str, Field(min_length=1, max_length=2000, examples=["rtsp://10.0.0.5/stream"])]
-    username: Annotated[Words, Field(max_length=200)] | None = None
-    password: Annotated[Words, Field(max_length=200)] | None = None
+    source: Source
+    main: Source | None = None
+    username: Credential | None = None
+    password: Credential | None = None
     threshold: Score | None = None
+    record: Truth | None = None
 
 
 class CameraChange(Document):
-    """What to change of a camera; what is left out stays. `threshold` null: the model's own."""
+    """What to change of a camera; what is left out stays. `threshold` null: the model's own; `main` null: none.
+
+    A login that is left out stays as long as scheme, host and port do; for another host it must be given again.
+    """
 
     paused: Truth | None = None
     threshold: Score | None = None
+    source: Source | None = None
+    main: Source | None = None
+    username: Credential | None = None
+    password: Credential | None = None
+    record: Truth | None = None
+
+    @property
+    def touches_streams(self) -> bool:
+        return bool(self.model_fields_set & {"source", "main", "username", "password", "record"})
+
+
+class CameraTest(Document):
+    """An address to look at before it is saved; `camera`: whose login may be used where it is for the same host."""
+
+    source: Source
+    username: Credential | None = None
+    password: Credential | None = None
+    camera: CameraName | None = None
+
+
+class SeenOut(Document):
+    """What came: its codec, size, pictures and kilobits a second, and a picture (JPEG, base64).
+
+    `fluent`: the large view shows it as it comes; else as single pictures.
+    """
+
+    codec: str
+    width: int
+    height: int
+    rate_hz: float
+    kbit_s: float
+    recording: bool
+    fluent: bool
+    picture: str
+
+
+class CameraTestOut(Document):
+    """What was seen, or why nothing was: `kind` for programs, `error` for people; `suggestion`: the address meant."""
+
+    seen: SeenOut | None = None
+    kind: str | None = None
+    error: str | None = None
+    suggestion: str | None = None
 
 
 class AreaDocument(Document):

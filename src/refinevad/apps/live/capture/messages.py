@@ -120,7 +120,14 @@ class Ended:
     notes: str = ""
 
 
-Message = Opened | Segment | Picture | Look | Gap | Pulse | Recorded | Ended
+@dataclass(frozen=True)
+class Aside:
+    """What an operator should know of what is not scored; empty: nothing any more."""
+
+    text: str
+
+
+Message = Opened | Segment | Picture | Look | Gap | Pulse | Recorded | Ended | Aside
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,8 @@ class Stop:
 
 Command = Record | Finish | Stop
 _KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Opened, Segment, Picture, Look, Gap, Pulse, Recorded, Ended, Record, Finish, Stop)
+    kind.__name__: kind
+    for kind in (Opened, Segment, Picture, Look, Gap, Pulse, Recorded, Ended, Aside, Record, Finish, Stop)
 }
 
 

@@ -27,6 +27,7 @@ from refinevad.apps.live.engine.live_model import LiveModel, ModelShelf
 from refinevad.apps.live.engine.roster import Roster
 from refinevad.apps.live.engine.scoring import Scoring
 from refinevad.apps.live.engine.track import CameraTrack
+from refinevad.apps.live.settings.addresses import Address
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, Listener, Preview
 from refinevad.errors import InputError
@@ -191,6 +192,20 @@ class Engine:
 
         self._scoring.do(camera, use)
 
+    def set_streams(self, name: str, source: Address, main: Address | None, record: bool) -> None:
+        """Read a camera from other addresses from now on; an open event ends, and its source is opened again."""
+        camera = self._roster.known(name)
+
+        def use() -> None:
+            camera.config = replace(camera.config, source=source, main=main, record=record)
+            camera.track.gap()
+            camera.begin_anew()
+            self._start_anew(camera)
+
+        self._scoring.do(camera, use)
+        for listener in self._listeners:
+            listener.on_camera(camera.config, camera.base.run, True)
+
     @property
     def cameras(self) -> tuple[CameraConfig, ...]:
         """Those being watched, in the order in which they were added, with their present model and threshold."""
@@ -267,4 +282,5 @@ class Engine:
             ring_s=ring_s,
             reserve_mb=camera.reserve_mb,
             most_clip_s=camera.longest_event_s + camera.pre_roll_s + camera.post_roll_s + _KEYFRAME_S,
+            main=camera.main,
         )

@@ -1,7 +1,8 @@
 // The wall: every camera with its newest picture, its score and the last minutes of it.
 
 import { api } from "./api.js";
-import { ask, el, empty, field, toast } from "./dom.js";
+import { el, empty, toast } from "./dom.js";
+import { editCamera } from "./edit_camera.js";
 import { bind } from "./keys.js";
 import { on } from "./socket.js";
 import { Tile } from "./tile.js";
@@ -59,35 +60,9 @@ export async function show(root, { rest = [] } = {}) {
   }
 
   async function addCamera() {
-    const given = await ask(
-      "Add a camera",
-      [
-        field(
-          "Name",
-          el("input", { name: "name", required: true, maxlength: 64, autocomplete: "off", placeholder: "front door" }),
-        ),
-        field(
-          "Address",
-          el("input", {
-            name: "source",
-            required: true,
-            spellcheck: false,
-            autocomplete: "off",
-            placeholder: "rtsp://10.0.0.5/stream",
-          }),
-          "rtsp, rtsps, http or https",
-        ),
-        field("User name", el("input", { name: "username", autocomplete: "off" }), "where the camera asks for one"),
-        field("Password", el("input", { name: "password", type: "password", autocomplete: "new-password" })),
-      ],
-      {
-        submit: "Add",
-        act: (form) =>
-          api("/cameras", { method: "POST", body: Object.fromEntries([...form].filter(([, value]) => value)) }),
-      },
-    );
+    const given = await editCamera();
     if (!given) return;
-    toast(`${given.get("name")} is being connected.`);
+    toast(`${given.name} is being connected.`);
     quietly();
   }
 
@@ -110,6 +85,7 @@ export async function show(root, { rest = [] } = {}) {
       ["a", "add a camera", addCamera],
       ["j", "next camera", () => move(1)],
       ["k", "previous camera", () => move(-1)],
+      ["e", "edit the camera with the focus", () => focused()?.edit()],
       ["p", "pause or resume the camera with the focus", () => focused()?.togglePause()],
       [
         "t",

@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { drawStrip } from "./chart.js";
 import { ask, el, toast } from "./dom.js";
+import { editCamera } from "./edit_camera.js";
 import { at, score, when, words } from "./format.js";
 
 const STRIP_S = 180;
@@ -77,6 +78,11 @@ export class Tile {
                 "aria-label": `Masks and zones of ${camera.name}`,
               },
               "Zones",
+            ),
+            el(
+              "button",
+              { class: "tool", onclick: () => this.edit(), "aria-label": `Edit ${camera.name}` },
+              "Edit",
             ),
             this.pause,
             el(
@@ -202,6 +208,10 @@ export class Tile {
       toast(error.message, "bad");
     }
     this.pause.disabled = false;
+  }
+
+  async edit() {
+    if (await editCamera(this.camera)) this.refresh();
   }
 
   async remove() {
