@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from refinevad.apps.live.capture.messages import Fragment, ViewBegun
 from refinevad.apps.live.health import Trouble
 from refinevad.apps.live.settings.addresses import Address
 from refinevad.apps.live.settings.config import CameraConfig
@@ -25,6 +26,7 @@ class StillEngine:
         self.watched: dict[str, CameraConfig] = {}
         self.listeners: list[Listener] = []
         self.refused: set[Path] = set()
+        self.views: list[tuple[str, Callable[[ViewBegun | Fragment], None]]] = []
         self.scored_by = ""
         self.health: tuple[Trouble, ...] = ()
 
@@ -84,6 +86,10 @@ class StillEngine:
 
     def preview(self, name: str) -> Preview | None:
         return Preview(JPEG, 1_700_000_000.0) if name != "dark" else None
+
+    def view(self, name: str, take: Callable[[ViewBegun | Fragment], None]) -> Callable[[], None]:
+        self.views.append((name, take))
+        return lambda: self.views.remove((name, take))
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         self.listeners.append(listener)

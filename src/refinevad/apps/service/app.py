@@ -37,9 +37,12 @@ from refinevad.apps.service.routes import (
     jobs,
     live,
     models,
+    playable,
+    recordings,
     scores,
     sessions,
     sinks,
+    view,
 )
 from refinevad.apps.service.schemas import JobOut
 from refinevad.apps.service.sessions import Sessions
@@ -120,11 +123,12 @@ def _described(lifespan: Lifespan[FastAPI]) -> FastAPI:
 
 def _add_routes(app: FastAPI) -> None:
     api = APIRouter(prefix="/api/v1")
-    for module in (sessions, camera_tests, cameras, scores, events, jobs, models, sinks, audits):
+    for module in (sessions, camera_tests, cameras, recordings, playable, scores, events, jobs, models, sinks, audits):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)
     app.include_router(live.router)
+    app.include_router(view.router)
 
 
 def _add_guards(app: FastAPI, settings: ServiceSettings, log: Sessions, guesses: Guesses) -> None:

@@ -308,6 +308,39 @@ class ScoresOut(Document):
     other_models: int
 
 
+class RecordedOut(Document):
+    """A stretch of time of which a recording is there."""
+
+    start: str
+    end: str
+
+
+class PieceOut(Document):
+    """A file of a recording; `file`: where to fetch it."""
+
+    start: str
+    end: str
+    bytes: int
+    file: str
+
+
+class RemovedOut(Document):
+    """What retention deleted: everything before `until`, and why."""
+
+    until: str
+    reason: str
+
+
+class RecordingsOut(Document):
+    """What is recorded of a camera in a stretch of time; `bytes` of all its pieces."""
+
+    camera: str
+    stretches: list[RecordedOut]
+    pieces: list[PieceOut]
+    bytes: int
+    removed: RemovedOut | None
+
+
 class RateOut(Document):
     """Events a threshold would have opened on the stored scores."""
 

@@ -89,7 +89,7 @@ class MainStream:
                 clock.saw(stamp_s, arrived)
                 last_s, shown = stamp_s, clock.origin + stamp_s
             if (kept := KeptPacket.of(packet, shown)) is not None:
-                self._kept.push(source, kept)
+                self._kept.push(source, kept, shown)
 
     def _clock(self, source: Source) -> StreamTime:
         step_s, wraps = 1.0 / source.rate_hz, wrap_s(source.container.format.name)

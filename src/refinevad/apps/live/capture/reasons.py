@@ -68,11 +68,9 @@ def reason_text(error: Exception) -> str:
 
 def _of_device(error: Exception, said: str) -> Reason:
     if isinstance(error, FileNotFoundError):
-        return Reason(
-            "device", f"there is no such device here ({said}); plug it in, or see which /dev/video* there are"
-        )
+        return Reason("device", f"{said}: no such device is here; plug it in, or see which /dev/video* there are")
     if isinstance(error, PermissionError):
-        return Reason("device", f"this user may not open the device ({said}); add it to the group video")
+        return Reason("device", f"{said}: this user may not open the device; add it to the group video")
     return Reason("device", f"the device gives no pictures ({said}); another program may hold it")
 
 

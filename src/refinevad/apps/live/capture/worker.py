@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refinevad.apps.live.backoff import backoff_s
@@ -36,6 +37,7 @@ from refinevad.apps.live.capture.messages import (
     Pulse,
     Record,
     Stop,
+    View,
     decode,
     encode,
 )
@@ -43,6 +45,7 @@ from refinevad.apps.live.capture.preview import PreviewMaker
 from refinevad.apps.live.capture.recorder import MOST_CLIP_S, ClipRecorder, KeptPacket
 from refinevad.apps.live.capture.segment_maker import SegmentMaker
 from refinevad.apps.live.capture.source import OPEN_S, Source, SourceLateError, SourceLostError
+from refinevad.apps.live.capture.stream_recorder import StreamRecorder, adopt
 from refinevad.apps.live.disk import RESERVE_MB
 from refinevad.apps.live.settings.addresses import Address
 from refinevad.errors import InputError
@@ -67,7 +70,7 @@ class WorkerJob:
     """What one process does; `ring_s` seconds of packets are kept for clips, 0: none are made.
 
     `reserve_mb`: no clip is written where less is free; `most_clip_s`: no clip is longer; `main`: the stream in full
-    size, of which clips are made.
+    size, of which clips are made; `recordings`: folder in which the stream is kept all the time, None: it is not.
     """
 
     address: Address
@@ -81,6 +84,7 @@ class WorkerJob:
     reserve_mb: float = RESERVE_MB
     most_clip_s: float = MOST_CLIP_S
     main: Address | None = None
+    recordings: Path | None = None
 
 
 def work(job: WorkerJob, connection: Connection) -> None:
@@ -111,7 +115,9 @@ class Worker:
     def __init__(self, job: WorkerJob, connection: Connection) -> None:
         self.job, self._connection = job, connection
         self._sending, self._stop = threading.Lock(), threading.Event()
-        self._kept = KeptStream(ClipRecorder(job.ring_s, job.reserve_mb, job.most_clip_s), self._send)
+        recording = None if job.recordings is None else StreamRecorder(job.recordings, job.reserve_mb)
+        clips = ClipRecorder(job.ring_s, job.reserve_mb, job.most_clip_s)
+        self._kept = KeptStream(clips, self._send, recording)
         self._origin = time.monotonic()  # of stream second 0 of what is scored
         self._main: MainStream | None = None
         self._preview = PreviewMaker(job.preview_long_side)
@@ -123,6 +129,8 @@ class Worker:
         """Until the engine ends it."""
         threading.Thread(target=self._obey, name="commands", daemon=True).start()
         self._pulse(now=True)
+        if self.job.recordings is not None:
+            adopt(self.job.recordings)
         self._read_main()
         failures = late = 0
         while not self._stop.is_set():
@@ -224,7 +232,7 @@ class Worker:
         if not self._kept.belongs_to(maker.source):
             self._kept.claim(maker.source)
         if (kept := KeptPacket.of(packet, maker.packet_s(packet, arrived))) is not None:
-            self._kept.push(maker.source, kept)
+            self._kept.push(maker.source, kept, min(self._origin + kept.time_s, arrived))
 
     def _take(self, maker: SegmentMaker, packet: "Packet[Any]", arrived: float) -> None:
         self._keep(maker, packet, arrived)
@@ -308,6 +316,8 @@ class Worker:
                 self._kept.record(command)
             elif isinstance(command, Finish):
                 self._kept.finish(command)
+            elif isinstance(command, View):
+                self._kept.view(command.on)
             elif isinstance(command, Stop):
                 self._kept.end_all()
                 self._leave()

@@ -27,9 +27,11 @@ from refinevad.apps.live.engine.live_model import LiveModel, ModelShelf
 from refinevad.apps.live.engine.roster import Roster
 from refinevad.apps.live.engine.scoring import Scoring
 from refinevad.apps.live.engine.track import CameraTrack
+from refinevad.apps.live.engine.viewers import Take, Viewers
 from refinevad.apps.live.settings.addresses import Address
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, Listener, Preview
+from refinevad.apps.live.storage.recordings import Recordings
 from refinevad.errors import InputError
 from refinevad.video.zones import Zones
 
@@ -49,6 +51,7 @@ class EngineOptions:
         stall_s: without a packet for so long a stream counts as stalled, and is opened again.
         silence_s: a process that says nothing for so long is hung, and is started again.
         preview_hz, preview_long_side: small JPEG pictures of each camera; 0 a second: none.
+        recordings: whether `CameraConfig.record` counts; who sets it deletes what is too old or too much.
         allow_download: an encoder that a run names may be fetched from a model hub.
     """
 
@@ -61,6 +64,7 @@ class EngineOptions:
     preview_hz: float = 2.0
     preview_long_side: int = 640
     allow_download: bool = False
+    recordings: bool = False
 
 
 class Engine:
@@ -88,6 +92,7 @@ class Engine:
         self._listeners: tuple[Listener, ...] = tuple(listeners)
         self._roster = Roster()
         self._fleet = Fleet(self._hear, self._has_room, self.options.silence_s)
+        self._viewers = Viewers(self._fleet.command)
         self._scoring = Scoring(
             self._roster, self._fleet, self.clock, fast=self.options.fast, tell_state=self._tell_state
         )
@@ -225,6 +230,14 @@ class Engine:
         """Its newest picture; None before there is one."""
         return self._roster.known(name).preview
 
+    def view(self, name: str, take: Take) -> Callable[[], None]:
+        """Hand a camera's stream to `take` as it comes, as fragmented MP4; returns the function that ends it.
+
+        `take` is called on the fleet's thread, and must return at once.
+        """
+        self._roster.known(name)
+        return self._viewers.join(name, take)
+
     def wait(self, timeout_s: float | None = None) -> bool:
         """Until every camera has ended or failed and all its scores are told; False where the time was over first.
 
@@ -236,6 +249,8 @@ class Engine:
     # -- the fleet's thread -------------------------------------------------------------------------------------------
 
     def _hear(self, name: str, news: News) -> None:
+        if self._viewers.hear(name, news):
+            return
         with self._roster.changed:
             camera = self._roster.find(name)
             if camera is not None and not (self._roster.stopping and isinstance(news, Segment)):
@@ -283,4 +298,11 @@ class Engine:
             reserve_mb=camera.reserve_mb,
             most_clip_s=camera.longest_event_s + camera.pre_roll_s + camera.post_roll_s + _KEYFRAME_S,
             main=camera.main,
+            recordings=self._recordings(camera),
         )
+
+    def _recordings(self, camera: CameraConfig) -> Path | None:
+        """The folder of a camera's continuous recording, where there is to be one."""
+        if not (self.options.recordings and camera.record and camera.source.live and self.media is not None):
+            return None
+        return Recordings(self.media.absolute()).folder(camera.name)

@@ -19,6 +19,7 @@ from refinevad.apps.live.storage.score_log import ScoreLog
 from refinevad.errors import InputError, RefineVADError
 
 CLIPS, SNAPSHOTS, UPLOADS = "clips", "snapshots", "uploads"
+PLAYABLE = "playable"  # clips made anew for browsers; what lies there can be made again
 INCOMING = "incoming-"  # how the name of an upload begins that has not come whole
 
 

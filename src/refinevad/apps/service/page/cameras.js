@@ -10,13 +10,24 @@ import { Tile } from "./tile.js";
 const PICTURE_MS = 1000,
   REFRESH_MS = 5000;
 
-export async function show(root, { rest = [] } = {}) {
+export async function show(root, { rest = [], query = new URLSearchParams() } = {}) {
   if (rest[1] === "zones") return (await import("./zones.js")).show(root, rest[0]);
+  if (rest[1] === "live") return (await import("./large.js")).show(root, rest[0]);
+  if (query.get("grid")) return (await import("./grid.js")).show(root, query);
   const tiles = new Map(),
     wall = el("ul", { class: "wall", "aria-label": "Cameras" });
   const add = el("button", { class: "tool primary", onclick: addCamera }, "Add a camera");
   const summary = el("p", { class: "kicker", role: "status" });
-  root.append(el("div", { class: "head" }, el("div", {}, el("h1", {}, "Cameras"), summary), add), wall);
+  const grid = el("a", { class: "tool", href: "#/cameras?grid=4" }, "Grid");
+  root.append(
+    el(
+      "div",
+      { class: "head" },
+      el("div", {}, el("h1", {}, "Cameras"), summary),
+      el("div", { class: "tools" }, grid, add),
+    ),
+    wall,
+  );
 
   async function refresh() {
     const cameras = await api("/cameras");
@@ -83,6 +94,15 @@ export async function show(root, { rest = [] } = {}) {
     on("missed", quietly),
     bind([
       ["a", "add a camera", addCamera],
+      ["g", "several cameras at once", () => (location.hash = "#/cameras?grid=4")],
+      [
+        "l",
+        "the camera with the focus, large",
+        () => {
+          const tile = focused();
+          if (tile) location.hash = tile.large;
+        },
+      ],
       ["j", "next camera", () => move(1)],
       ["k", "previous camera", () => move(-1)],
       ["e", "edit the camera with the focus", () => focused()?.edit()],

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { el, field, toast } from "./dom.js";
 
-const bare = (shown) => (shown || "").replace("://***@", "://");
+const bare = (shown) => (shown || "").replace(/^([a-z]+:\/\/)\*{3}@/, "$1");
 const KINDS = {
   login: "Wrong user name or password",
   path: "No such stream",
@@ -30,10 +30,8 @@ export function editCamera(camera = null) {
       record = el("input", { type: "checkbox", checked: camera?.record || false });
     const save = el("button", { type: "submit", class: "tool primary" }, camera ? "Save" : "Add"),
       test = el("button", { type: "button", class: "tool", onclick: look }, "Test"),
-      find = el("button", { type: "button", class: "tool", onclick: discover }, "Find cameras"),
       trouble = el("p", { class: "trouble", role: "alert" }),
-      seen = el("div", { class: "camera-seen", "aria-live": "polite" }),
-      found = el("div", { class: "camera-found", "aria-live": "polite" });
+      seen = el("div", { class: "camera-seen", "aria-live": "polite" });
     const form = el(
       "form",
       {},
@@ -46,7 +44,7 @@ export function editCamera(camera = null) {
           {},
           camera ? null : field("Name", name),
           field("Address", source, "what is scored: a small stream is enough. rtsp, rtsps, http or https"),
-          field("Stream in full size", main, "for clips, recordings and the large view; without it the address above serves"),
+          field("Stream in full size", main, "for clips, recordings and the large view; without it the one above serves"),
           el(
             "div",
             { class: "two" },
@@ -54,8 +52,6 @@ export function editCamera(camera = null) {
             field("Password", password, camera?.login ? "never shown; left empty, it stays" : null),
           ),
           el("label", { class: "check" }, record, el("span", {}, "Record all the time")),
-          camera ? null : el("p", { class: "note finder" }, find),
-          found,
         ),
         seen,
       ),
@@ -135,43 +131,6 @@ export function editCamera(camera = null) {
         el("div", { class: "blank" }, KINDS[kind] || "No picture"),
         el("figcaption", {}, el("b", {}, title), el("span", { class: "trouble" }, error), take),
       );
-    }
-
-    async function discover() {
-      find.disabled = true;
-      found.replaceChildren(el("p", { class: "note" }, "Asking the network for cameras that speak ONVIF…"));
-      try {
-        const { devices } = await api("/cameras/discover", { method: "POST", body: login() });
-        found.replaceChildren(
-          devices.length
-            ? el("ul", { class: "devices" }, devices.map(device))
-            : el("p", { class: "note" }, "None answered. Cameras in other networks do not hear the question; give their address."),
-        );
-      } catch (error) {
-        found.replaceChildren(el("p", { class: "trouble" }, error.message));
-      }
-      find.disabled = false;
-    }
-
-    function device({ name: title, host, streams, error }) {
-      const use = el(
-        "button",
-        {
-          type: "button",
-          class: "tool",
-          disabled: !streams.length,
-          onclick: () => {
-            const sorted = [...streams].sort((one, other) => one.width * one.height - other.width * other.height);
-            source.value = sorted[0].source;
-            main.value = sorted.length > 1 ? sorted.at(-1).source : "";
-            if (!name.value) name.value = (title || host).replace(/[^\p{L}\p{N} ._-]+/gu, " ").trim().slice(0, 64);
-            look();
-          },
-        },
-        "Use",
-      );
-      const facts = streams.map(({ width, height, codec }) => `${width} × ${height} ${codec}`).join(", ");
-      return el("li", {}, el("span", {}, el("b", {}, title || host), el("small", {}, error || facts || host)), use);
     }
 
     form.addEventListener("submit", async (event) => {

@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { el } from "./dom.js";
 import { lasted, score, when, words } from "./format.js";
+import { offerPlayable } from "./playable.js";
 
 export const SAYS = { confirmed: "Confirmed", dismissed: "Dismissed", relabelled: "Relabelled" };
 
@@ -41,17 +42,17 @@ export function drawEvent(stage, event, act) {
               : "No clip was kept of this event.",
           )),
   );
-  video?.addEventListener("error", () =>
+  let remade = false;
+  video?.addEventListener("error", () => {
+    if (remade) return;
     screen.replaceChildren(
-      el(
-        "p",
-        { class: "noclip" },
-        "This browser cannot play the clip. ",
-        el("a", { href: event.clip, download: "" }, "Download it"),
-        ".",
-      ),
-    ),
-  );
+      offerPlayable(event, (address) => {
+        remade = true;
+        video.src = address;
+        screen.replaceChildren(video);
+      }),
+    );
+  });
   const history = el("ol", { class: "history" });
   const shares = Object.entries(event.probabilities)
     .sort((one, other) => other[1] - one[1])

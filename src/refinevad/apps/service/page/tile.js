@@ -35,6 +35,7 @@ export class Tile {
     this.refresh = refresh;
     this.scores = [];
     this.visible = true;
+    this.large = `#/cameras/${encodeURIComponent(camera.name)}/live`;
     this.timeline = `#/timeline?camera=${encodeURIComponent(camera.name)}`;
     this.picture = el("img", { alt: `Newest picture of ${camera.name}`, decoding: "async" });
     this.blank = el("span", { class: "blank" });
@@ -51,7 +52,7 @@ export class Tile {
       { class: "tile card", "data-camera": camera.name },
       el(
         "a",
-        { class: "screen", href: this.timeline, "aria-label": `Timeline of ${camera.name}` },
+        { class: "screen", href: this.large, "aria-label": `${camera.name}, large` },
         this.blank,
         this.picture,
         this.state,
@@ -70,6 +71,7 @@ export class Tile {
           el(
             "div",
             { class: "tools" },
+            el("a", { class: "tool", href: this.timeline, "aria-label": `Timeline of ${camera.name}` }, "Timeline"),
             el(
               "a",
               {

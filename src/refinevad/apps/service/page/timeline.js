@@ -6,6 +6,7 @@ import { el, empty } from "./dom.js";
 import { verdictTag } from "./event.js";
 import { at, clock, dayBounds, dayKey, dayName, lasted, minute, score, words } from "./format.js";
 import { bind } from "./keys.js";
+import { recorded } from "./recorded.js";
 import { on } from "./socket.js";
 import { thresholdPanel } from "./threshold.js";
 
@@ -51,6 +52,7 @@ export async function show(root, { query }) {
     plot = el("div", { class: "plot day", role: "img" }),
     lanes = el("div", { class: "lanes" });
   const list = el("div", {}),
+    recording = el("section", { class: "card panel", "aria-labelledby": "recorded-title", hidden: true }),
     panel = el("section", { class: "card panel", "aria-labelledby": "threshold-title" });
   root.append(
     el(
@@ -73,6 +75,7 @@ export async function show(root, { query }) {
       plot,
       lanes,
     ),
+    recording,
     panel,
     el("h2", {}, "Events of the day"),
     list,
@@ -220,6 +223,7 @@ export async function show(root, { query }) {
   };
   const ends = [
     drop,
+    recorded(recording, name, start, end),
     on("event", (event) => event.camera === name && today && soon()),
     on("review", soon),
     on("missed", soon),

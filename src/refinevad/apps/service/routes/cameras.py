@@ -50,7 +50,7 @@ def add_camera(here: Here, who: Who, new: NewCamera) -> CameraOut:
         if address is not None:
             address.require_allowed()
     here.watch.add(new.name, source, new.threshold, main, new.record)
-    here.audit.add(who, "camera added", new.name, **_streams(source, main), threshold=new.threshold)
+    here.audit.add(who, "camera added", new.name, threshold=new.threshold, **_streams(source, main))
     return CameraOut.of(here.camera(new.name))
 
 
@@ -99,9 +99,9 @@ def _change_streams(here: Context, who: By, camera: CameraConfig, change: Camera
     here.audit.add(who, "camera changed", camera.name, **detail, login=bool(change.username))
 
 
-def _streams(source: Address, main: Address | None) -> dict[str, str | None]:
+def _streams(source: Address, main: Address | None) -> dict[str, str]:
     """What may be shown of a camera's addresses."""
-    return {"source": source.shown, "main": None if main is None else main.shown}
+    return {"source": source.shown, **({} if main is None else {"main": main.shown})}
 
 
 @router.delete("/{name}", status_code=204)
