@@ -98,7 +98,7 @@ def test_a_camera_is_looked_at_before_it_is_saved(house: House, rtsp: Callable[.
         False,
         True,
     )
-    assert 1 < seen["rate_hz"] < 60  # 25, as far as this machine keeps up
+    assert seen["rate_hz"] == pytest.approx(25, abs=2)  # by the stream's clock, however busy this machine is
     assert seen["kbit_s"] > 0
     assert base64.b64decode(seen["picture"]).startswith(b"\xff\xd8")
     wrong = house.client.post(TEST, json={**right, "password": "s3cret2"}).json()

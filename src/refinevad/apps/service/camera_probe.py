@@ -75,6 +75,7 @@ def look(address: Address) -> Seen:
     try:
         context = source.stream.codec_context
         picture, count, size, began = "", 0, 0, time.monotonic()
+        stamps: list[float] = []
         for packet, _ in source:
             now = time.monotonic()
             if picture and now - began > LOOK_S:
@@ -82,9 +83,14 @@ def look(address: Address) -> Seen:
             if now - began > _STALL_S:
                 raise SourceLostError(f"{address}: no picture could be decoded within {_STALL_S:.0f} s")
             count, size = count + 1, size + packet.size
+            if source.stamped and packet.dts is not None and packet.time_base is not None:
+                stamps.append(float(packet.dts * packet.time_base))
             picture = picture or _first_picture(packet)
-        lasted = max(time.monotonic() - began, 0.04)
-        rate_hz = source.rate_hz if source.recording or lasted < LOOK_S / 2 else count / lasted
+        # by its own clock, where it has one: servers send what they had gathered at once
+        lasted = max(stamps) - min(stamps) if stamps else time.monotonic() - began
+        enough = lasted > LOOK_S / 4
+        rate_hz = (count - bool(stamps)) / lasted if enough and not source.recording else source.rate_hz
+        lasted = lasted if enough else max(count / rate_hz, 0.04)
         if not picture:
             raise InputError(f"{address}: no picture of it can be decoded")
         figures = round(rate_hz, 2), round(size * 8 / lasted / 1000, 1)
