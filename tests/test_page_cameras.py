@@ -63,13 +63,3 @@ def test_a_camera_is_tested_added_seen_large_and_edited(visit: Visit, rtsp: Call
     form.get_by_role("button", name="Remove").click()
     sync_api.expect(tile).to_have_count(0)
     assert [complaint for complaint in visit.complaints if "404" not in complaint] == []
-
-
-def test_single_pictures_are_shown_where_the_browser_plays_no_stream(visit: Visit) -> None:  # noqa: F811
-    visit.page.add_init_script("delete window.MediaSource")
-    page = visit.open("cameras/street/live")
-    shown = page.locator(".live-video")
-    sync_api.expect(shown).to_have_class(re.compile(r"\bhas-picture\b"))
-    sync_api.expect(page.locator(".large-score .facts-line")).to_contain_text("single pictures")
-    before = shown.locator("img").get_attribute("src")
-    wait_until(lambda: shown.locator("img").get_attribute("src") != before, "the picture stands still")
