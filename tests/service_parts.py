@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from refinevad.apps.live.capture.messages import Fragment, ViewBegun
 from refinevad.apps.live.health import Trouble
+from refinevad.apps.live.settings.addresses import Address
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, Learning, Listener, Preview, ScoreBatch
 from refinevad.apps.live.storage.records import ScoreRow
@@ -24,6 +26,7 @@ class StillEngine:
         self.watched: dict[str, CameraConfig] = {}
         self.listeners: list[Listener] = []
         self.refused: set[Path] = set()
+        self.views: list[tuple[str, Callable[[ViewBegun | Fragment], None]]] = []
         self.scored_by = ""
         self.health: tuple[Trouble, ...] = ()
         self.learning: Learning | None = None
@@ -80,8 +83,15 @@ class StillEngine:
     def set_zones(self, name: str, zones: Zones) -> None:
         self.watched[name] = replace(self.watched[name], zones=zones)
 
+    def set_streams(self, name: str, source: Address, main: Address | None, record: bool) -> None:
+        self.watched[name] = replace(self.watched[name], source=source, main=main, record=record)
+
     def preview(self, name: str) -> Preview | None:
         return Preview(JPEG, 1_700_000_000.0) if name != "dark" else None
+
+    def view(self, name: str, take: Callable[[ViewBegun | Fragment], None]) -> Callable[[], None]:
+        self.views.append((name, take))
+        return lambda: self.views.remove((name, take))
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         self.listeners.append(listener)

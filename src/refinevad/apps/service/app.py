@@ -30,6 +30,7 @@ from refinevad.apps.service.jobs import Analyse, JobRunner
 from refinevad.apps.service.prometheus import Metrics
 from refinevad.apps.service.routes import audit as audits
 from refinevad.apps.service.routes import (
+    camera_tests,
     cameras,
     events,
     health,
@@ -37,11 +38,14 @@ from refinevad.apps.service.routes import (
     live,
     models,
     people,
+    playable,
+    recordings,
     reviews,
     scores,
     sessions,
     sinks,
     troubles,
+    view,
 )
 from refinevad.apps.service.schemas import JobOut
 from refinevad.apps.service.sessions import Sessions
@@ -128,11 +132,13 @@ def _described(lifespan: Lifespan[FastAPI]) -> FastAPI:
 
 def _add_routes(app: FastAPI) -> None:
     api = APIRouter(prefix="/api/v1")
-    for module in (sessions, people, cameras, scores, events, reviews, jobs, models, sinks, troubles, audits):
+    watching = (camera_tests, cameras, recordings, playable, scores, events, reviews)
+    for module in (sessions, people, *watching, jobs, models, sinks, troubles, audits):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)
     app.include_router(live.router)
+    app.include_router(view.router)
 
 
 def _add_guards(app: FastAPI, settings: ServiceSettings, log: Sessions, guesses: Guesses, whoever: Whoever) -> None:

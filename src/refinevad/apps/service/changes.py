@@ -22,7 +22,11 @@ from refinevad.video.zones import Zones
 
 @dataclass(frozen=True)
 class Changes:
-    """`added`: address of each camera added, credentials included; `removed`: those of cameras.toml left out."""
+    """`added`: address of each camera added, credentials included; `removed`: those of cameras.toml left out.
+
+    `sources`: addresses given in the browser to cameras of cameras.toml; `mains`: of streams in full size, "" for
+    none; `record`: whether a camera is recorded all the time.
+    """
 
     added: dict[str, str] = field(default_factory=dict)
     removed: tuple[str, ...] = ()
@@ -31,6 +35,9 @@ class Changes:
     model: str | None = None
     zones: dict[str, Any] = field(default_factory=dict)  # of each camera, as video/zones.py writes them
     kept: dict[str, float] = field(default_factory=dict)  # alerts a day at which a camera's threshold is kept
+    sources: dict[str, str] = field(default_factory=dict)
+    mains: dict[str, str] = field(default_factory=dict)
+    record: dict[str, bool] = field(default_factory=dict)
 
     def with_added(self, name: str, address: str) -> "Changes":
         return replace(self, added={**self.added, name: address}, removed=_without(self.removed, name))
@@ -39,28 +46,46 @@ class Changes:
         """`configured`: cameras.toml names it, so that its absence must be remembered."""
         return replace(
             self,
-            added={camera: address for camera, address in self.added.items() if camera != name},
             removed=(*_without(self.removed, name), name) if configured else self.removed,
             paused=_without(self.paused, name),
-            thresholds={camera: value for camera, value in self.thresholds.items() if camera != name},
-            zones={camera: areas for camera, areas in self.zones.items() if camera != name},
-            kept={camera: rate for camera, rate in self.kept.items() if camera != name},
+            added=_but(self.added, name),
+            thresholds=_but(self.thresholds, name),
+            zones=_but(self.zones, name),
+            kept=_but(self.kept, name),
+            sources=_but(self.sources, name),
+            mains=_but(self.mains, name),
+            record=_but(self.record, name),
         )
 
     def with_paused(self, name: str, paused: bool) -> "Changes":
         others = _without(self.paused, name)
         return replace(self, paused=(*others, name) if paused else others)
 
+    def with_streams(self, name: str, source: str | None, main: str | None, record: bool | None) -> "Changes":
+        """Addresses of a camera, None: as they are; `main` "": none."""
+        changed = self
+        if source is not None and name in self.added:
+            changed = replace(changed, added={**self.added, name: source})
+        elif source is not None:
+            changed = replace(changed, sources={**self.sources, name: source})
+        if main is not None:
+            changed = replace(changed, mains={**self.mains, name: main})
+        return changed if record is None else replace(changed, record={**self.record, name: record})
+
     def with_threshold(self, name: str, threshold: float | None) -> "Changes":
-        others = {camera: value for camera, value in self.thresholds.items() if camera != name}
+        others = _but(self.thresholds, name)
         return replace(self, thresholds=others if threshold is None else {**others, name: threshold})
 
     def with_kept(self, name: str, alerts_per_day: float | None) -> "Changes":
-        others = {camera: rate for camera, rate in self.kept.items() if camera != name}
+        others = _but(self.kept, name)
         return replace(self, kept=others if alerts_per_day is None else {**others, name: alerts_per_day})
 
     def with_zones(self, name: str, zones: Zones) -> "Changes":
         return replace(self, zones={**self.zones, name: zones.as_dict()})
+
+
+def _but(values: dict[str, Any], name: str) -> dict[str, Any]:
+    return {camera: value for camera, value in values.items() if camera != name}
 
 
 def _are_names(value: object) -> bool:
@@ -74,8 +99,13 @@ def _are_zones(value: object) -> bool:
         return False
 
 
+def _are_texts(value: object) -> bool:
+    return isinstance(value, dict) and _are_names([*value.values()])
+
+
 _KINDS: dict[str, Callable[[Any], bool]] = {
-    "added": lambda value: isinstance(value, dict) and _are_names([*value.values()]),
+    **dict.fromkeys(("added", "sources", "mains"), _are_texts),
+    "record": lambda value: isinstance(value, dict) and all(isinstance(one, bool) for one in value.values()),
     "removed": _are_names,
     "paused": _are_names,
     "thresholds": lambda value: isinstance(value, dict) and all(is_finite(n) and 0 <= n <= 1 for n in value.values()),

@@ -44,6 +44,8 @@ class Context:
     backlog: Callable[[], list[Backlog]] = list
     people: Callable[[], Mapping[str, PeopleSink]] = dict
     exporting: Lock = field(default_factory=Lock)
+    cutting: Lock = field(default_factory=Lock)  # a stretch of a recording
+    looking: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(2))  # cameras being tested
 
     def camera(self, name: str) -> WatchedCamera:
         """A camera that is watched or paused. Answers 404 where there is none of that name."""

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from refinevad.apps.live.capture.messages import Fragment, ViewBegun
+from refinevad.apps.live.settings.addresses import Address
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, Listener, Preview
 from refinevad.video.zones import Zones
@@ -28,6 +30,10 @@ class LiveEngine(Protocol):
 
     def set_zones(self, name: str, zones: Zones) -> None: ...
 
+    def set_streams(self, name: str, source: Address, main: Address | None, record: bool) -> None: ...
+
     def preview(self, name: str) -> Preview | None: ...
+
+    def view(self, name: str, take: Callable[[ViewBegun | Fragment], None]) -> Callable[[], None]: ...
 
     def listen(self, listener: Listener) -> Callable[[], None]: ...

@@ -161,6 +161,8 @@ class Metrics:
     def on_camera(self, camera: CameraConfig, model: str, added: bool) -> None:
         if added:
             self._latency.labels(camera.name)  # there from the start, at zero
+        else:
+            self._latency.remove(camera.name)  # what is watched no more is not measured
 
     def on_scores(self, batch: ScoreBatch) -> None:
         now, latency = self._clock.now(), self._latency.labels(batch.camera)

@@ -5,6 +5,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -41,6 +42,7 @@ from refinevad.files.shown import shown
 
 FIRST_ADMIN = "refinevad users add NAME --role admin"
 RETENTION_EVERY_S = 3600.0
+RECORDINGS_EVERY_S = 60.0  # a disk fills faster by them
 _MOST_HEADERS = 16_384  # bytes of a request's line and headers
 _MOST_MESSAGE = 4_096  # bytes of a websocket's message: none is expected
 _CLOSING_S = 5  # open requests and websockets are given so long when the service stops
@@ -79,7 +81,7 @@ def serve(
         settings = replace(settings, login=users)
         delivery = Delivery.open(config, store, _tell)
         open_.callback(delivery.stop)
-        engine = Engine(options, media=config.media, listeners=[delivery], tell=_tell)
+        engine = Engine(replace(options, recordings=True), media=config.media, listeners=[delivery], tell=_tell)
         engine.start()
         open_.callback(engine.stop)
         watch = WatchedCameras(engine, changes, config.cameras, config.model, config.camera)
@@ -170,14 +172,18 @@ def deleting(retention: Retention, audit: AuditLog, tell: Callable[[str], None])
     stop = threading.Event()
 
     def work() -> None:
+        due = 0.0
         while True:
             try:
-                audit.expire()
-                if stuck := retention.run().stuck:
-                    tell(f"retention: {stuck} files are due to go and cannot be deleted; look at the media folder")
+                retention.shrink_recordings()
+                if time.monotonic() >= due:
+                    due = time.monotonic() + RETENTION_EVERY_S
+                    audit.expire()
+                    if stuck := retention.run().stuck:
+                        tell(f"retention: {stuck} files are due to go and cannot be deleted; look at the media folder")
             except (StorageError, OSError) as error:  # OSError: no descriptors are left, or a folder cannot be read
                 tell(f"retention waits: {error}")
-            if stop.wait(RETENTION_EVERY_S):
+            if stop.wait(RECORDINGS_EVERY_S):
                 return
 
     thread = threading.Thread(target=work, name="retention", daemon=True)

@@ -23,6 +23,7 @@ from refinevad.apps.live.storage.records import (
     Verdict,
 )
 from refinevad.apps.service.audit import AuditEntry
+from refinevad.apps.service.camera_edit import has_login
 from refinevad.apps.service.watched_cameras import WatchedCamera
 from refinevad.budget import LEARN_HOURS
 from refinevad.files.shown import shown
@@ -117,7 +118,9 @@ class CameraOut(Document):
     """A camera as it is now; counts since it was added.
 
     `trouble`: why it delivers nothing, or what to look at; `hidden`: share of its picture that does not count;
-    `post_roll_s`: how far its clips reach behind an event's end; `learning`: null where a person set its threshold.
+    `post_roll_s`: how far its clips reach behind an event's end; `learning`: null where a person set its threshold;
+    `main`: its stream in full size; `login`: a user name goes with its address, which is never shown; `record`: it is
+    recorded all the time.
     """
 
     name: str
@@ -142,10 +145,14 @@ class CameraOut(Document):
     post_roll_s: float
     learning: LearningOut | None
     health: list[TroubleOut]
+    main: str | None
+    login: bool
+    record: bool
 
     @classmethod
     def of(cls, watched: WatchedCamera) -> "CameraOut":
         status = watched.status
+        config = watched.config
         taken = ("name", "source", "width", "height", "frames_in", "frames_scored", "frames_dropped", "reconnects")
         return cls(
             **{name: getattr(status, name) for name in (*taken, "threshold", "score", "events", "open_event")},
@@ -165,28 +172,51 @@ class CameraOut(Document):
             fps_scored=round(status.fps_scored, 2),
             hidden=round(status.hidden, 4),
             health=[] if watched.paused else [TroubleOut.of(trouble) for trouble in status.health],
+            main=None if config.main is None else config.main.shown,
+            login=any(has_login(address) for address in (config.source, config.main) if address is not None),
+            record=config.record,
         )
 
 
+Source = Annotated[str, Field(min_length=1, max_length=2000, examples=["rtsp://10.0.0.5/stream"])]
+Credential = Annotated[Words, Field(max_length=200)]
+
+
 class NewCamera(Document):
-    """A camera to add. `source`: rtsp(s) or http(s); a file only from a folder the operator named."""
+    """A camera to add. `source`: rtsp(s) or http(s); a file only from a folder the operator named.
+
+    `main`: its stream in full size, for clips, recordings and the large view; `record` null: as cameras.toml says.
+    """
 
     name: CameraName
-    source: Annotated[str, Field(min_length=1, max_length=2000, examples=["rtsp://10.0.0.5/stream"])]
-    username: Annotated[Words, Field(max_length=200)] | None = None
-    password: Annotated[Words, Field(max_length=200)] | None = None
+    source: Source
+    main: Source | None = None
+    username: Credential | None = None
+    password: Credential | None = None
     threshold: Score | None = None
+    record: Truth | None = None
 
 
 class CameraChange(Document):
     """What to change of a camera; what is left out stays.
 
-    `threshold` null: the model's own; `kept_alerts_per_day` null: the threshold stays where it is.
+    `threshold` null: the model's own; `kept_alerts_per_day` null: the threshold stays where it is; `main` null: none.
+    A login that is left out stays as long as scheme, host and port do; for another host it must be given again.
     """
 
     paused: Truth | None = None
     threshold: Score | None = None
     kept_alerts_per_day: Annotated[float, Field(gt=0, le=1000, strict=True)] | None = None
+
+    source: Source | None = None
+    main: Source | None = None
+    username: Credential | None = None
+    password: Credential | None = None
+    record: Truth | None = None
+
+    @property
+    def touches_streams(self) -> bool:
+        return bool(self.model_fields_set & {"source", "main", "username", "password", "record"})
 
 
 class ThresholdMoveOut(Document):
@@ -208,6 +238,40 @@ class ThresholdsOut(Document):
 
     kept_alerts_per_day: float | None
     moves: list[ThresholdMoveOut]
+
+
+class CameraTest(Document):
+    """An address to look at before it is saved; `camera`: whose login may be used where it is for the same host."""
+
+    source: Source
+    username: Credential | None = None
+    password: Credential | None = None
+    camera: CameraName | None = None
+
+
+class SeenOut(Document):
+    """What came: its codec, size, pictures and kilobits a second, and a picture (JPEG, base64).
+
+    `fluent`: the large view shows it as it comes; else as single pictures.
+    """
+
+    codec: str
+    width: int
+    height: int
+    rate_hz: float
+    kbit_s: float
+    recording: bool
+    fluent: bool
+    picture: str
+
+
+class CameraTestOut(Document):
+    """What was seen, or why nothing was: `kind` for programs, `error` for people; `suggestion`: the address meant."""
+
+    seen: SeenOut | None = None
+    kind: str | None = None
+    error: str | None = None
+    suggestion: str | None = None
 
 
 class AreaDocument(Document):
@@ -390,6 +454,39 @@ class ScoresOut(Document):
     other_models: int
     run: str | None = None
     others: list[CurveOut] = []
+
+
+class RecordedOut(Document):
+    """A stretch of time of which a recording is there."""
+
+    start: str
+    end: str
+
+
+class PieceOut(Document):
+    """A file of a recording; `file`: where to fetch it."""
+
+    start: str
+    end: str
+    bytes: int
+    file: str
+
+
+class RemovedOut(Document):
+    """What retention deleted: everything before `until`, and why."""
+
+    until: str
+    reason: str
+
+
+class RecordingsOut(Document):
+    """What is recorded of a camera in a stretch of time; `bytes` of all its pieces."""
+
+    camera: str
+    stretches: list[RecordedOut]
+    pieces: list[PieceOut]
+    bytes: int
+    removed: RemovedOut | None
 
 
 class RateOut(Document):

@@ -8,6 +8,7 @@ from pathlib import Path
 from refinevad.apps.live.settings.addresses import Address, parse_address
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus
+from refinevad.apps.service.camera_edit import stored
 from refinevad.apps.service.changes import ChangeLog
 from refinevad.apps.service.engine import LiveEngine
 from refinevad.errors import InputError
@@ -24,6 +25,7 @@ class WatchedCamera:
     """A camera now; `paused`: its stream was let go of by hand, and `status` is what was last known."""
 
     status: CameraStatus
+    config: CameraConfig
     paused: bool = False
 
 
@@ -57,7 +59,11 @@ class WatchedCameras:
             except InputError as error:
                 tell(f"camera {name!r}, added in the browser: {error}; left out")
         for camera in cameras:
-            camera = self._changed(camera)
+            try:
+                camera = self._changed(camera)
+            except InputError as error:
+                tell(f"camera {camera.name!r}, changed in the browser: {error}; left out")
+                continue
             if camera.name in changes.paused:
                 self._paused[camera.name] = (camera, _at_rest(camera))
                 continue
@@ -75,8 +81,10 @@ class WatchedCameras:
     def cameras(self) -> list[WatchedCamera]:
         """All cameras, watched ones first."""
         with self._lock:
-            watched = [WatchedCamera(status) for status in self.engine.statuses()]
-            return watched + [WatchedCamera(status, paused=True) for _, status in self._paused.values()]
+            known = {camera.name: camera for camera in self.engine.cameras}
+            statuses = [status for status in self.engine.statuses() if status.name in known]
+            watched = [WatchedCamera(status, known[status.name]) for status in statuses]
+            return watched + [WatchedCamera(status, camera, True) for camera, status in self._paused.values()]
 
     def find(self, name: str) -> WatchedCamera | None:
         return next((camera for camera in self.cameras() if camera.status.name == name), None)
@@ -85,13 +93,43 @@ class WatchedCameras:
         """Of the model a camera is watched with. Raises InputError where the camera or its run is not there."""
         return read_calibration(self._config(name).model)
 
-    def add(self, name: str, address: Address, threshold: float | None) -> None:
+    def add(
+        self,
+        name: str,
+        address: Address,
+        threshold: float | None,
+        main: Address | None = None,
+        record: bool | None = None,
+    ) -> None:
         """Raises InputError where there is no model, the name is taken, or the model cannot be used."""
         with self._lock:
             if self.find(name) is not None:
                 raise InputError(f"a camera is already called {name!r}; choose another name")
-            self.engine.add(replace(self._made(name, address), threshold=threshold))
-            self._changes.change(lambda now: now.with_added(name, address.url).with_threshold(name, threshold))
+            camera = replace(self._made(name, address), threshold=threshold, main=main)
+            self.engine.add(camera if record is None else replace(camera, record=record))
+            large = None if main is None else main.url
+            self._changes.change(
+                lambda now: (
+                    now.with_added(name, address.url)
+                    .with_threshold(name, threshold)
+                    .with_streams(name, None, large, record)
+                )
+            )
+
+    def set_streams(self, name: str, source: Address, main: Address | None, record: bool) -> None:
+        """Other addresses for a camera, and whether it is recorded all the time; its source is opened again."""
+        with self._lock:
+            before = self._config(name)
+            if name in self._paused:
+                camera, status = self._paused[name]
+                camera = replace(camera, source=source, main=main, record=record)
+                self._paused[name] = (camera, replace(status, source=source.shown))
+            else:
+                self.engine.set_streams(name, source, main, record)
+            address = source.url if source != before.source else None
+            large = ("" if main is None else main.url) if main != before.main else None
+            recorded = record if record != before.record else None
+            self._changes.change(lambda now: now.with_streams(name, address, large, recorded))
 
     def remove(self, name: str) -> None:
         with self._lock:
@@ -193,7 +231,16 @@ class WatchedCameras:
         now = self._changes.now
         drawn = now.zones.get(camera.name)
         zones = camera.zones if drawn is None else checked_zones(drawn, f"camera {camera.name!r}")
-        return replace(camera, threshold=now.thresholds.get(camera.name, camera.threshold), zones=zones)
+        known = [one for one in (camera.source, camera.main) if one is not None]
+        source, main = now.sources.get(camera.name), now.mains.get(camera.name)
+        return replace(
+            camera,
+            threshold=now.thresholds.get(camera.name, camera.threshold),
+            zones=zones,
+            source=camera.source if source is None else stored(source, known),
+            main=camera.main if main is None else stored(main, known) if main else None,
+            record=now.record.get(camera.name, camera.record),
+        )
 
 
 def _at_rest(camera: CameraConfig, last: CameraStatus | None = None) -> CameraStatus:

@@ -134,7 +134,35 @@ class Ended:
     notes: str = ""
 
 
-Message = Opened | Segment | Picture | Look | Gap | Pulse | Recorded | Ended
+@dataclass(frozen=True)
+class Aside:
+    """What an operator should know of what is not scored; empty: nothing any more."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ViewBegun:
+    """What is watched on the page begins here: its codec's name for browsers, `avc1.64001f`, and its size.
+
+    `reason`: why it cannot be shown so, where it cannot; no fragment follows then.
+    """
+
+    codec: str
+    width: int
+    height: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A piece of fragmented MP4; the first is its head. `keyframe`: a player can begin here, once it has the head."""
+
+    data: bytes
+    keyframe: bool
+
+
+Message = Opened | Segment | Picture | Look | Gap | Pulse | Recorded | Ended | Aside | ViewBegun | Fragment
 
 
 @dataclass(frozen=True)
@@ -160,10 +188,17 @@ class Stop:
     """Engine to process: finish what is being written, and end."""
 
 
-Command = Record | Finish | Stop
-_KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Opened, Segment, Picture, Look, Gap, Pulse, Recorded, Ended, Record, Finish, Stop)
-}
+@dataclass(frozen=True)
+class View:
+    """Engine to process: send what is kept as fragmented MP4, from its newest keyframe on; or no more."""
+
+    on: bool
+
+
+Command = Record | Finish | Stop | View
+_MESSAGES = (Opened, Segment, Picture, Look, Gap, Pulse, Recorded, Ended, Aside, ViewBegun, Fragment)
+_COMMANDS = (Record, Finish, Stop, View)
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (*_MESSAGES, *_COMMANDS)}
 
 
 def encode(message: Message | Command) -> bytes:
@@ -181,6 +216,9 @@ def encode(message: Message | Command) -> bytes:
     if isinstance(message, Picture):
         head = json.dumps({"kind": name, "time_s": message.time_s, "origin": message.origin}).encode()
         return _HEAD.pack(len(head)) + head + message.jpeg
+    if isinstance(message, Fragment):
+        head = json.dumps({"kind": name, "keyframe": message.keyframe}).encode()
+        return _HEAD.pack(len(head)) + head + message.data
     head = json.dumps({"kind": name, **asdict(message)}).encode()
     return _HEAD.pack(len(head)) + head
 
@@ -193,6 +231,8 @@ def decode(data: bytes) -> Message | Command:
         kind = _KINDS[head.pop("kind")]
         if kind is Segment:
             return _segment(head, body)
+        if kind is Fragment:
+            return Fragment(bytes(body), bool(head["keyframe"]))
         if kind is Picture:
             return Picture(bytes(body), float(head["time_s"]), float(head["origin"]))
         hints = get_type_hints(kind)

@@ -95,6 +95,10 @@ class PacketRing:
         self._keyframes.clear()
         self.bytes = 0
 
+    def newest_group(self) -> list[KeptPacket]:
+        """Packets from the newest keyframe on."""
+        return self.since(self._keyframes[-1].time_s) if self._keyframes else []
+
     def since(self, start_s: float) -> list[KeptPacket]:
         """Packets from the last keyframe at or before `start_s`, or else from the oldest one."""
         begin = None
@@ -127,7 +131,7 @@ class ClipRecorder:
         self.ring = PacketRing(ring_s)
         self.done: list[tuple[str, str]] = []
         self._open: dict[str, _Clip] = {}
-        self._header: OutputContainer | None = None
+        self.header: OutputContainer | None = None  # of a file that is never written: it describes the stream
         self._trouble = "no pictures are held"
 
     def begin_stream(self, stream: "VideoStream") -> None:
@@ -142,9 +146,9 @@ class ClipRecorder:
             header.add_stream_from_template(stream, opaque=True)
             header.start_encoding()
         except (av.error.FFmpegError, ValueError) as error:
-            self._header, self._trouble = None, f"{stream.codec_context.name} does not go into MP4 ({_sentence(error)})"
+            self.header, self._trouble = None, f"{stream.codec_context.name} does not go into MP4 ({_sentence(error)})"
         else:
-            self._header, self._trouble = header, "no pictures are held"
+            self.header, self._trouble = header, "no pictures are held"
 
     def push(self, packet: KeptPacket) -> None:
         self.ring.push(packet)
@@ -167,7 +171,7 @@ class ClipRecorder:
     def begin(self, event: str, path: Path, start_s: float) -> None:
         """Begin an event's clip with what the ring holds from `start_s` on."""
         packets = self.ring.since(start_s)
-        if self._header is None or not packets:
+        if self.header is None or not packets:
             self.done.append((event, self._trouble))
             return
         if full := too_full(path.parent, self._reserve_mb):
@@ -196,14 +200,14 @@ class ClipRecorder:
     def _start(self, event: str, path: Path, first: KeptPacket) -> None:
         import av
 
-        assert self._header is not None
+        assert self.header is not None
         files = ExitStack()
         try:
             partial = files.enter_context(atomic_write(path))
             container = files.enter_context(
                 av.open(str(partial), "w", format="mp4", container_options={"movflags": "+faststart"})
             )
-            stream = container.add_stream_from_template(self._header.streams.video[0], opaque=True)
+            stream = container.add_stream_from_template(self.header.streams.video[0], opaque=True)
             stream.time_base = first.time_base
         except (av.error.FFmpegError, InputError, ValueError, OSError) as error:
             self._fail(event, files, error)

@@ -70,6 +70,11 @@ class SegmentMaker:
             counts=self.counts,
         )
 
+    @property
+    def origin(self) -> float:
+        """Monotonic second of stream second 0; infinite before the first frame."""
+        return self._time.origin
+
     def packet_s(self, packet: "Packet[Any]", arrived: float) -> float:
         """Stream second of a packet, as near as can be told before it is decoded."""
         if not self.source.stamped or packet.pts is None or packet.time_base is None:

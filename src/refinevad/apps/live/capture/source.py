@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from refinevad.apps.live.settings.addresses import Address, is_other_container, mask
+from refinevad.apps.live.capture.reasons import LATE_SHARE, ReasonKind, reason_of, reason_text
+from refinevad.apps.live.settings.addresses import Address, is_other_container
 from refinevad.errors import InputError, RefineVADError
 from refinevad.video.edit_lists import open_film
 from refinevad.video.stamps import longest_step_s
@@ -44,12 +45,13 @@ WAITED_S = 0.25  # who waited so long for a packet had taken all that was there
 FREE_S, SPEED = 2.5, 2.0  # of a burst so much at once, the rest at twice its pace: more would run over the encoder
 _SHARE = 0.75  # of the mean step: how far apart pictures without stamps that came at once are given
 _MEAN_FOR_S = 30.0  # so long after a pause the mean step counts
-_BOUNDED = "; redirects and playlists are followed only for cameras of the operator's cameras.toml"
 _MOST_PIXELS = 8192 * 8192
 
 
 class SourceLostError(RefineVADError):
-    """A live source cannot be reached, stalled, broke off or ended; worth another attempt."""
+    """A live source cannot be reached, stalled, broke off or ended; worth another attempt. `kind`: reasons.py."""
+
+    kind: ReasonKind = "broken"
 
 
 class SourceLateError(SourceLostError):
@@ -158,21 +160,25 @@ class Source:
         import av
 
         address = self.address
-        bounded = address.by_api and address.scheme in ("http", "https")
         try:
             looked_up = address.looked_up()  # each time: a name may lead elsewhere by now
         except InputError as error:
-            raise SourceLostError(str(error)) from error
+            raise _lost(SourceLostError(str(error)), "host") from error
+        began = time.monotonic()
         try:
             container = self._container(looked_up)
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            said = f"not a video that FFmpeg can read: {address} ({_reason(error)}); copy or convert it again"
-            if is_other_container(error):
-                said = f"{address} is in a container that cameras are not read from; convert it to MP4 or MKV"
             # without the error itself: it holds the password
-            if address.live and isinstance(error, av.error.ExitError):
-                raise SourceLateError(f"{address}: nothing came within {self._open_s:.0f} s") from None
-            raise self._refusal(f"{address}: {_reason(error)}{_BOUNDED * bounded}" if address.live else said) from None
+            took_s = time.monotonic() - began
+            reason = reason_of(error, looked_up, took_s=took_s, open_s=self._open_s)
+            if not address.live:
+                said = f"not a video that FFmpeg can read: {address} ({reason.text}); copy or convert it again"
+                if is_other_container(error):
+                    said = f"{address} is in a container that cameras are not read from; convert it to MP4 or MKV"
+                raise InputError(said) from None
+            late = isinstance(error, av.error.ExitError) or took_s >= LATE_SHARE * self._open_s
+            kind = SourceLateError if late else SourceLostError
+            raise _lost(kind(f"{address}: {reason.text}"), reason.kind) from None
         stream = picture_stream(container)
         if stream is None:
             what = why_no_picture(container)
@@ -224,7 +230,7 @@ class Source:
                 break
             except av.error.FFmpegError as error:
                 if not self.recording:
-                    raise SourceLostError(f"{self.address}: {_reason(error)}") from None
+                    raise SourceLostError(f"{self.address}: {reason_text(error)}") from None
                 self.damaged += 1
                 stumbles += 1
                 if stumbles == MOST_STUMBLES:
@@ -255,10 +261,6 @@ class Source:
             self._nap(min(rest, _NAP_S))
 
 
-def _reason(error: Exception) -> str:
-    import av
-
-    if isinstance(error, av.error.ExitError):  # what PyAV's own time limit makes of it
-        return "nothing came in time"
-    text = getattr(error, "strerror", None) or str(error)
-    return mask(text.split("\n")[0])
+def _lost(error: SourceLostError, kind: ReasonKind) -> SourceLostError:
+    error.kind = kind
+    return error

@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refinevad.apps.live.backoff import backoff_s
+from refinevad.apps.live.capture.kept_stream import KeptStream
+from refinevad.apps.live.capture.main_stream import MainStream
 from refinevad.apps.live.capture.messages import (
     Ended,
     Finish,
@@ -34,8 +36,8 @@ from refinevad.apps.live.capture.messages import (
     Opened,
     Pulse,
     Record,
-    Recorded,
     Stop,
+    View,
     decode,
     encode,
 )
@@ -43,6 +45,7 @@ from refinevad.apps.live.capture.preview import PreviewMaker
 from refinevad.apps.live.capture.recorder import MOST_CLIP_S, ClipRecorder, KeptPacket
 from refinevad.apps.live.capture.segment_maker import SegmentMaker
 from refinevad.apps.live.capture.source import OPEN_S, Source, SourceLateError, SourceLostError
+from refinevad.apps.live.capture.stream_recorder import StreamRecorder, adopt
 from refinevad.apps.live.disk import RESERVE_MB
 from refinevad.apps.live.settings.addresses import Address
 from refinevad.errors import InputError
@@ -67,7 +70,8 @@ STEADY_S = 10.0  # a source that held so long is tried again at once when it bre
 class WorkerJob:
     """What one process does; `ring_s` seconds of packets are kept for clips, 0: none are made.
 
-    `reserve_mb`: no clip is written where less is free; `most_clip_s`: no clip is longer.
+    `reserve_mb`: no clip is written where less is free; `most_clip_s`: no clip is longer; `main`: the stream in full
+    size, of which clips are made; `recordings`: folder in which the stream is kept all the time, None: it is not.
     """
 
     address: Address
@@ -80,6 +84,8 @@ class WorkerJob:
     ring_s: float
     reserve_mb: float = RESERVE_MB
     most_clip_s: float = MOST_CLIP_S
+    main: Address | None = None
+    recordings: Path | None = None
 
 
 def work(job: WorkerJob, connection: Connection) -> None:
@@ -109,8 +115,12 @@ class Worker:
 
     def __init__(self, job: WorkerJob, connection: Connection) -> None:
         self.job, self._connection = job, connection
-        self._sending, self._recording, self._stop = threading.Lock(), threading.Lock(), threading.Event()
-        self._recorder = ClipRecorder(job.ring_s, job.reserve_mb, job.most_clip_s)
+        self._sending, self._stop = threading.Lock(), threading.Event()
+        recording = None if job.recordings is None else StreamRecorder(job.recordings, job.reserve_mb)
+        clips = ClipRecorder(job.ring_s, job.reserve_mb, job.most_clip_s)
+        self._kept = KeptStream(clips, self._send, recording)
+        self._origin = time.monotonic()  # of stream second 0 of what is scored
+        self._main: MainStream | None = None
         self._preview = PreviewMaker(job.preview_long_side)
         self._counts, self._pulse_due = _Counts(), 0.0
         self._size = (0, 0)
@@ -121,6 +131,9 @@ class Worker:
         """Until the engine ends it."""
         threading.Thread(target=self._obey, name="commands", daemon=True).start()
         self._pulse(now=True)
+        if self.job.recordings is not None:
+            adopt(self.job.recordings)
+        self._read_main()
         failures = late = 0
         while not self._stop.is_set():
             opened = time.monotonic()
@@ -199,17 +212,34 @@ class Worker:
             send=self._send,
         )
 
+    def _read_main(self) -> None:
+        """Read the stream in full size beside the other, where clips are made at all."""
+        job = self.job
+        if job.main is not None and job.ring_s:
+            origin = lambda: self._origin  # noqa: E731
+            self._main = MainStream(
+                job.main, self._kept, stall_s=job.stall_s, scored_origin=origin, send=self._send, stop=self._stop
+            )
+            self._main.start()
+
     def _begin_clips(self, source: Source) -> None:
-        if self.job.ring_s:
-            with self._recording:
-                self._recorder.begin_stream(source.stream)
-            self._tell_recorded()
+        if self.job.ring_s and not (self._main is not None and self._main.up):
+            self._kept.claim(source)
+
+    def _keep(self, maker: SegmentMaker, packet: "Packet[Any]", arrived: float) -> None:
+        """Keep a packet of what is scored, unless the stream in full size is kept."""
+        if not self.job.ring_s:
+            return
+        self._origin = maker.origin if math.isfinite(maker.origin) else arrived
+        if self._main is not None and self._main.up:
+            return
+        if not self._kept.belongs_to(maker.source):
+            self._kept.claim(maker.source)
+        if (kept := KeptPacket.of(packet, maker.packet_s(packet, arrived))) is not None:
+            self._kept.push(maker.source, kept, min(self._origin + kept.time_s, arrived))
 
     def _take(self, maker: SegmentMaker, packet: "Packet[Any]", arrived: float) -> None:
-        if self.job.ring_s and (kept := KeptPacket.of(packet, maker.packet_s(packet, arrived))) is not None:
-            with self._recording:
-                self._recorder.push(kept)
-            self._tell_recorded()
+        self._keep(maker, packet, arrived)
         if self._is_late(maker, packet, arrived):
             self._counts.dropped += 1
             return
@@ -269,12 +299,6 @@ class Worker:
         counts, self._counts = self._counts, _Counts()
         self._send(Pulse(counts.frames, counts.dropped, counts.damaged, counts.reconnects, *self._size))
 
-    def _tell_recorded(self) -> None:
-        with self._recording:
-            done, self._recorder.done = self._recorder.done, []
-        for event, reason in done:
-            self._send(Recorded(event, reason))
-
     def _nap(self, seconds: float) -> None:
         self._stop.wait(seconds)
         self._pulse()
@@ -294,20 +318,18 @@ class Worker:
             except (EOFError, OSError):
                 self._leave()
                 return
-            with self._recording:
-                if isinstance(command, Record):
-                    self._recorder.begin(command.event, Path(command.path), command.start_s)
-                elif isinstance(command, Finish):
-                    self._recorder.finish(command.event, command.end_s, command.now)
-                elif isinstance(command, Stop):
-                    self._recorder.end_all()
-            self._tell_recorded()
-            if isinstance(command, Stop):
+            if isinstance(command, Record):
+                self._kept.record(command)
+            elif isinstance(command, Finish):
+                self._kept.finish(command)
+            elif isinstance(command, View):
+                self._kept.view(command.on)
+            elif isinstance(command, Stop):
+                self._kept.end_all()
                 self._leave()
 
     def _leave(self) -> None:
         """End the process wherever its other thread is, clips closed."""
         self._stop.set()
-        with self._recording:
-            self._recorder.end_all()
+        self._kept.close()
         os._exit(0)

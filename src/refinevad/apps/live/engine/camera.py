@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from refinevad.apps.live.capture.messages import Ended, Gap, Opened, Picture, Pulse, Segment
+from refinevad.apps.live.capture.messages import Aside, Ended, Gap, Opened, Picture, Pulse, Segment
 from refinevad.apps.live.clock import Clock
 from refinevad.apps.live.engine.fleet import Died, News
 from refinevad.apps.live.engine.live_model import LiveModel
@@ -78,6 +78,7 @@ class Camera:
         self._in, self._scored = RateMeter(clock), RateMeter(clock)
         self.preview: Preview | None = None
         self.learning: Learning | None = None
+        self.aside = ""
 
     @property
     def has_room(self) -> bool:
@@ -91,7 +92,9 @@ class Camera:
             if self.state == "starting":
                 self.change("connecting")
             return
-        if isinstance(news, Picture):
+        if isinstance(news, Aside):
+            self.aside = news.text
+        elif isinstance(news, Picture):
             self.preview = Preview(news.jpeg, self.track.wall_of(news))
         elif isinstance(news, Opened):
             self.recording, self.size = news.recording, (news.width, news.height)
@@ -128,6 +131,12 @@ class Camera:
         """Drop what waits: its pixels are not what the next model needs."""
         while self.queued:
             self._drop_oldest()
+
+    def begin_anew(self) -> None:
+        """Its address is another: what it was known for is over, and what had ended begins."""
+        self.recording, self.finished = not self.config.source.live, False
+        self.health, self.preview, self.aside = Health(), None, ""
+        self.change("starting")
 
     def take(self, most: int) -> list[News | Task]:
         """Up to `most` items from the front; a task comes alone, as it may change what scores the next ones."""
@@ -208,7 +217,7 @@ class Camera:
             score=track.score,
             score_time=track.score_time,
             on_s=track.on_s,
-            notice="; ".join(trouble.text for trouble in self.health.troubles),
+            notice="; ".join(filter(None, (*(trouble.text for trouble in self.health.troubles), self.aside))),
             health=self.health.troubles,
             hidden=share_hidden(self.config.zones),
             post_roll_s=self.config.post_roll_s,

@@ -27,8 +27,11 @@ from refinevad.apps.live.engine.live_model import LiveModel, ModelShelf
 from refinevad.apps.live.engine.roster import Roster
 from refinevad.apps.live.engine.scoring import Scoring
 from refinevad.apps.live.engine.track import CameraTrack
+from refinevad.apps.live.engine.viewers import Take, Viewers
+from refinevad.apps.live.settings.addresses import Address
 from refinevad.apps.live.settings.config import CameraConfig
 from refinevad.apps.live.status import CameraStatus, Learning, Listener, Preview
+from refinevad.apps.live.storage.recordings import Recordings
 from refinevad.errors import InputError
 from refinevad.scoring.events import Calibration
 from refinevad.video.zones import Zones
@@ -49,6 +52,7 @@ class EngineOptions:
         stall_s: without a packet for so long a stream counts as stalled, and is opened again.
         silence_s: a process that says nothing for so long is hung, and is started again.
         preview_hz, preview_long_side: small JPEG pictures of each camera; 0 a second: none.
+        recordings: whether `CameraConfig.record` counts; who sets it deletes what is too old or too much.
         allow_download: an encoder that a run names may be fetched from a model hub.
         where: look for the place in the picture that each event came from (places.py).
     """
@@ -63,6 +67,7 @@ class EngineOptions:
     preview_long_side: int = 640
     allow_download: bool = False
     where: bool = True
+    recordings: bool = False
 
 
 class Engine:
@@ -90,6 +95,7 @@ class Engine:
         self._listeners: tuple[Listener, ...] = tuple(listeners)
         self._roster = Roster()
         self._fleet = Fleet(self._hear, self._has_room, self.options.silence_s)
+        self._viewers = Viewers(self._fleet.command)
         self._scoring = Scoring(
             self._roster, self._fleet, self.clock, fast=self.options.fast, tell_state=self._tell_state
         )
@@ -216,6 +222,20 @@ class Engine:
 
         self._scoring.do(camera, use)
 
+    def set_streams(self, name: str, source: Address, main: Address | None, record: bool) -> None:
+        """Read a camera from other addresses from now on; an open event ends, and its source is opened again."""
+        camera = self._roster.known(name)
+
+        def use() -> None:
+            camera.config = replace(camera.config, source=source, main=main, record=record)
+            camera.track.gap()
+            camera.begin_anew()
+            self._start_anew(camera)
+
+        self._scoring.do(camera, use)
+        for listener in self._listeners:
+            listener.on_camera(camera.config, camera.base.run, True)
+
     @property
     def cameras(self) -> tuple[CameraConfig, ...]:
         """Those being watched, in the order in which they were added, with their present model and threshold."""
@@ -235,6 +255,14 @@ class Engine:
         """Its newest picture; None before there is one."""
         return self._roster.known(name).preview
 
+    def view(self, name: str, take: Take) -> Callable[[], None]:
+        """Hand a camera's stream to `take` as it comes, as fragmented MP4; returns the function that ends it.
+
+        `take` is called on the fleet's thread, and must return at once.
+        """
+        self._roster.known(name)
+        return self._viewers.join(name, take)
+
     def wait(self, timeout_s: float | None = None) -> bool:
         """Until every camera has ended or failed and all its scores are told; False where the time was over first.
 
@@ -246,6 +274,8 @@ class Engine:
     # -- the fleet's thread -------------------------------------------------------------------------------------------
 
     def _hear(self, name: str, news: News) -> None:
+        if self._viewers.hear(name, news):
+            return
         with self._roster.changed:
             camera = self._roster.find(name)
             if camera is not None and not (self._roster.stopping and isinstance(news, Segment)):
@@ -292,4 +322,12 @@ class Engine:
             ring_s=ring_s,
             reserve_mb=camera.reserve_mb,
             most_clip_s=camera.longest_event_s + camera.pre_roll_s + camera.post_roll_s + _KEYFRAME_S,
+            main=camera.main,
+            recordings=self._recordings(camera),
         )
+
+    def _recordings(self, camera: CameraConfig) -> Path | None:
+        """The folder of a camera's continuous recording, where there is to be one."""
+        if not (self.options.recordings and camera.record and camera.source.live and self.media is not None):
+            return None
+        return Recordings(self.media.absolute()).folder(camera.name)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from refinevad.apps.live.capture.messages import Ended, Gap, Look, Opened, Picture, Recorded, Segment
+from refinevad.apps.live.capture.messages import Aside, Ended, Gap, Look, Opened, Picture, Recorded, Segment
 from refinevad.apps.live.clock import Clock
 from refinevad.apps.live.engine.batch import encode_together, gather
 from refinevad.apps.live.engine.camera import Camera, Task
@@ -151,7 +151,7 @@ class Scoring:
             case Died():
                 track.gap()
                 track.give_up_clips()
-        if camera.follow(item):
+        if camera.follow(item) or isinstance(item, Aside):
             self._tell_state(camera)
 
     def _notice(self, camera: Camera) -> None:

@@ -23,11 +23,17 @@ from refinevad.errors import InputError
 
 Scheme = Literal["file", "rtsp", "rtsps", "http", "https", "device"]
 NETWORK: tuple[Scheme, ...] = ("rtsp", "rtsps", "http", "https")
-_PORTS: dict[Scheme, int] = {"rtsp": 554, "rtsps": 322, "http": 80}
+VOUCHED: tuple[Scheme, ...] = ("rtsps", "https")  # whose server shows a certificate
+PORTS: dict[Scheme, int] = {"rtsp": 554, "rtsps": 322, "http": 80}
 TIMEOUT_S = 10.0  # without a byte for so long, the connection counts as lost
 
 _DEVICE = re.compile(r"/dev/video\d{1,3}")
 _PLACE = re.compile(r"(\[[\w.:%]+\]|[\w.%-]+)(:\d*)?")  # all else is read differently by different programs
+_BY_PORT: dict[int, Scheme] = {80: "http", 8080: "http", 8000: "http", 443: "https", 8443: "https", 322: "rtsps"}
+_HOST = re.compile(
+    r"(?P<login>[^/\s]*@)?(?P<host>\[[0-9a-fA-F:.]+\]|[\w-]+(?:\.[\w-]+)+|localhost)(?::(?P<port>\d+))?(?P<path>[/?].*)?"
+)
+_FILMS = frozenset(("mp4", "mov", "mkv", "avi", "webm", "ts", "mpg", "mpeg", "m4v", "wmv", "flv"))
 _HAS_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _IN_TEXT = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*)://[^\s'\"<>]+")
 _OPEN_QUERY = frozenset(
@@ -120,11 +126,11 @@ class Address:
             InputError: as `require_allowed`.
         """
         found = self.require_allowed(resolve)
-        if not found or self.scheme not in _PORTS:
+        if not found or self.scheme not in PORTS:
             return self
         parts = urlsplit(self.url)
         before, at, place = parts.netloc.rpartition("@")
-        host = one_that_answers(found, parts.port or _PORTS[self.scheme])
+        host = one_that_answers(found, parts.port or PORTS[self.scheme])
         host = f"[{host}]" if ":" in host else host
         netloc = f"{before}{at}{host}{'' if parts.port is None else f':{parts.port}'}"
         named = place if self.scheme == "http" else ""
@@ -173,6 +179,7 @@ def parse_address(
     for known in NETWORK:
         if scheme == known:
             return replace(_network(known, text, username, password), by_api=roots is not None)
+    _require_scheme(text)
     raise InputError(
         f"{_mask_url(text)}: scheme '{scheme}' is not opened; use file, {', '.join(NETWORK)} or /dev/videoN"
     )
@@ -181,6 +188,31 @@ def parse_address(
 def _require_none(credentials: bool, text: str) -> None:
     if credentials:
         raise InputError(f"username and password are for network addresses; {text} is none: leave them out")
+
+
+def require_pair(source: Address, main: Address) -> Address:
+    """A camera's stream in full size beside the one that is scored. Raises InputError where the two are no pair."""
+    if not (source.live and main.live):
+        odd = source if main.live else main
+        raise InputError(f"{odd} is a file: a second stream in full size is for live cameras alone; leave main away")
+    return main
+
+
+def suggested(text: str) -> str | None:
+    """An address with the scheme that it lacks, `10.0.0.5/live` -> `rtsp://10.0.0.5/live`; None: it lacks none.
+
+    A login in it stays in it: what is suggested is for whoever wrote the address, and for nobody else.
+    """
+    text = text.strip()
+    found = _HOST.fullmatch(text)
+    if found is None or (not found["port"] and not found["login"] and Path(text).suffix[1:].lower() in _FILMS):
+        return None  # `street.mp4` is a file that is not there
+    return f"{_BY_PORT.get(int(found['port'] or 0), 'rtsp')}://{text}"
+
+
+def _require_scheme(text: str) -> None:
+    if whole := suggested(text):
+        raise InputError(f"{_mask_url(text)} does not say how to speak to it; write {_mask_url(whole)}")
 
 
 def _is_file(text: str) -> bool:
@@ -199,9 +231,11 @@ def _file(text: str, roots: Sequence[Path] | None, named: bool) -> Address:
     except (OSError, RuntimeError) as error:  # a name too long, links in a circle, no such user after ~
         raise InputError(f"video not found: {path}") from error
     if roots is not None and not any(resolved.is_relative_to(root.resolve()) for root in roots):
+        _require_scheme(text)
         # the same sentence whether it is there or not: nobody may feel out the disk by it
         raise InputError(f"{path} does not lie in a folder from which files may be analysed")
     if not there:
+        _require_scheme(text)
         raise InputError(f"video not found: {path}")
     return Address("file", str(path), f"file:{resolved}")
 

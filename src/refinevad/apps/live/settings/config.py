@@ -9,7 +9,8 @@
 
     [[camera]]
     name = "door"
-    source = "rtsps://10.0.0.5/stream"      # a file, rtsp(s), http(s), /dev/videoN, or env:NAME
+    source = "rtsps://10.0.0.5/small"       # what is scored: a file, rtsp(s), http(s), /dev/videoN, or env:NAME
+    main = "rtsps://10.0.0.5/large"         # the same in full size, for clips, recordings and the large view
     username = "viewer"
     password = "file:/run/secrets/door"     # secrets: in place, env:NAME or file:PATH
     ca_file = "camera.pem"                  # rtsps, https: hold the server's certificate against this
@@ -33,7 +34,7 @@ from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from refinevad.apps.live.disk import RESERVE_MB
-from refinevad.apps.live.settings.addresses import Address, parse_address
+from refinevad.apps.live.settings.addresses import VOUCHED, Address, parse_address, require_pair
 from refinevad.apps.live.settings.secret import Secret, read_secret
 from refinevad.apps.live.settings.sink_options import SINK_TYPES, SinkOptions, StdoutOptions
 from refinevad.errors import InputError
@@ -51,6 +52,7 @@ _AT_LEAST = {
     "outbox_envelopes": 1,
     "media_gb": 0.001,
     "uploads_gb": 0.001,
+    "recordings_gb": 0.001,
     "timeout_s": 0.1,
     "rate_per_minute": 0.1,
     "longest_event_s": 5.0,
@@ -66,14 +68,16 @@ _AT_MOST = {
         "pre_roll_s": 60.0,
         "post_roll_s": 60.0,
     },
-    **dict.fromkeys((f"{kind}_days" for kind in ("scores", "events", "reviewed", "jobs", "audit")), 36_500.0),
+    **dict.fromkeys(
+        (f"{kind}_days" for kind in ("scores", "events", "reviewed", "jobs", "audit", "recordings")), 36_500.0
+    ),
 }
 _MOST = 1e9  # of anything else: seconds beyond it are no time that can be waited for
 
 
 @dataclass(frozen=True)
 class RetentionConfig:
-    """How many days things are kept, and how many gigabytes clips with snapshots, and uploads, may take.
+    """How many days things are kept, and how many gigabytes clips with snapshots, uploads and recordings may take.
 
     The rule: retention.py; uploads_gb: apps/service/uploads.py; audit_days: apps/service/audit.py.
     """
@@ -85,11 +89,17 @@ class RetentionConfig:
     media_gb: float = 20.0
     uploads_gb: float = 20.0
     audit_days: float = 365.0
+    recordings_days: float = 7.0
+    recordings_gb: float = 50.0
 
 
 @dataclass(frozen=True)
 class CameraConfig:
-    """One camera. `threshold` None: the model's own; `sinks` None: all of them."""
+    """One camera. `threshold` None: the model's own; `sinks` None: all of them.
+
+    `main`: the same camera's stream in full size, of which clips, recordings and the large view are made; None: of
+    `source`, which alone is decoded and scored. `record`: keep the stream all the time.
+    """
 
     name: str
     source: Address
@@ -101,6 +111,8 @@ class CameraConfig:
     reserve_mb: float = RESERVE_MB
     longest_event_s: float = LONGEST_EVENT_S
     zones: Zones = field(default_factory=Zones)
+    main: Address | None = None
+    record: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,6 +131,7 @@ class LiveConfig:
     pre_roll_s: float = 5.0
     post_roll_s: float = 5.0
     longest_event_s: float = LONGEST_EVENT_S
+    record: bool = False
 
     def camera(self, name: str, source: Address, model: Path) -> CameraConfig:
         """A camera that the file does not name, with what the file says of all cameras."""
@@ -130,6 +143,7 @@ class LiveConfig:
             post_roll_s=self.post_roll_s,
             reserve_mb=self.reserve_mb,
             longest_event_s=self.longest_event_s,
+            record=self.record,
         )
 
     def sinks_of(self, camera: CameraConfig) -> tuple[str, ...]:
@@ -150,6 +164,7 @@ class _Top:
     pre_roll_s: float = 5.0
     post_roll_s: float = 5.0
     longest_event_s: float = LONGEST_EVENT_S
+    record: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,6 +180,8 @@ class _CameraTable:
     username: str | None = None
     password: Secret | None = None
     ca_file: Path | None = None
+    main: str | None = None
+    record: bool | None = None
 
 
 def read_config(path: Path) -> LiveConfig:
@@ -199,6 +216,7 @@ def read_config(path: Path) -> LiveConfig:
         top.pre_roll_s,
         top.post_roll_s,
         top.longest_event_s,
+        top.record,
     )
     _check_names(config, str(path))
     return config
@@ -227,15 +245,11 @@ def _storage(url: Secret, base: Path) -> Secret:
 def _camera(values: Mapping[str, Any], where: str, base: Path, top: _Top) -> CameraConfig:
     areas = {kind: values[kind] for kind in ("mask", "zone") if kind in values}
     table = _build(_CameraTable, {key: value for key, value in values.items() if key not in areas}, where, base)
-    source = table.source
-    if source.startswith("env:"):
-        source = read_secret(source, f"{where}: source").reveal()
     model = find_run(table.model, base) if table.model is not None else find_run(top.model)
-    text = str(base / source) if _is_plain_path(source) or _is_file(base / source) else source
-    address = parse_address(text, username=table.username, password=table.password)
+    source, main = _addresses(table, base, where)
     return CameraConfig(
         table.name,
-        _vouched(address, table.ca_file, where),
+        source,
         model,
         table.threshold,
         table.sinks,
@@ -244,13 +258,34 @@ def _camera(values: Mapping[str, Any], where: str, base: Path, top: _Top) -> Cam
         top.reserve_mb,
         top.longest_event_s if table.longest_event_s is None else table.longest_event_s,
         checked_zones(areas, where),
+        main,
+        top.record if table.record is None else table.record,
     )
+
+
+def _addresses(table: _CameraTable, base: Path, where: str) -> tuple[Address, Address | None]:
+    """What is scored, and the stream in full size."""
+    source = _address(table.source, table, base, f"{where}: source")
+    if table.main is None:
+        return _vouched(source, table.ca_file, where), None
+    main = require_pair(source, _address(table.main, table, base, f"{where}: main"))
+    if table.ca_file is None or source.scheme in VOUCHED:
+        source = _vouched(source, table.ca_file, where)
+        return source, _vouched(main, table.ca_file if main.scheme in VOUCHED else None, where)
+    return source, _vouched(main, table.ca_file, where)
+
+
+def _address(text: str, table: _CameraTable, base: Path, what: str) -> Address:
+    if text.startswith("env:"):
+        text = read_secret(text, what).reveal()
+    place = str(base / text) if _is_plain_path(text) or _is_file(base / text) else text
+    return parse_address(place, username=table.username, password=table.password)
 
 
 def _vouched(address: Address, ca_file: Path | None, where: str) -> Address:
     if ca_file is None:
         return address
-    if address.scheme not in ("rtsps", "https"):
+    if address.scheme not in VOUCHED:
         raise InputError(f"{where}: ca_file is for rtsps and https; {address} is neither")
     if not _is_file(ca_file):
         raise InputError(f"{where}: ca_file {ca_file} is not there")

@@ -10,6 +10,8 @@ those of reviewed events. Uploads have `uploads_gb` of their own, so that none c
 oldest that are analysed go. Their rows stay until their age comes. The database itself is bounded by age alone:
 about 9 MB a day and camera with 13 categories.
 
+Continuous recordings have `recordings_days` and `recordings_gb`, of all cameras together; of more the oldest go.
+
 Files are deleted before the rows that name them: a crash in between leaves a row without a file, which the next run
 mends, and never a file without a row. Age is measured from an anchor taken at the start (clock.py): a wall
 clock set forward by mistake deletes nothing, as long as the program runs.
@@ -21,7 +23,8 @@ from pathlib import Path
 
 from refinevad.apps.live.clock import DAY_S, Anchor
 from refinevad.apps.live.settings.config import RetentionConfig
-from refinevad.apps.live.storage.store import INCOMING, UPLOADS, Store
+from refinevad.apps.live.storage.recordings import RECORDINGS, Recordings
+from refinevad.apps.live.storage.store import INCOMING, PLAYABLE, UPLOADS, Store
 
 ORPHAN_S = 3_600.0  # a clip may be written a while before its event is stored
 
@@ -63,6 +66,11 @@ def over_limit(files: Iterable[MediaFile], limit_bytes: float) -> list[MediaFile
     return chosen
 
 
+def playable(event: str) -> str:
+    """Where an event's clip lies that was made anew for browsers, if it was: in the media folder."""
+    return f"{PLAYABLE}/{event}.mp4"
+
+
 class Retention:
     """Deletes what is due; to be run every so often."""
 
@@ -84,11 +92,18 @@ class Retention:
         self._store.database.reclaim()
         return RetentionReport(scores, events, jobs, self._deleted, len(self._stuck))
 
+    def shrink_recordings(self) -> int:
+        """Delete of the continuous recordings what is too old or too much; to be run every minute. How many files."""
+        clock, config = self._store.clock, self._config
+        now = min(clock.now(), self._anchor.wall(clock.monotonic()))
+        recordings = Recordings(self._store.media)
+        return recordings.expire(now, config.recordings_days, config.recordings_gb)
+
     def _expire_events(self, now: float) -> int:
         config, log, expired = self._config, self._store.events, 0
         for reviewed, days in ((False, config.events_days), (True, max(config.events_days, config.reviewed_days))):
             for event in log.ended_before(now - days * DAY_S, reviewed):
-                if all(self._unlink(path) for path in (event.clip, event.snapshot) if path):
+                if all(self._unlink(path) for path in (event.clip, event.snapshot, playable(event.id)) if path):
                     log.delete(event.id)
                     expired += 1
         return expired
@@ -130,6 +145,8 @@ class Retention:
                 continue
             path, facts = place.relative_to(self._store.media).as_posix(), place.stat()
             owner, old = owners.get(path), now - facts.st_mtime > ORPHAN_S
+            if path.startswith(f"{RECORDINGS}/"):
+                continue  # bounded by themselves
             if path.startswith(f"{UPLOADS}/"):
                 free = path not in busy and (old or not place.name.startswith(INCOMING))
                 uploads.append(MediaFile(path, facts.st_size, facts.st_mtime, deletable=free))

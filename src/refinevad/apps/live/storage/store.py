@@ -24,6 +24,7 @@ from refinevad.apps.live.storage.thresholds import ThresholdLog
 from refinevad.errors import InputError, RefineVADError
 
 CLIPS, SNAPSHOTS, UPLOADS = "clips", "snapshots", "uploads"
+PLAYABLE = "playable"  # clips made anew for browsers; what lies there can be made again
 INCOMING = "incoming-"  # how the name of an upload begins that has not come whole
 
 

@@ -1,7 +1,8 @@
 // The wall: every camera with its newest picture, its score and the last minutes of it.
 
 import { api } from "./api.js";
-import { ask, el, empty, field, toast } from "./dom.js";
+import { el, empty, toast } from "./dom.js";
+import { editCamera } from "./edit_camera.js";
 import { bind } from "./keys.js";
 import { on } from "./socket.js";
 import { Tile } from "./tile.js";
@@ -9,13 +10,24 @@ import { Tile } from "./tile.js";
 const PICTURE_MS = 1000,
   REFRESH_MS = 5000;
 
-export async function show(root, { rest = [] } = {}) {
+export async function show(root, { rest = [], query = new URLSearchParams() } = {}) {
   if (rest[1] === "zones") return (await import("./zones.js")).show(root, rest[0]);
+  if (rest[1] === "live") return (await import("./large.js")).show(root, rest[0]);
+  if (query.get("grid")) return (await import("./grid.js")).show(root, query);
   const tiles = new Map(),
     wall = el("ul", { class: "wall", "aria-label": "Cameras" });
   const add = el("button", { class: "tool primary", onclick: addCamera, "data-needs": "admin" }, "Add a camera");
   const summary = el("p", { class: "kicker", role: "status" });
-  root.append(el("div", { class: "head" }, el("div", {}, el("h1", {}, "Cameras"), summary), add), wall);
+  const grid = el("a", { class: "tool", href: "#/cameras?grid=4" }, "Grid");
+  root.append(
+    el(
+      "div",
+      { class: "head" },
+      el("div", {}, el("h1", {}, "Cameras"), summary),
+      el("div", { class: "tools" }, grid, add),
+    ),
+    wall,
+  );
 
   async function refresh() {
     const cameras = await api("/cameras");
@@ -60,35 +72,9 @@ export async function show(root, { rest = [] } = {}) {
   }
 
   async function addCamera() {
-    const given = await ask(
-      "Add a camera",
-      [
-        field(
-          "Name",
-          el("input", { name: "name", required: true, maxlength: 64, autocomplete: "off", placeholder: "front door" }),
-        ),
-        field(
-          "Address",
-          el("input", {
-            name: "source",
-            required: true,
-            spellcheck: false,
-            autocomplete: "off",
-            placeholder: "rtsp://10.0.0.5/stream",
-          }),
-          "rtsp, rtsps, http or https",
-        ),
-        field("User name", el("input", { name: "username", autocomplete: "off" }), "where the camera asks for one"),
-        field("Password", el("input", { name: "password", type: "password", autocomplete: "new-password" })),
-      ],
-      {
-        submit: "Add",
-        act: (form) =>
-          api("/cameras", { method: "POST", body: Object.fromEntries([...form].filter(([, value]) => value)) }),
-      },
-    );
+    const given = await editCamera();
     if (!given) return;
-    toast(`${given.get("name")} is being connected.`);
+    toast(`${given.name} is being connected.`);
     quietly();
   }
 
@@ -109,8 +95,18 @@ export async function show(root, { rest = [] } = {}) {
     on("missed", quietly),
     bind([
       ["a", "add a camera", addCamera],
+      ["g", "several cameras at once", () => (location.hash = "#/cameras?grid=4")],
+      [
+        "l",
+        "the camera with the focus, large",
+        () => {
+          const tile = focused();
+          if (tile) location.hash = tile.large;
+        },
+      ],
       ["j", "next camera", () => move(1)],
       ["k", "previous camera", () => move(-1)],
+      ["e", "edit the camera with the focus", () => focused()?.edit()],
       ["p", "pause or resume the camera with the focus", () => focused()?.togglePause()],
       [
         "t",

@@ -2,6 +2,7 @@
 
 import { el } from "./dom.js";
 import { words } from "./format.js";
+import { offerPlayable } from "./playable.js";
 
 const ready = new Map(); // a clip's address -> its video, which is loading
 
@@ -34,7 +35,7 @@ export function loadAhead(events) {
 export function screenOf(event) {
   const screen = el("div", { class: "screen" });
   const video = event.clip ? (ready.get(event.clip) ?? videoOf(event)) : null;
-  const still = (why, download) => screen.replaceChildren(...stillOf(event, why, download));
+  const still = (...why) => screen.replaceChildren(...stillOf(event, ...why));
   if (!video) {
     still(
       ["new", "open"].includes(event.state)
@@ -44,7 +45,20 @@ export function screenOf(event) {
     return { screen, video };
   }
   ready.delete(event.clip);
-  const unplayable = () => still("This browser cannot play the clip. ", true);
+  let remade = false;
+  const unplayable = () =>
+    remade
+      ? still("This browser cannot play what was made of the clip, either. ")
+      : screen.replaceChildren(
+          ...stillOf(
+            event,
+            offerPlayable(event, (address) => {
+              remade = true;
+              video.src = address;
+              screen.replaceChildren(video);
+            }),
+          ),
+        );
   if (video.error) unplayable();
   else {
     video.addEventListener("error", unplayable);
@@ -56,14 +70,8 @@ export function screenOf(event) {
 }
 
 /** The snapshot, with a line that says why it is one; the line alone where there is none (any more). */
-function stillOf(event, why, download) {
-  const line = el(
-    "p",
-    { class: event.snapshot ? "why" : "noclip" },
-    why,
-    download ? el("a", { href: event.clip, download: "" }, "Download it") : null,
-    download ? "." : null,
-  );
+function stillOf(event, ...why) {
+  const line = el("p", { class: event.snapshot ? "why" : "noclip" }, ...why);
   if (!event.snapshot) return [line];
   const picture = el("img", { src: event.snapshot, alt: `Snapshot of ${words(event.label)} on ${event.camera}` });
   picture.addEventListener("error", () => {

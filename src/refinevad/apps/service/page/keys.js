@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 
-const NAMES = { " ": "space", ArrowLeft: "←", ArrowRight: "→" };
+const NAMES = { " ": "space", ArrowLeft: "←", ArrowRight: "→", Escape: "Esc" };
 const everywhere = [
   ["?", "show the keys", showHelp],
   ["1", "cameras", () => (location.hash = "#/cameras")],

@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { drawStrip } from "./chart.js";
 import { ask, el, toast } from "./dom.js";
+import { editCamera } from "./edit_camera.js";
 import { at, score, when, words } from "./format.js";
 import { placeOver } from "./where.js";
 
@@ -35,6 +36,7 @@ export class Tile {
     this.refresh = refresh;
     this.scores = [];
     this.visible = true;
+    this.large = `#/cameras/${encodeURIComponent(camera.name)}/live`;
     this.timeline = `#/timeline?camera=${encodeURIComponent(camera.name)}`;
     this.picture = el("img", { alt: `Newest picture of ${camera.name}`, decoding: "async" });
     this.blank = el("span", { class: "blank" });
@@ -51,7 +53,7 @@ export class Tile {
       { class: "tile card", "data-camera": camera.name },
       el(
         "a",
-        { class: "screen", href: this.timeline, "aria-label": `Timeline of ${camera.name}` },
+        { class: "screen", href: this.large, "aria-label": `${camera.name}, large` },
         this.blank,
         this.picture,
         this.state,
@@ -70,6 +72,7 @@ export class Tile {
           el(
             "div",
             { class: "tools" },
+            el("a", { class: "tool", href: this.timeline, "aria-label": `Timeline of ${camera.name}` }, "Timeline"),
             el(
               "a",
               {
@@ -79,6 +82,11 @@ export class Tile {
                 "aria-label": `Masks and zones of ${camera.name}`,
               },
               "Zones",
+            ),
+            el(
+              "button",
+              { class: "tool", onclick: () => this.edit(), "aria-label": `Edit ${camera.name}` },
+              "Edit",
             ),
             this.pause,
             el(
@@ -233,6 +241,10 @@ export class Tile {
       toast(error.message, "bad");
     }
     this.pause.disabled = false;
+  }
+
+  async edit() {
+    if (await editCamera(this.camera)) this.refresh();
   }
 
   async remove() {

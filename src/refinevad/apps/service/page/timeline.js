@@ -7,6 +7,7 @@ import { el, empty } from "./dom.js";
 import { eventRows } from "./event_rows.js";
 import { at, clock, dayBounds, dayKey, dayName, lasted, minute, score, words } from "./format.js";
 import { bind } from "./keys.js";
+import { recorded } from "./recorded.js";
 import { on } from "./socket.js";
 import { thresholdPanel } from "./threshold.js";
 
@@ -65,6 +66,7 @@ export async function show(root, { query }) {
     legend = el("ul", { class: "legend", hidden: true }),
     lanes = el("div", { class: "lanes" });
   const list = el("div", {}),
+    recording = el("section", { class: "card panel", "aria-labelledby": "recorded-title", hidden: true }),
     panel = el("section", { class: "card panel", "aria-labelledby": "threshold-title" });
   root.append(
     el(
@@ -88,6 +90,7 @@ export async function show(root, { query }) {
       plot,
       lanes,
     ),
+    recording,
     panel,
     el("h2", {}, "Events of the day"),
     list,
@@ -224,6 +227,7 @@ export async function show(root, { query }) {
   };
   const ends = [
     drop,
+    recorded(recording, name, start, end),
     on("event", (event) => event.camera === name && today && soon()),
     on("review", soon),
     on("missed", soon),

@@ -1,15 +1,18 @@
 """Cameras: listing, adding, removing, pausing, thresholds, the newest picture, and calibration on quiet hours."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Response
 
 from refinevad.apps.live.clock import iso
-from refinevad.apps.live.settings.addresses import parse_address
-from refinevad.apps.live.settings.config import NAME
+from refinevad.apps.live.settings.addresses import Address, parse_address, require_pair
+from refinevad.apps.live.settings.config import NAME, CameraConfig
 from refinevad.apps.live.settings.secret import Secret
 from refinevad.apps.live.storage.quiet_hours import calibrate_camera
-from refinevad.apps.service.context import Here, Who
+from refinevad.apps.service.audit import By
+from refinevad.apps.service.camera_edit import edited
+from refinevad.apps.service.context import Context, Here, Who
 from refinevad.apps.service.roles import needs
 from refinevad.apps.service.schemas import (
     CalibrationIn,
@@ -43,11 +46,16 @@ def add_camera(here: Here, who: Who, new: NewCamera) -> CameraOut:
         raise HTTPException(409, f"a camera is already called {new.name!r}; choose another name")
     if len(here.watch.cameras()) >= MOST_CAMERAS:
         raise InputError(f"one service watches at most {MOST_CAMERAS} cameras; remove one, or start another service")
-    password = Secret(new.password) if new.password else None
-    address = parse_address(new.source, roots=here.settings.roots, username=new.username or None, password=password)
-    address.require_allowed()
-    here.watch.add(new.name, address, new.threshold)
-    here.audit.add(who, "camera added", new.name, source=address.shown, threshold=new.threshold)
+    secret = Secret(new.password) if new.password else None
+    source = parse_address(new.source, roots=here.settings.roots, username=new.username or None, password=secret)
+    main = None
+    if new.main is not None:
+        main = require_pair(source, edited(new.main, [source], roots=here.settings.roots))
+    for address in (source, main):
+        if address is not None:
+            address.require_allowed()
+    here.watch.add(new.name, source, new.threshold, main, new.record)
+    here.audit.add(who, "camera added", new.name, threshold=new.threshold, **_streams(source, main))
     return CameraOut.of(here.camera(new.name))
 
 
@@ -70,7 +78,38 @@ def change_camera(here: Here, who: Who, name: str, change: CameraChange) -> Came
     if "threshold" in change.model_fields_set:
         here.thresholds.move(name, change.threshold, "by hand", who)
         here.audit.add(who, "threshold set", name, before=before.status.threshold, after=change.threshold)
+    if change.touches_streams:
+        _change_streams(here, who, before.config, change)
     return CameraOut.of(here.camera(name))
+
+
+def _change_streams(here: Context, who: By, camera: CameraConfig, change: CameraChange) -> None:
+    """Other addresses, another login, or recording turned on or off."""
+    known = [address for address in (camera.source, camera.main) if address is not None]
+    means = partial(edited, roots=here.settings.roots, username=change.username, password=change.password)
+    source = means(change.source or camera.source.shown, known)
+    main = camera.main
+    if "main" in change.model_fields_set:
+        main = None if change.main is None else means(change.main, [source, *known])
+    elif main is not None and change.username:
+        main = means(main.shown, known)
+    for address in (source, main):
+        if address is not None and address not in known:
+            address.require_allowed()
+    if main is not None:
+        require_pair(source, main)
+    record = camera.record if change.record is None else change.record
+    if (source, main, record) == (camera.source, camera.main, camera.record):
+        return
+    here.watch.set_streams(camera.name, source, main, record)
+    before, after = _streams(camera.source, camera.main), _streams(source, main)
+    detail = {"before": {**before, "record": camera.record}, "after": {**after, "record": record}}
+    here.audit.add(who, "camera changed", camera.name, **detail, login=bool(change.username))
+
+
+def _streams(source: Address, main: Address | None) -> dict[str, str]:
+    """What may be shown of a camera's addresses."""
+    return {"source": source.shown, **({} if main is None else {"main": main.shown})}
 
 
 @router.delete("/{name}", status_code=204, **needs("admin"))
