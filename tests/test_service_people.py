@@ -38,6 +38,7 @@ OF_A_REVIEWER = {
 }
 OF_AN_ADMIN = {
     ("post", "/api/v1/cameras"),
+    ("post", "/api/v1/cameras/test"),
     ("patch", "/api/v1/cameras/{name}"),
     ("delete", "/api/v1/cameras/{name}"),
     ("put", "/api/v1/cameras/{name}/zones"),
@@ -110,7 +111,7 @@ def test_every_route_states_its_role_and_holds_each_role_to_it(staffed: House) -
     for (method, path), least in stated.items():
         if least == "anyone":
             continue
-        place = path.format(name="nobody", event_id="none", job_id="none", login_id="none")
+        place = path.format(name="nobody", event_id="none", job_id="none", login_id="none", start_ms=0)
         for role, client in clients.items():
             allowed = ROLES.index(role) >= ROLES.index(least)
             # a body that no route takes: who may not, is told so before anything of it is looked at

@@ -65,7 +65,7 @@ def extract_features(
 def _extract(
     recipe: Recipe,
     fallback: Path,
-    workers: int,
+    workers: int | OnRay,
     progress: Callable[[int], Callable[[], None]] | None,
     test: bool,
 ) -> Extracted:

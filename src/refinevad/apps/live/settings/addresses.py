@@ -187,6 +187,7 @@ def parse_address(
 
 def _require_none(credentials: bool, text: str) -> None:
     if credentials:
+        _require_scheme(text)
         raise InputError(f"username and password are for network addresses; {text} is none: leave them out")
 
 

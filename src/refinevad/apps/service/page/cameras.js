@@ -64,7 +64,7 @@ export async function show(root, { rest = [], query = new URLSearchParams() } = 
           empty(
             "No cameras yet",
             "Add one by its stream's address, or name cameras in cameras.toml and start the service with --config. To look at a recording, drop it under Analyse.",
-            el("button", { class: "tool primary", onclick: addCamera }, "Add a camera"),
+            el("button", { class: "tool primary", onclick: addCamera, "data-needs": "admin" }, "Add a camera"),
             el("a", { class: "tool", href: "#/analyse" }, "Analyse a file"),
           ),
         ),

@@ -85,7 +85,7 @@ export class Tile {
             ),
             el(
               "button",
-              { class: "tool", onclick: () => this.edit(), "aria-label": `Edit ${camera.name}` },
+              { class: "tool", onclick: () => this.edit(), "aria-label": `Edit ${camera.name}`, "data-needs": "admin" },
               "Edit",
             ),
             this.pause,

@@ -8,6 +8,7 @@ from refinevad.apps.live.settings.addresses import suggested
 from refinevad.apps.service.camera_edit import edited
 from refinevad.apps.service.camera_probe import NotSeen, probe_camera
 from refinevad.apps.service.context import Here, Who
+from refinevad.apps.service.roles import needs
 from refinevad.apps.service.schemas import CameraTest, CameraTestOut, SeenOut
 from refinevad.errors import InputError
 
@@ -15,7 +16,7 @@ router = APIRouter(prefix="/cameras", tags=["cameras"])
 FLUENT = frozenset(("h264",))  # what the large view plays without encoding it anew
 
 
-@router.post("/test")
+@router.post("/test", **needs("admin"))
 def test_camera(here: Here, who: Who, wanted: CameraTest) -> CameraTestOut:
     """Open an address, once, and say what comes. Nothing is kept. Two at a time, of which 429 tells the third."""
     known = []

@@ -7,13 +7,14 @@ from refinevad.apps.live.disk import too_full
 from refinevad.apps.live.storage.event_log import EVENT_ID
 from refinevad.apps.live.storage.retention import playable
 from refinevad.apps.service.context import Here, Who
+from refinevad.apps.service.roles import needs
 from refinevad.apps.service.stretching import make_playable
 from refinevad.errors import InputError
 
 router = APIRouter(prefix="/events/{event_id}", tags=["events"])
 
 
-@router.post("/playable", status_code=204)
+@router.post("/playable", status_code=204, **needs("viewer"))
 def make(here: Here, who: Who, event_id: str) -> None:
     """Make the clip playable, unless it has been; one at a time, of which 429 tells the second.
 
@@ -37,7 +38,7 @@ def make(here: Here, who: Who, event_id: str) -> None:
     here.audit.add(who, "clip made playable", event_id)
 
 
-@router.get("/playable", response_class=FileResponse)
+@router.get("/playable", response_class=FileResponse, **needs("viewer"))
 def get(here: Here, event_id: str) -> FileResponse:
     """The clip as H.264, once it was made; ranges are answered."""
     path = here.store.media_path(playable(event_id)) if EVENT_ID.fullmatch(event_id) else None

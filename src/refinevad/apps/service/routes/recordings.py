@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from refinevad.apps.live.clock import DAY_S, iso
 from refinevad.apps.live.storage.recordings import Piece, Recordings, stretches
 from refinevad.apps.service.context import Context, Here, Span, Stretch
+from refinevad.apps.service.roles import needs
 from refinevad.apps.service.schemas import PieceOut, RecordedOut, RecordingsOut, RemovedOut
 from refinevad.apps.service.stretching import Stretch as Made
 
@@ -20,7 +21,7 @@ LONGEST_LIST_S, LONGEST_EXPORT_S = 7 * DAY_S, 3600.0
 _SAYS = {"days": "older than recordings_days", "gigabytes": "recordings_gb was full"}
 
 
-@router.get("/recordings")
+@router.get("/recordings", **needs("viewer"))
 def list_recordings(here: Here, name: str, span: Stretch) -> RecordingsOut:
     """What is recorded of [start, end): pieces, the stretches they make, and what retention deleted."""
     if span.end - span.start > LONGEST_LIST_S:
@@ -36,7 +37,7 @@ def list_recordings(here: Here, name: str, span: Stretch) -> RecordingsOut:
     )
 
 
-@router.get("/recordings/{start_ms}.mp4", response_class=FileResponse)
+@router.get("/recordings/{start_ms}.mp4", response_class=FileResponse, **needs("viewer"))
 def piece(here: Here, name: str, start_ms: int) -> FileResponse:
     """One piece, as it came; ranges are answered, so that a player can seek."""
     here.camera(name)
@@ -46,7 +47,10 @@ def piece(here: Here, name: str, start_ms: int) -> FileResponse:
     return FileResponse(found.path, media_type="video/mp4", content_disposition_type="inline")
 
 
-@router.get("/recording.mp4", response_class=StreamingResponse, responses={200: {"content": {"video/mp4": {}}}})
+_AS_MP4: dict[int | str, dict[str, Any]] = {200: {"content": {"video/mp4": {}}}}
+
+
+@router.get("/recording.mp4", response_class=StreamingResponse, responses=_AS_MP4, **needs("viewer"))
 def export(here: Here, name: str, span: Stretch) -> StreamingResponse:
     """A stretch as one file, as it came, from the keyframe at or before its start; holes are closed up.
 
