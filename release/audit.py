@@ -15,7 +15,7 @@ from typing import Any
 from release.pins import ROOT, Pin, licence_of, read_pins, shipped
 
 FILES = ("torch.txt", "run.txt", "dev.txt")
-_PERMISSIVE = ("0BSD", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "ISC", "MIT", "PSF-2.0", "Zlib")
+_PERMISSIVE = ("0BSD", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "ISC", "MIT", "MIT-0", "PSF-2.0", "Zlib")
 ACCEPTED = frozenset((*_PERMISSIVE, "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "MPL-2.0"))
 # a package whose own word is missing or not among the accepted, and why it is shipped all the same
 REASONS = {

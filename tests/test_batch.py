@@ -95,7 +95,7 @@ def test_no_report_leaves_json_and_csv(
     assert call("detect", *films[1:], "--model", run, "--out", tmp_path / "a", "--no-report", "--json", "-") == 0
     summary = json.loads(capsys.readouterr().out)
     names = {path.name for path in (tmp_path / "a").iterdir()}
-    assert names == {"30.json", "30.csv", "350.json", "350.csv"}
+    assert names - {"events.parquet"} == {"30.json", "30.csv", "350.json", "350.csv"}  # the table: where pyarrow is
     assert [Path(row["report"]).name for row in summary["videos"]] == ["30.json", "350.json"]
 
 

@@ -130,7 +130,9 @@ def test_the_blueprint_listens_where_events_are_told_and_reads_what_they_say() -
     declared = blueprint["blueprint"]["input"]
     assert set(_inputs(blueprint)) == set(declared)
     topic = announcements("yard", "refinevad", "homeassistant")
-    base = json.loads(next(iter(topic.values())))["state_topic"].rpartition("/")[0]
+    base = next(told["state_topic"] for told in map(json.loads, topic.values()) if "state_topic" in told).rpartition(
+        "/"
+    )[0]
     assert declared["topic"]["default"] == f"{base.replace('yard', '+')}/event"
     told = _fields(_envelope())
     read = set(re.findall(r"payload_json\.([\w.]+)", json.dumps(blueprint, default=str)))

@@ -431,9 +431,9 @@ def test_events_are_reviewed_by_keyboard(visit: Visit, service: Service) -> None
 
 def test_the_keys_lead_through_the_views_and_the_system_shows_where_events_go(visit: Visit) -> None:
     page = visit.open("cameras")
-    page.get_by_label("Timeline of street", exact=True).wait_for()  # before it there is nothing that `j` could go to
+    page.get_by_label("street, large", exact=True).wait_for()  # before it there is nothing that `j` could go to
     page.keyboard.press("j")
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Timeline of street"
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "street, large"
     for key, title in (("2", "Timeline"), ("3", "Review"), ("4", "Analyse a file"), ("5", "System"), ("1", "Cameras")):
         page.keyboard.press(key)
         page.get_by_role("heading", name=title, exact=True, level=1).wait_for()

@@ -148,7 +148,7 @@ def _checked(name: str, values: np.ndarray, path: Path) -> VideoPrediction:
             f"{where} has shape {values.shape}; expected (segments,) scores or (segments, 1 + categories) probabilities"
         )
     if values.dtype.kind not in "fiub":
-        raise InputError(f"{where} holds {values.dtype}, not numbers")
+        raise InputError(f"{where} holds {values.dtype}, not numbers; save float32")
     if values.ndim == 2 and values.shape[1] < 2:
         raise InputError(f"{where} has a single column; give scores as one axis, or the normal and other columns")
     numbers = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)

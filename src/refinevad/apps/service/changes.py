@@ -150,5 +150,8 @@ class ChangeLog:
             said = f"{wrong[0][:60]} is {short(content[wrong[0]])}"
             raise InputError(f"{self._path} is damaged or of another version ({said}); move it away to begin anew")
         names = {name: tuple(content.get(name, ())) for name in ("removed", "paused")}
-        thresholds = {name: float(value) for name, value in content.get("thresholds", {}).items()}
-        return Changes(**{**content, **names, "thresholds": thresholds})
+        numbers = {
+            kind: {name: float(value) for name, value in content.get(kind, {}).items()}
+            for kind in ("thresholds", "kept")
+        }
+        return Changes(**{**content, **names, **numbers})

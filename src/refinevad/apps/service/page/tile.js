@@ -72,6 +72,7 @@ export class Tile {
           el(
             "div",
             { class: "tools" },
+            this.pause, // as far from "Remove" as can be
             el("a", { class: "tool", href: this.timeline, "aria-label": `Timeline of ${camera.name}` }, "Timeline"),
             el(
               "a",
@@ -88,7 +89,6 @@ export class Tile {
               { class: "tool", onclick: () => this.edit(), "aria-label": `Edit ${camera.name}`, "data-needs": "admin" },
               "Edit",
             ),
-            this.pause,
             el(
               "button",
               {
