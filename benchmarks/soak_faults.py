@@ -251,7 +251,7 @@ def set_up(args: argparse.Namespace, stack: ExitStack, clock: bool) -> Soak:
     for given, run in zip(args.runs, runs, strict=True):
         shutil.copytree(given, run)
     (folder / "disk").mkdir()
-    stack.enter_context(disk_of_its_own(folder / "disk", round(200 + 400 * args.hours)))
+    stack.enter_context(disk_of_its_own(folder / "disk", round(200 + 700 * args.hours)))
     broker_port = free_port()
     settings = folder / "mosquitto.conf"
     (folder / "broker").mkdir()
