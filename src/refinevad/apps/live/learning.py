@@ -8,13 +8,13 @@ threshold that a person set is never touched, and a recording teaches nothing.
 """
 
 import math
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from refinevad.apps.live.clock import DAY_S, Clock
+from refinevad.apps.live.repeating import repeating
 from refinevad.apps.live.status import CameraStatus, Learning
 from refinevad.apps.live.storage.database import StorageError
 from refinevad.apps.live.storage.quiet_hours import quiet_curves
@@ -100,24 +100,13 @@ def bounded(threshold: float, own: float) -> float:
     return min(max(threshold, low), high)
 
 
-@contextmanager
-def learning(learner: Learner, tell: Callable[[str], None], every_s: float = EVERY_S) -> Iterator[None]:
+def learning(learner: Learner, tell: Callable[[str], None], every_s: float = EVERY_S) -> AbstractContextManager[None]:
     """Look every hour, on a thread, beginning a moment after the cameras begin."""
-    stop = threading.Event()
 
-    def work() -> None:
-        while not stop.wait(min(every_s, 60.0)):
-            try:
-                learner.look()
-            except StorageError as error:
-                tell(f"learning thresholds waits: {error}")
-            if stop.wait(every_s):
-                return
+    def look() -> None:
+        try:
+            learner.look()
+        except StorageError as error:
+            tell(f"learning thresholds waits: {error}")
 
-    thread = threading.Thread(target=work, name="learning", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(10)
+    return repeating("learning", look, every_s, first_s=min(every_s, 60.0))

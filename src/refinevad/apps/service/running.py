@@ -6,8 +6,8 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address, ip_network
@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from refinevad.apps.live.delivery.delivery import Delivery
 from refinevad.apps.live.engine.engine import Engine, EngineOptions
 from refinevad.apps.live.learning import Learner, learning
+from refinevad.apps.live.repeating import repeating
 from refinevad.apps.live.settings.config import LiveConfig
 from refinevad.apps.live.settings.secret import Secret
 from refinevad.apps.live.storage.database import StorageError
@@ -166,33 +167,23 @@ def _address(host: str, port: int, tls: bool) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-@contextmanager
-def deleting(retention: Retention, audit: AuditLog, tell: Callable[[str], None]) -> Iterator[None]:
+def deleting(retention: Retention, audit: AuditLog, tell: Callable[[str], None]) -> AbstractContextManager[None]:
     """Delete what is due now and every hour, on a thread. `tell` is given a sentence about what could not be."""
-    stop = threading.Event()
+    due = 0.0
 
-    def work() -> None:
-        due = 0.0
-        while True:
-            try:
-                retention.shrink_recordings()
-                if time.monotonic() >= due:
-                    due = time.monotonic() + RETENTION_EVERY_S
-                    audit.expire()
-                    if stuck := retention.run().stuck:
-                        tell(f"retention: {stuck} files are due to go and cannot be deleted; look at the media folder")
-            except (StorageError, OSError) as error:  # OSError: no descriptors are left, or a folder cannot be read
-                tell(f"retention waits: {error}")
-            if stop.wait(RECORDINGS_EVERY_S):
-                return
+    def delete() -> None:
+        nonlocal due
+        try:
+            retention.shrink_recordings()
+            if time.monotonic() >= due:
+                due = time.monotonic() + RETENTION_EVERY_S
+                audit.expire()
+                if stuck := retention.run().stuck:
+                    tell(f"retention: {stuck} files are due to go and cannot be deleted; look at the media folder")
+        except (StorageError, OSError) as error:  # OSError: no descriptors are left, or a folder cannot be read
+            tell(f"retention waits: {error}")
 
-    thread = threading.Thread(target=work, name="retention", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(10)
+    return repeating("retention", delete, RECORDINGS_EVERY_S)
 
 
 def _tell(sentence: str) -> None:

@@ -5,11 +5,11 @@ of training's calibration. What was dismissed counts as nothing; what was confir
 and so is what nobody has looked at: it speaks neither way. Without enough hours to vouch for the rate nothing moves.
 """
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from refinevad.apps.live.clock import DAY_S
+from refinevad.apps.live.repeating import repeating
 from refinevad.apps.live.storage.database import StorageError
 from refinevad.apps.live.storage.quiet_hours import calibrate_camera
 from refinevad.apps.live.storage.store import Store
@@ -89,19 +89,6 @@ class Thresholds:
                 self._tell(f"camera {name!r}: its threshold cannot be kept yet: {error}")
             self._kept_at[name] = now
 
-    @contextmanager
-    def kept(self) -> Iterator[None]:
+    def kept(self) -> AbstractContextManager[None]:
         """Keep thresholds on a thread, now and then."""
-        stop = threading.Event()
-
-        def work() -> None:
-            while not stop.wait(EVERY_S):
-                self.keep_all()
-
-        thread = threading.Thread(target=work, name="thresholds", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join(10)
+        return repeating("thresholds", self.keep_all, EVERY_S, first_s=EVERY_S)

@@ -1,7 +1,8 @@
 // Which day, and which part of it, a timeline opens on: the one in which something happened.
 
 import { api } from "./api.js";
-import { at, dayKey } from "./format.js";
+import { el } from "./dom.js";
+import { at, dayKey, dayName } from "./format.js";
 
 const LEAST_S = 1200,
   AROUND = 0.04; // of what is shown, on each side
@@ -38,4 +39,21 @@ export function fit(start, end, curves, events) {
   from = Math.max(low, whole(from - pad, Math.floor));
   to = Math.min(high, whole(to + pad, Math.ceil));
   return to - from > 0.8 * (high - low) ? [start, end] : [new Date(1000 * from), new Date(1000 * to)];
+}
+
+/** The head of a day's view: its name, which camera, the day, and the days beside it. */
+export function dayHead({ start, today, pick, day, shift }) {
+  return el(
+    "div",
+    { class: "head" },
+    el("div", {}, el("h1", {}, "Timeline"), el("p", { class: "kicker" }, dayName(start))),
+    el(
+      "div",
+      { class: "tools" },
+      pick,
+      el("button", { class: "tool", onclick: () => shift(-1), "aria-label": "Day before" }, "‹"),
+      day,
+      el("button", { class: "tool", onclick: () => shift(1), disabled: today, "aria-label": "Day after" }, "›"),
+    ),
+  );
 }

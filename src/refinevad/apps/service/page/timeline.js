@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { redrawn, scoreChart } from "./chart.js";
-import { fit, latestDay, STEPS } from "./day.js";
+import { dayHead, fit, latestDay, STEPS } from "./day.js";
 import { el, empty } from "./dom.js";
 import { eventRows } from "./event_rows.js";
 import { at, clock, dayBounds, dayKey, dayName, lasted, minute, score, words } from "./format.js";
@@ -69,19 +69,7 @@ export async function show(root, { query }) {
     recording = el("section", { class: "card panel", "aria-labelledby": "recorded-title", hidden: true }),
     panel = el("section", { class: "card panel", "aria-labelledby": "threshold-title" });
   root.append(
-    el(
-      "div",
-      { class: "head" },
-      el("div", {}, el("h1", {}, "Timeline"), el("p", { class: "kicker" }, dayName(start))),
-      el(
-        "div",
-        { class: "tools" },
-        pick,
-        el("button", { class: "tool", onclick: () => shift(-1), "aria-label": "Day before" }, "‹"),
-        day,
-        el("button", { class: "tool", onclick: () => shift(1), disabled: today, "aria-label": "Day after" }, "›"),
-      ),
-    ),
+    dayHead({ start, today, pick, day, shift }),
     el(
       "section",
       { class: "card timeline", "aria-label": `Scores of ${name}` },

@@ -2,10 +2,10 @@
 
 import { api } from "./api.js";
 import { drawStrip, redrawn } from "./chart.js";
-import { fit, latestDay, STEPS } from "./day.js";
+import { dayHead, fit, latestDay, STEPS } from "./day.js";
 import { el, empty } from "./dom.js";
 import { eventRows } from "./event_rows.js";
-import { at, clock, dayBounds, dayKey, dayName, lasted, minute, score, words } from "./format.js";
+import { at, clock, dayBounds, dayKey, lasted, minute, score, words } from "./format.js";
 import { bind } from "./keys.js";
 import { on } from "./socket.js";
 
@@ -50,19 +50,7 @@ export async function show(root, { cameras, query }) {
     rows = el("div", { class: "camera-days" }),
     list = el("div", {});
   root.append(
-    el(
-      "div",
-      { class: "head" },
-      el("div", {}, el("h1", {}, "Timeline"), el("p", { class: "kicker" }, dayName(start))),
-      el(
-        "div",
-        { class: "tools" },
-        pick,
-        el("button", { class: "tool", onclick: () => shift(-1), "aria-label": "Day before" }, "‹"),
-        day,
-        el("button", { class: "tool", onclick: () => shift(1), disabled: today, "aria-label": "Day after" }, "›"),
-      ),
-    ),
+    dayHead({ start, today, pick, day, shift }),
     el(
       "section",
       { class: "card timeline", "aria-label": "All cameras" },
