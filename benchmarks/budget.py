@@ -22,7 +22,7 @@ from refinevad.files.cells import write_cells
 from refinevad.judging.alerts import Curve, sweep_alerts
 from refinevad.judging.truth import Truth, VideoTruth
 from refinevad.ridge import RIDGE
-from refinevad.study.over_videos import pooled_truth
+from refinevad.study.over_videos import truth_in_folds
 from refinevad.study.seed_rows import VideoScores, read_row
 from refinevad.training.experiment import extract_features
 from refinevad.training.recipe import read_recipe
@@ -50,7 +50,7 @@ def row_of(name: str, folder: Path, features: Path) -> tuple[str, ...]:
     """One set's line."""
     recipe = read_recipe(RECIPES / f"{name}.toml")
     index: FeatureIndex = extract_features(recipe, features / name).index
-    truth = pooled_truth(recipe, index)
+    truth, _ = truth_in_folds(recipe, index)
     hours = sum(video.timeline.shown_s for video in truth.videos) / 3600
     found, control = [], []
     for seed in range(3):

@@ -38,7 +38,7 @@ from refinevad.judging.truth import Truth
 from refinevad.ridge import LINEAR
 from refinevad.study.ablation import read_variant
 from refinevad.study.over_seeds import run_seed
-from refinevad.study.over_videos import OverVideos, averaged, pooled_truth
+from refinevad.study.over_videos import OverVideos, averaged, truth_in_folds
 from refinevad.timeline import SegmentRule
 from refinevad.training.experiment import extract_features
 from refinevad.training.recipe import DEFAULT_INPUTS, Recipe, read_recipe
@@ -162,7 +162,7 @@ def apart(one: Sampled, other: Sampled) -> str:
 def encodings_table(args: argparse.Namespace) -> list[Row]:
     """An encoding a row."""
     recipe = recipe_of("survfights", "lite", args)
-    truth = pooled_truth(recipe, extract_features(recipe, args.out, args.workers).index)
+    truth, _ = truth_in_folds(recipe, extract_features(recipe, args.out, args.workers).index)
     chosen: list[str] = []
     for label in ("fighting", "normal"):
         named = sorted(video.name for video in truth.videos if video.name.startswith(f"test/{label}/"))

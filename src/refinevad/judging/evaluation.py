@@ -16,7 +16,7 @@ from refinevad.features.store import Features, require_same_signature
 from refinevad.judging.alerts import Curve, detection_delays, event_score, join_close
 from refinevad.judging.controls import REFERENCE_VIDEOS, chance, trivial
 from refinevad.judging.intervals import differences
-from refinevad.judging.predictions import VideoPrediction
+from refinevad.judging.predictions import Predictions, VideoPrediction
 from refinevad.judging.protocol import Protocol, frame_figures, map_figures
 from refinevad.judging.set_truth import read_truth, require_known_categories
 from refinevad.judging.truth import Truth, VideoTruth
@@ -106,7 +106,7 @@ def summarise(
     ours = yardstick.row(predictions, protocol, curves=curves)
     metrics = ours.figures
     other: Protocol = "legacy" if protocol == "strict" else "strict"
-    counted = map_figures(predictions, truth, other)
+    counted = yardstick.mean(predictions, lambda said, part: map_figures(said, part, other))
     metrics |= {f"map_{other}": counted["map"], f"map_{other}_average": counted["map_average"]}
     found = {v.item.path: [(e.start_s, e.end_s, e.peak) for e in v.events] for v in videos}
     metrics |= _at_threshold(found, truth, sum(v.timeline.shown_s for v in videos) / 3600)
@@ -118,7 +118,7 @@ def summarise(
         shown = {v.item.path: Curve.of(p.scores, v.timeline) for v, p in zip(videos, said, strict=True)}
         row = yardstick.row(plain, protocol, curves=shown)
         beside[name] = row.figures | {"model_minus_control": differences(ours.sampled, row.sampled)}
-    return Result(metrics, beside, _by_category(predictions, truth), list(videos), drawn)
+    return Result(metrics, beside, _by_category(predictions, yardstick), list(videos), drawn)
 
 
 def _at_threshold(
@@ -144,15 +144,21 @@ def _at_threshold(
     }
 
 
-def _by_category(predictions: Mapping[str, VideoPrediction], truth: Truth) -> dict[str, dict[str, Any]]:
+def _by_category(predictions: Mapping[str, VideoPrediction], yardstick: Yardstick) -> dict[str, dict[str, Any]]:
     rows = {}
-    for category in truth.categories:
-        videos = tuple(v for v in truth.videos if v.normal or category in v.labels)
-        if all(video.normal for video in videos):
-            continue
-        figures = frame_figures({v.name: predictions[v.name] for v in videos}, Truth(truth.columns, videos))
-        rows[category] = {"videos": sum(not video.normal for video in videos), **figures}
+    for category in yardstick.truth.categories:
+        found = yardstick.mean(predictions, lambda said, part, name=category: _of_category(said, part, name))
+        if found["videos"]:
+            rows[category] = found
     return rows
+
+
+def _of_category(predictions: Predictions, truth: Truth, category: str) -> dict[str, Any]:
+    """Frame figures over a category's videos and the normal ones; None where there is none of it."""
+    videos = tuple(v for v in truth.videos if v.normal or category in v.labels)
+    anomalous = sum(not video.normal for video in videos)
+    figures = frame_figures({v.name: predictions[v.name] for v in videos}, Truth(truth.columns, videos))
+    return {"videos": anomalous, **(figures if anomalous else dict.fromkeys(figures))}
 
 
 def evaluate(
@@ -178,8 +184,10 @@ def evaluate_folds(
     protocol: Protocol = "strict",
     lenient: bool = False,
 ) -> Result:
-    """Evaluate one run, or the runs of a cross-validation with their test videos pooled.
+    """Evaluate one run, or the runs of a cross-validation: each on its own test videos, their figures averaged.
 
+    What is counted at the calibrated thresholds (events, alerts) is counted over all test videos, for each run keeps
+    to its own threshold.
     `lenient`: parts of the truth that match nothing are left aside and told in the result's notes.
     """
     judged: list[Judged] = []
@@ -209,4 +217,6 @@ def evaluate_folds(
             said = [_prediction(_scored(checkpoint.ridge, video, checkpoint.window)) for video in features]
             beside.setdefault(RIDGE, []).extend(said)
     whole = Truth(columns, tuple(truths))
-    return replace(summarise(judged, whole, beside, protocol, Yardstick.of(whole, data, sources)), notes=tuple(notes))
+    tested_by = [[item.path for item in items if item.split == "test"] for _, items in parts]
+    yardstick = Yardstick.of(whole, data, sources, folds=tested_by if len(parts) > 1 else None)
+    return replace(summarise(judged, whole, beside, protocol, yardstick), notes=tuple(notes))

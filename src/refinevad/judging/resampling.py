@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 
 from refinevad.errors import InputError
 from refinevad.judging.alerts import Curve, Interval
+from refinevad.judging.folds import mean_rows, parts_of
 from refinevad.judging.metrics import FALSE_POSITIVE_RATES, Runs
 from refinevad.judging.predictions import AlignedVideo, Expansion, Predictions, align
 from refinevad.judging.protocol import localisation_videos
@@ -95,6 +96,7 @@ class Bootstrap:
         counts: how often each resample holds each video.
         units: how many things were drawn from: videos, or groups of them.
         seed: of the draws.
+        parts: the truth of each fold, one for each model that was judged (folds.py); without folds the whole.
     """
 
     truth: Truth
@@ -102,14 +104,21 @@ class Bootstrap:
     counts: Int[np.ndarray, "resample video"]
     units: int
     seed: int
+    parts: tuple[Truth, ...]
 
     @classmethod
     def of(
-        cls, truth: Truth, groups: Mapping[str, str] | None = None, resamples: int | None = None, seed: int = 0
+        cls,
+        truth: Truth,
+        groups: Mapping[str, str] | None = None,
+        resamples: int | None = None,
+        seed: int = 0,
+        folds: Sequence[Sequence[str]] | None = None,
     ) -> "Bootstrap":
         """Draw as many videos as there are; with `groups` (video -> group) as many groups, each whole.
 
-        `resamples`: how often, RESAMPLES where it is not said. A video without a group is one of its own.
+        `resamples`: how often, RESAMPLES where it is not said. A video without a group is one of its own. `folds`: the
+        videos that each of several models was judged on; of each fold as many are drawn as it has.
 
         Raises:
             InputError: no video, or less than one resample.
@@ -119,11 +128,16 @@ class Bootstrap:
             raise InputError("resampling needs at least one video and one resample")
         names = tuple(video.name for video in truth.videos)
         given = groups or {}
-        unit_of: dict[tuple[bool, str], int] = {}
-        owner = np.array([unit_of.setdefault((n in given, given.get(n, n)), len(unit_of)) for n in names])
-        units = len(unit_of)
-        drawn = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), size=resamples)
-        return cls(truth, names, np.ascontiguousarray(drawn[:, owner], dtype=np.int64), units, seed)
+        place = {name: i for i, name in enumerate(names)}
+        counts, units = np.zeros((resamples, len(names)), dtype=np.int64), 0
+        generator = np.random.default_rng(seed)
+        for fold in folds or [names]:
+            unit_of: dict[tuple[bool, str], int] = {}
+            owner = np.array([unit_of.setdefault((n in given, given.get(n, n)), len(unit_of)) for n in fold])
+            drawn = generator.multinomial(len(unit_of), np.full(len(unit_of), 1 / len(unit_of)), size=resamples)
+            counts[:, [place[name] for name in fold]] = drawn[:, owner]
+            units += len(unit_of)
+        return cls(truth, names, counts, units, seed, parts_of(truth, folds))
 
     def figures(
         self, predictions: Predictions, expansion: Expansion = "auto", allow_missing: bool = False
@@ -141,11 +155,14 @@ class Bootstrap:
 
     def of_videos(self, videos: Sequence[AlignedVideo]) -> dict[str, Sampled]:
         """`figures` of predictions that are laid over their frames already."""
+        return self._mean([self._of_part(part) for part in self._split(videos)])
+
+    def _of_part(self, videos: Sequence[AlignedVideo]) -> dict[str, Float[np.ndarray, "row"]]:
         drawn = self._drawn([video.truth.name for video in videos])
         found = _figures(videos, drawn)
         if (inputs := localisation_videos(videos, self.truth)) is not None:
             found |= map_samples(inputs, self.truth.columns, drawn)
-        return {name: self._sampled(values) for name, values in found.items()}
+        return found
 
     def of_events(
         self,
@@ -156,11 +173,20 @@ class Bootstrap:
         """Event figures over all thresholds (resampled_events.py); none where no true event is."""
         if not any(truths.values()):
             return {}
-        return {n: self._sampled(values) for n, values in event_samples(curves, truths, hours, self._drawn).items()}
+        found = []
+        for part in self.parts:
+            named = [video.name for video in part.videos if video.name in curves]
+            true = {name: truths[name] for name in named}
+            if any(true.values()):
+                found.append(event_samples({name: curves[name] for name in named}, true, hours, self._drawn))
+            else:
+                found.append({})
+        return self._mean(found)
 
     def area(self, runs: Mapping[str, Runs]) -> Sampled:
         """AUC over any runs by video, such as one a video; a video that is not named takes no part."""
-        return self._sampled(_area(list(runs.values()), self._drawn(list(runs))))
+        parts = [[video.name for video in part.videos if video.name in runs] for part in self.parts]
+        return self._mean([{"": _area([runs[name] for name in part], self._drawn(part))} for part in parts])[""]
 
     def ratio(self, parts: Mapping[str, int | float], wholes: Mapping[str, int | float]) -> Sampled:
         """Sum of `parts` over that of `wholes`, such as true alerts over alerts; a video not named counts 0."""
@@ -171,6 +197,20 @@ class Bootstrap:
     def as_dict(self) -> dict[str, int | float]:
         """What was drawn, for the record."""
         return {"resamples": len(self.counts), "seed": self.seed, "units": self.units, "level": LEVEL}
+
+    def _split(self, videos: Sequence[AlignedVideo]) -> list[list[AlignedVideo]]:
+        """The videos of each part, in their order."""
+        fold_of = {video.name: place for place, part in enumerate(self.parts) for video in part.videos}
+        return [[v for v in videos if fold_of[v.truth.name] == place] for place in range(len(self.parts))]
+
+    def _mean(self, parts: Sequence[Mapping[str, Float[np.ndarray, "row"]]]) -> dict[str, Sampled]:
+        """The parts' figures, their mean by numbers of videos; NaN stands for a figure that a part does not have."""
+        weights = [float(len(part.videos)) for part in self.parts]
+        nothing = np.full(len(self.counts) + 1, np.nan)
+        names = dict.fromkeys(name for part in parts for name in part)
+        if len(parts) == 1:
+            return {name: self._sampled(parts[0][name]) for name in names}
+        return {n: self._sampled(mean_rows([part.get(n, nothing) for part in parts], weights)) for n in names}
 
     def _drawn(self, names: Sequence[str]) -> Float[np.ndarray, "row video"]:
         """How often each resample holds the named videos, below a row for the test set as it is."""

@@ -5,7 +5,7 @@ any two rows can be compared over the same resamples (`intervals.differences`).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from refinevad.datasets.sources import Groups, read_groups
 from refinevad.judging.alerts import EVENT_IOU, Curve, ScoredEvent, extract_events
 from refinevad.judging.brightness import brightness_of
 from refinevad.judging.event_points import EVENT_IOUS, event_counts, event_f1_at
+from refinevad.judging.folds import mean_figures
 from refinevad.judging.intervals import difference, intervals
 from refinevad.judging.predictions import Expansion, Predictions, align
 from refinevad.judging.protocol import Protocol, evaluate_predictions
@@ -34,7 +35,10 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Yardstick:
-    """A test set: its truth, its resamples, which videos belong together, and how they were filmed."""
+    """A test set: its truth, its resamples, which videos belong together, and how they were filmed.
+
+    With folds, each judged by a model of its own, every figure of scores is a mean over them (folds.py).
+    """
 
     truth: Truth
     bootstrap: Bootstrap
@@ -48,8 +52,11 @@ class Yardstick:
         data: Path | None = None,
         sources: Mapping[str, Mapping[str, Any]] | None = None,
         resamples: int | None = None,
+        folds: Sequence[Sequence[str]] | None = None,
     ) -> "Yardstick":
         """From the tables and videos in the folder `data`, and what features say of each video's source.
+
+        `folds`: the videos that each of several models is judged on.
 
         Raises:
             InputError: a table that cannot be read, or a truth without videos.
@@ -59,7 +66,7 @@ class Yardstick:
         factors = source_factors(sources or {})
         if data is not None:
             factors |= {"brightness": brightness_of(data, names)} | table_factors(data, names)
-        return cls(truth, Bootstrap.of(truth, groups.of, resamples), groups, factors)
+        return cls(truth, Bootstrap.of(truth, groups.of, resamples, folds=folds), groups, factors)
 
     def row(
         self,
@@ -76,7 +83,9 @@ class Yardstick:
         Raises:
             InputError: as `align`.
         """
-        figures = evaluate_predictions(predictions, self.truth, protocol, expansion, allow_missing)
+        figures = self.mean(
+            predictions, lambda said, part: evaluate_predictions(said, part, protocol, expansion, allow_missing)
+        )
         aligned = align(predictions, self.truth, expansion, allow_missing).videos
         drawn = curves or {v.truth.name: Curve(v.prediction.scores, v.time_bounds) for v in aligned}
         sampled = _by_protocol(self.bootstrap.of_videos(aligned), protocol)
@@ -87,6 +96,17 @@ class Yardstick:
         figures["resampled"] = self.bootstrap.as_dict() | {"unit": self.groups.unit, "note": self.groups.note}
         figures["scene_bias"] = scene_bias(aligned, self.factors, self.bootstrap)
         return Row(figures, sampled, drawn)
+
+    def mean(
+        self, predictions: Predictions, figures: Callable[[Predictions, Truth], Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Figures of each fold's predictions by its truth, averaged; without folds those of all."""
+        parts = self.bootstrap.parts
+        if len(parts) == 1:
+            return dict(figures(predictions, self.truth))
+        said = [{v.name: predictions[v.name] for v in part.videos if v.name in predictions} for part in parts]
+        found = [figures(of, part) for of, part in zip(said, parts, strict=True)]
+        return mean_figures(found, [float(len(part.videos)) for part in parts])
 
     def _event_figures(self, curves: Mapping[str, Curve]) -> dict[str, Sampled]:
         hours = {v.name: v.timeline.shown_s / 3600 for v in self.truth.videos if v.name in curves}

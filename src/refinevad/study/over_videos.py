@@ -29,17 +29,23 @@ RARE = {
 _IN_PER_CENT = ("map_average",)
 
 
-def pooled_truth(recipe: Recipe, index: FeatureIndex) -> Truth:
-    """Temporal truth of a recipe's test videos, the folds of a cross-validation pooled. Raises InputError without."""
+def truth_in_folds(recipe: Recipe, index: FeatureIndex) -> tuple[Truth, list[list[str]] | None]:
+    """Temporal truth of a recipe's test videos, and which of them each fold tests; None without folds.
+
+    Raises:
+        InputError: there is no truth of them.
+    """
     truths: list[VideoTruth] = []
     columns: tuple[str, ...] = ()
+    folds = []
     for fold in range(recipe.folds) if recipe.folds else [None]:
         items = split_items(recipe, index, fold)
         categories = categories_of([item for item in items if item.split in ("train", "val")])
         tested = [item for item in items if item.split == "test"]
         truth = read_truth(Path(index.source), tested, index.stored(tested), categories, index.items)
         columns, truths = truth.columns, [*truths, *truth.videos]
-    return Truth(columns, tuple(truths))
+        folds.append([video.name for video in truth.videos])
+    return Truth(columns, tuple(truths)), folds if recipe.folds else None
 
 
 def averaged(rows: Sequence[SeedRow]) -> Predictions | None:
@@ -67,10 +73,10 @@ class OverVideos:
 
     @classmethod
     def of(cls, recipe: Recipe, index: FeatureIndex) -> "OverVideos":
-        """For the test videos of a recipe. Raises InputError where they have no temporal truth."""
-        truth = pooled_truth(recipe, index)
+        """For the test videos of a recipe, each fold judged alone. Raises InputError where they have no truth."""
+        truth, folds = truth_in_folds(recipe, index)
         groups = read_groups(Path(index.source), [video.name for video in truth.videos])
-        return cls(Bootstrap.of(truth, groups.of), groups)
+        return cls(Bootstrap.of(truth, groups.of, folds=folds), groups)
 
     def add(self, name: str, rows: Sequence[SeedRow]) -> None:
         """Take in a row of several seeds."""

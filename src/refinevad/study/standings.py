@@ -15,11 +15,10 @@ from refinevad.files.finite import is_finite
 from refinevad.files.json_files import read_own
 from refinevad.judging.predictions import Predictions, VideoPrediction
 from refinevad.judging.protocol import evaluate_predictions
-from refinevad.judging.set_truth import read_truth
-from refinevad.judging.truth import Truth, VideoTruth
+from refinevad.judging.yardstick import Yardstick
 from refinevad.study.ablation import paired
 from refinevad.study.over_seeds import mean_spread, run_seed, with_table
-from refinevad.study.over_videos import OverVideos
+from refinevad.study.over_videos import OverVideos, truth_in_folds
 from refinevad.study.seed_rows import SeedRow
 from refinevad.training.experiment import split_items
 from refinevad.training.fitting import make_bags
@@ -79,8 +78,6 @@ class Control:
 def plain_controls(recipe: Recipe, index: FeatureIndex) -> dict[str, Control]:
     """The trained controls, on the channels the recipe names, by name."""
     curves: dict[str, list[Float[np.ndarray, _segment]]] = {}
-    truths: list[VideoTruth] = []
-    columns: tuple[str, ...] = ()
     for fold in range(recipe.folds) if recipe.folds else [None]:
         items = split_items(recipe, index, fold)
         training = [item for item in items if item.split in ("train", "val")]
@@ -97,13 +94,13 @@ def plain_controls(recipe: Recipe, index: FeatureIndex) -> dict[str, Control]:
         mlp = mlp_with_mil(chosen, [video.values[:, config.selected] for video in asked], limit)
         for name, scores in {**found, MLP: mlp}.items():
             curves.setdefault(name, []).extend(scores)
-        truth = read_truth(Path(index.source), tested, asked, config.categories, index.items)
-        columns, truths = truth.columns, [*truths, *truth.videos]
-    whole = Truth(columns, tuple(truths))
+    truth, folds = truth_in_folds(recipe, index)
+    yardstick = Yardstick.of(truth, resamples=1, folds=folds)
     controls: dict[str, Control] = {}
     for name, scores in curves.items():
-        predictions = {v.name: VideoPrediction.of(s) for v, s in zip(truths, scores, strict=True)}
-        controls[name] = Control(evaluate_predictions(predictions, whole, "strict"), predictions)
+        said = {v.name: VideoPrediction.of(s) for v, s in zip(truth.videos, scores, strict=True)}
+        figures = yardstick.mean(said, lambda of, part: evaluate_predictions(of, part, "strict"))
+        controls[name] = Control(figures, said)
     return controls
 
 
