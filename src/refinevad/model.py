@@ -438,6 +438,11 @@ class RefineVAD(SegmentModel):
         return self.config.ridge and bool((self.path_scale != 1).any())
 
     @property
+    def logit_scale(self) -> tuple[float, float] | None:
+        """The refined path's, which the average of both paths is put on."""
+        return (float(self.path_mean[1]), float(self.path_scale[1])) if self.matched else None
+
+    @property
     def fitted_path(self) -> RidgeEvidence | None:
         """The direct path, where it is a linear model that is fitted before training."""
         return self.evidence if isinstance(self.evidence, RidgeEvidence) else None

@@ -194,6 +194,11 @@ class SegmentModel(nn.Module, ABC):
         """Whether its paths were brought to one scale (`match_outputs`)."""
         return False
 
+    @property
+    def logit_scale(self) -> tuple[float, float] | None:
+        """(mean, spread) that its logits are brought to over the training segments; None: they are not."""
+        return None
+
     def match_outputs(self, passes: Iterable[tuple[Any, Bool[Tensor, "video segment"]]]) -> None:
         """Bring its paths to one scale by its outputs of training videos, with their masks; if it has a fitted one."""
 

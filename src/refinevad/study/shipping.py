@@ -2,7 +2,8 @@
 
 Three judgements, none of which had a say in training or in the threshold:
 
-- **held out**: each split of the training set scored by a model of the other splits, at the shipped threshold;
+- **held out**: each split of the training set scored by a model of the other splits, at the shipped threshold on that
+  model's scale (scoring/one_scale.py);
 - **elsewhere**: other sets, whose anomalies are others than it was trained on;
 - **quiet**: false alerts an hour on the normal videos of those other sets.
 """
@@ -31,6 +32,8 @@ from refinevad.judging.resampling import interval
 from refinevad.judging.set_truth import read_truth
 from refinevad.judging.yardstick import Yardstick
 from refinevad.run_folder import CALIBRATION, CONFIG, WEIGHTS
+from refinevad.scoring.events import Calibration
+from refinevad.scoring.one_scale import on_scale_of
 from refinevad.shipped.card import SCHEMA_VERSION
 from refinevad.training.experiment import by_data, train_run
 from refinevad.training.recipe import Recipe, find_data
@@ -135,8 +138,10 @@ def held_out(recipe: Recipe, index: FeatureIndex, shipped: Checkpoint, out: Path
         if not (folder / WEIGHTS).exists():
             train_run(plain, index, items, folder)
         model = Checkpoint.load(folder).with_ridge(folder)
-        parts.append((replace(model, calibration=shipped.calibration), items))
+        parts.append((replace(model, calibration=_shipped_on(shipped, model)), items))
     result = evaluate_folds(parts, index, Path(index.source))
+    judged_by = {item.path: model for model, items in parts for item in items if item.split == "test"}
+    on_one_scale = [_as_shipped(video, judged_by[video.item.path], shipped) for video in result.videos]
     controls = {
         name: {**_figures(row, ("auc",)), "model_minus_control": _gap(row)}
         for name, row in result.controls.items()
@@ -147,9 +152,23 @@ def held_out(recipe: Recipe, index: FeatureIndex, shipped: Checkpoint, out: Path
         "videos": len(result.videos),
         "hours": result.metrics["hours"],
         "events_found": result.metrics["events_found"],
-        "operating": operating_points(result.videos),
+        "operating": operating_points(on_one_scale),
         "controls": controls,
     }
+
+
+def _shipped_on(shipped: Checkpoint, other: Checkpoint) -> Calibration:
+    """The shipped thresholds on another model's scale."""
+    kept = shipped.calibration
+    threshold, low = (on_scale_of(other.model, shipped.model, each) for each in (kept.threshold, kept.low_threshold))
+    return replace(kept, threshold=threshold, low_threshold=low)
+
+
+def _as_shipped(video: Judged, by: Checkpoint, shipped: Checkpoint) -> Judged:
+    """A video's scores by another model on the shipped one's scale."""
+    return replace(
+        video, scores=replace(video.scores, segments=on_scale_of(shipped.model, by.model, video.scores.segments))
+    )
 
 
 def operating_points(judged: Sequence[Judged]) -> list[dict[str, float]]:

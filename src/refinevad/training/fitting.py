@@ -26,6 +26,7 @@ from refinevad.judging.compared import MODEL, Compared, compare_on_labels
 from refinevad.judging.controls import REFERENCE_VIDEOS, trivial
 from refinevad.model_choice import HEADS_WITH_TEXT, ridge_config
 from refinevad.ridge import RIDGE
+from refinevad.scoring.one_scale import on_scale_of
 from refinevad.scoring.scores import score_timeline
 from refinevad.scoring.tokens import merge_runs
 from refinevad.scoring.windows import WHOLE, WindowRule, windows_between_holes
@@ -99,7 +100,7 @@ def cross_fitted(plan: Plan, items: Sequence[Item], folds: Sequence[Sequence[Ite
 
     The run's own model is the one that `cross_fit = 1` trains: the folds change what is known of it alone.
     """
-    curves: dict[str, dict[str, Float[np.ndarray, _segment]]] = {}
+    curves: dict[str, dict[str, tuple[SegmentModel, Float[np.ndarray, _segment]]]] = {}
     for number, fold in enumerate(folds):
         dealt = without(items, fold)
         chosen = {"train": [item for item in dealt if item.split == "train"], "val": []}
@@ -109,11 +110,13 @@ def cross_fitted(plan: Plan, items: Sequence[Item], folds: Sequence[Sequence[Ite
         models = {MODEL: trained.model} | ({} if ridge is None else {RIDGE: ridge})
         for item, video in zip(fold, plan.index.stored(fold), strict=True):
             for name, model in models.items():
-                curves.setdefault(name, {})[item.path] = _curve(model, video, plan.rule)[0]
+                curves.setdefault(name, {})[item.path] = model, _curve(model, video, plan.rule)[0]
     chosen = {"train": [replace(item, split="train") for item in items], "val": []}
     features = {"train": plan.index.stored(items), "val": []}
     trained, ridge = _fit(plan, plan.folder, chosen, features, controls, _later(plan.report, len(folds), len(folds)))
-    ordered = {name: [of[item.path] for item in items] for name, of in curves.items()}
+    # the run's own model scores on another scale than each of those; a threshold is to mean the same of it
+    own = {MODEL: trained.model} | ({} if ridge is None else {RIDGE: ridge})
+    ordered = {name: [on_scale_of(own[name], *of[item.path]) for item in items] for name, of in curves.items()}
     anomalous = [item.anomalous for item in items]
     trained = replace(trained, validation=validation_of(ordered[MODEL], anomalous))
     beside = trivial(features["train"], features["train"][:REFERENCE_VIDEOS])
