@@ -33,14 +33,14 @@ DEFAULT_INPUTS = ("motion_mean", "motion_deviation", "motion_peak")
 # chosen by a rule over five sets (`refinevad bench choose`; docs/results/defaults.md); a recipe says all of its own
 DEFAULT_MODEL: dict[str, Any] = {
     "width": 32,
-    "shift_layers": 6,
+    "shift_layers": 2,
     "folding": 2,
     "gate_temperature": 1.0,
     "layers": 0,
     "dropout": 0.4,
     "direct": True,
     "ridge": True,
-    "head_weight": 0.5,
+    "head_weight": 0.75,
     "input_clip": 4.0,
     "smoothing": 2,
 }
