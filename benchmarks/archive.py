@@ -84,7 +84,7 @@ def measure(folder: Path, step: str) -> tuple[float, float]:
         began = time.process_time()
         ledger = Ledger(folder / "features", signature)
         where = str(folder / "videos")
-        fresh = sum(ledger.line(i.path, str(index.path(i)), f"{where}/{i.path}") is not None for i in index.items)
+        fresh = sum(ledger.line(i.path, index.place(i), f"{where}/{i.path}") is not None for i in index.items)
         assert fresh == len(index.items), fresh
     elif step == "headers":
         signature = Provenance({"name": "lite"}, SegmentRule.default().as_dict()).signature

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cli_cases import ENVIRONMENT, call, error_of
+from cli_cases import ENVIRONMENT, call, error_of, make_recipe
 from fakes import MeanEncoder
 from ray_cluster import cluster
 from refinevad.encoders.choice import EncoderChoice
@@ -131,6 +131,25 @@ def test_extract_and_detect_write_the_same_bytes(
         other = tmp_path / name.replace("here", "there")
         assert len(ours) >= 3
         assert ours == {path.relative_to(other): path.read_bytes() for path in files_in(other)}
+
+
+def test_train_and_bench_leave_their_features_to_it(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The features of a run, and of a table, are those that one process makes, to the byte."""
+    recipe = make_recipe(tmp_path, tmp_path / "unused")
+    data = tmp_path / "set"
+    monkeypatch.setenv("REFINEVAD_DATA", str(tmp_path))
+    assert call("extract", data, "--out", tmp_path / "alone", "--workers", 1) == 0
+    assert call("train", data, "--epochs", 1, "--out", tmp_path / "run", "--ray", address) == 0
+    bench = ("bench", "recipe", recipe, "--seeds", 0, "--out", tmp_path / "bench")
+    assert call(*bench, "--features", tmp_path / "bench/features", "--ray", address) == 0
+    alone = {path.relative_to(tmp_path / "alone"): path.read_bytes() for path in files_in(tmp_path / "alone")}
+    assert sum(path.suffix == ".safetensors" for path in alone) == len(list(data.rglob("*.mkv")))
+    for made in (tmp_path / "run/features", tmp_path / "bench/features"):
+        theirs = {path.relative_to(made): path.read_bytes() for path in files_in(made)}
+        assert {path for path, content in alone.items() if theirs.get(path) != content} <= {Path("dataset.json")}
+        assert set(theirs) == set(alone)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

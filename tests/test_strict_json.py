@@ -13,6 +13,7 @@ def test_values_are_read_with_a_byte_order_mark_too() -> None:
 
 def test_the_largest_and_the_deepest_are_read() -> None:
     assert parse_json("-" + "9" * 308) == -(10**308 - 1)
+    assert parse_json('["' + "9" * 400 + '", 7, 1.' + "5" * 400 + "]") == ["9" * 400, 7, 1.5555555555555556]
     assert parse_json("[" * 64 + "]" * 64) == json.loads("[" * 64 + "]" * 64)
 
 
@@ -24,6 +25,8 @@ def test_the_largest_and_the_deepest_are_read() -> None:
         ('{"a":' * 65 + "1" + "}" * 65, "nested too deeply"),
         ('{"a": 1, "a": 2}', "'a' stands twice"),
         ("{", "Expecting property name"),
+        ('{"b": [{"a": 1, "a": 1}]}', "'a' stands twice"),
+        ('["' + "9" * 400 + '", ' + "1" * 309 + "]", "a whole number has 309 digits"),
         ('{"a": [-1' + "0" * 308 + "]}", "a whole number has 309 digits"),
         ("9" * 5000, "a whole number has 5,000 digits"),
     ],

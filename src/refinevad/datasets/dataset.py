@@ -20,7 +20,7 @@ from refinevad.datasets.index_file import is_inside, read_index
 from refinevad.datasets.published import PublishedSet
 from refinevad.errors import InputError
 from refinevad.features.store import Features, StoredFeatures, load_features, map_values, require_same_signature
-from refinevad.files.names import hint, same_letters, some
+from refinevad.files.names import hint, same_letters, some, stem_and_suffix
 from refinevad.files.shown import short
 from refinevad.files.table import Row, read_table
 from refinevad.files.whole import atomic_write, fitting, is_there
@@ -44,7 +44,7 @@ class Item:
 
     @property
     def name(self) -> str:
-        return str(Path(self.path).with_suffix(""))
+        return stem_and_suffix(self.path)[0]
 
     @property
     def anomalous(self) -> bool:
@@ -160,13 +160,14 @@ def check_names(root: Path, items: Sequence[Item]) -> None:
     """Raises InputError for two videos whose features would lie in one file."""
     seen: dict[str, str] = {}
     for item in items:
-        if item.name in seen:
+        name = item.name
+        if name in seen:
             raise InputError(
-                f"{root} has {seen[item.name]} and {item.path}: names must differ in more than the suffix; rename one"
-                if seen[item.name] != item.path
+                f"{root} has {seen[name]} and {item.path}: names must differ in more than the suffix; rename one"
+                if seen[name] != item.path
                 else f"{root / 'videos.csv'} lists {item.path} twice; keep one line"
             )
-        seen[item.name] = item.path
+        seen[name] = item.path
 
 
 def with_fold(items: Sequence[Item], fold: int) -> list[Item]:
@@ -256,8 +257,16 @@ class FeatureIndex:
 
     def path(self, item: Item) -> Path:
         """Where an item's features lie; a name too long for one more suffix is cut, and a digest told apart by."""
-        whole = self.root / item.name
-        return whole.with_name(f"{fitting(whole.name, _SUFFIX)}{_SUFFIX}")
+        return self.root / self._name(item)
+
+    def place(self, item: Item) -> str:
+        """The same as text, for what asks the system of each of a hundred thousand; not of a store elsewhere."""
+        return f"{self.root}/{self._name(item)}"
+
+    @staticmethod
+    def _name(item: Item) -> str:
+        head, slash, name = item.name.rpartition("/")
+        return f"{head}{slash}{fitting(name, _SUFFIX)}{_SUFFIX}"
 
     def save(self) -> None:
         content: dict[str, Any] = {

@@ -96,7 +96,7 @@ def extract_all(
     failed: dict[str, str] = {}
     made = 0
 
-    videos, targets = [root_of(root) / item.path for item in items], [index.path(item) for item in items]
+    below = root_of(root)
 
     def note(place: int, outcome: Callable[[], bool]) -> None:
         nonlocal made
@@ -110,11 +110,12 @@ def extract_all(
             progress()
 
     ledger = Ledger(out, Provenance(encoder.identity.as_dict(), rule.as_dict()).signature)
-    known = [ledger.line(item.path, str(targets[n]), str(videos[n])) for n, item in enumerate(items)]
+    known = [ledger.line(item.path, index.place(item), f"{below}/{item.path}") for item in items]
     left = [place for place, line in enumerate(known) if line is None]
     for _ in range(len(items) - len(left) if progress is not None else 0):
         progress()
-    work = _Work([videos[place] for place in left], [targets[place] for place in left], spec, rule)
+    videos, targets = [below / items[place].path for place in left], [index.path(items[place]) for place in left]
+    work = _Work(videos, targets, spec, rule)
     with closing(work.done(workers)) as done:  # stopped, its processes end at once
         for number, outcome in done:
             note(left[number], outcome)
@@ -123,7 +124,7 @@ def extract_all(
     usable = FeatureIndex(out, [item for item in items if item.path not in failed], encoder.spec, str(root))
     usable.save()
     lines = {
-        item: known[place] or line_of(read_provenance(targets[place]).source, str(targets[place]))
+        item: known[place] or line_of(read_provenance(index.path(item)).source, index.place(item))
         for place, item in enumerate(items)
         if item.path not in failed
     }

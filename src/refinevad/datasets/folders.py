@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from refinevad.files.names import same_letters, some
+from refinevad.files.names import same_letters, some, stem_and_suffix
 from refinevad.files.remote import RemotePath
 from refinevad.video.reading import VIDEO_SUFFIXES
 
@@ -68,13 +68,13 @@ def videos_in_folders(root: Path) -> tuple[list[FoundVideo], tuple[str, ...]]:
     """
     found: list[FoundVideo] = []
     left = _LeftOut()
-    for path in files_below(root, left.aside):
-        relative = path.relative_to(root)
-        name, parts = relative.as_posix(), relative.parts
-        if path.suffix.lower() not in VIDEO_SUFFIXES:
-            if split_named(parts[0]) is not None and path.suffix.lower() not in _BESIDE:
-                left.others[path.suffix.lower() or "without a suffix"] += 1
-        elif any(_is_system(part) for part in parts):
+    for name in names_below(root, left.aside):
+        parts = name.split("/")
+        suffix = stem_and_suffix(name)[1].lower()
+        if suffix not in VIDEO_SUFFIXES:
+            if split_named(parts[0]) is not None and suffix not in _BESIDE:
+                left.others[suffix or "without a suffix"] += 1
+        elif any(map(_is_system, parts)):
             left.system.append(name)
         elif (split := split_named(parts[0])) is None or len(parts) == 1:
             left.nowhere.append(name)
@@ -83,24 +83,30 @@ def videos_in_folders(root: Path) -> tuple[list[FoundVideo], tuple[str, ...]]:
         else:
             found.append(FoundVideo(name, split, same_letters(parts[1])))
     for folder in left.aside.unreadable:
-        parts = folder.relative_to(root).parts
-        if parts and split_named(parts[0]) is not None and not any(_is_system(part) for part in parts):
+        below = folder.relative_to(root).parts
+        if below and split_named(below[0]) is not None and not any(map(_is_system, below)):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
-    found.sort(key=lambda video: (SPLITS.index(video.split), *Path(video.path).parts))
+    found.sort(key=lambda video: (SPLITS.index(video.split), video.path.split("/")))
     return found, tuple(_notes(left))
 
 
 def files_below(root: Path, aside: NotRead) -> Iterator[Path]:
-    """Every file below a folder, in order; links to folders come last, and none is followed to what was read.
+    """`names_below` as paths. Raises OSError alike."""
+    return (root / name for name in names_below(root, aside))
 
-    Folders that are not looked into are added to `aside`.
+
+def names_below(root: Path, aside: NotRead) -> Iterator[str]:
+    """Every file below a folder by its path from there, with `/` between folders, in order.
+
+    Links to folders come last, and none is followed to what was read. Folders that are not looked into are added to
+    `aside`. Text, because a hundred thousand `Path`s take seconds.
 
     Raises:
         OSError: the folder itself cannot be read.
     """
 
     if isinstance(root, RemotePath):
-        yield from root.walk_files()
+        yield from (path.relative_to(root).as_posix() for path in root.walk_files())
         return
 
     def set_down(error: OSError) -> None:
@@ -124,11 +130,12 @@ def files_below(root: Path, aside: NotRead) -> Iterator[Path]:
             links = [each for each in folders if (folder / each).is_symlink()]
             beginnings.extend(folder / each for each in sorted(links))
             folders[:] = sorted(set(folders) - set(links))
-            yield from (folder / each for each in sorted(files))
+            below = folder.relative_to(root).as_posix()
+            yield from sorted(files) if below == "." else (f"{below}/{each}" for each in sorted(files))
 
 
 def _is_system(name: str) -> bool:
-    return name.startswith((".", "@")) or name.casefold() in _SYSTEM
+    return name[:1] in (".", "@") or name.casefold() in _SYSTEM
 
 
 def _notes(left: _LeftOut) -> Iterator[str]:

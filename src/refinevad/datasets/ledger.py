@@ -39,23 +39,24 @@ class Ledger:
     def __init__(self, folder: Path, signature: Mapping[str, Any]) -> None:
         self._path = folder / NAME
         self._signature = hashlib.sha256(json.dumps(signature, sort_keys=True).encode()).hexdigest()
-        self._lines: dict[str, Line] = {}
+        self._rows: dict[str, Any] = {}  # as they were written: each is looked at when it is asked for
         if isinstance(folder, RemotePath) or not self._path.exists():
             return
         try:
             content = read_json(self._path)
             if content["signature"] == self._signature:
-                rows = content["lines"].items()
-                self._lines = {
-                    path: Line(tuple(a), tuple(b), str(sha), tuple(told)) for path, (a, b, sha, told) in rows
-                }
-        except (InputError, KeyError, TypeError, ValueError, AttributeError):
-            self._lines = {}
+                self._rows = dict(content["lines"])
+        except (InputError, KeyError, TypeError, ValueError):
+            self._rows = {}
 
     def line(self, path: str, features: str, video: str) -> Line | None:
         """What is known of a video; None where it or its features are not as they were."""
-        line = self._lines.get(path)
-        return line if line is not None and line.features == _facts(features) and line.video == _facts(video) else None
+        try:
+            ours, theirs, sha, told = self._rows[path]
+            line = Line(tuple(ours), tuple(theirs), str(sha), tuple(told))
+        except (KeyError, TypeError, ValueError):
+            return None
+        return line if line.features == _facts(features) and line.video == _facts(video) else None
 
     def save(self, lines: Iterable[tuple[str, Line]], most: int) -> None:
         """Keep lines for the next time, of a folder of so many videos. Raises InputError where it cannot be written."""

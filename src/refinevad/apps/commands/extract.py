@@ -2,8 +2,8 @@
 
 import argparse
 
-from refinevad.apps.commands.recipe_options import PROCESSES, add_encoder_options, recipe_from
-from refinevad.apps.commands.workforce import workforce
+from refinevad.apps.commands.recipe_options import add_encoder_options, recipe_from
+from refinevad.apps.commands.workforce import PROCESSES, workforce
 from refinevad.files.remote import located
 
 HELP = "turn a data set's videos into features, one file a video"

@@ -4,12 +4,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from refinevad.apps.commands.workforce import add_ray, workforce
+from refinevad.apps.commands.workforce import PROCESSES, add_ray, workforce
 
 if TYPE_CHECKING:
     from refinevad.training.recipe import Recipe
-
-PROCESSES = 2
 
 
 def add_encoder_options(parser: argparse.ArgumentParser) -> None:

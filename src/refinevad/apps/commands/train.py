@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refinevad.apps.commands.recipe_options import PROCESSES, add_encoder_options, recipe_from
-from refinevad.apps.commands.workforce import workforce
+from refinevad.apps.commands.recipe_options import add_encoder_options, recipe_from
+from refinevad.apps.commands.workforce import PROCESSES, workforce
 from refinevad.files.remote import located
 
 if TYPE_CHECKING:

@@ -7,6 +7,15 @@ if TYPE_CHECKING:
     from refinevad.machine.ray_pool import OnRay
 
 
+PROCESSES = 2  # that extract, where nobody says
+
+
+def add_workforce(parser: argparse.ArgumentParser) -> None:
+    """The options of commands that extract what features are missing."""
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that extract missing features (default 2)")
+    add_ray(parser)
+
+
 def add_ray(parser: argparse.ArgumentParser) -> None:
     """The option that leaves the work to Ray."""
     parser.add_argument(

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from refinevad.apps.commands.benches.seeds import declare_seeds, give_table, make_rows
+from refinevad.apps.commands.workforce import PROCESSES, workforce
 
 HELP = "variants of one recipe, compared with it seed by seed"
 FIGURES = ("auc", "ano_auc", "within_auc", "ap", "map_average", "video_auc")
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.base:
         base = read_variant(args.base)
         recipe, whole = base.of(recipe), base.name
-    done = extract_features(recipe, args.out / "features", args.workers, stepping("extract", "video"))
+    done = extract_features(recipe, args.out / "features", workforce(args, PROCESSES), stepping("extract", "video"))
     paths = args.variants or sorted((args.recipe.parent / "ablation").glob("*.toml"))
     rows = {whole: make_rows(recipe, done.index, args.seeds, args.out / whole)}
     for variant in map(read_variant, paths):

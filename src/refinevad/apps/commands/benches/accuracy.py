@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from refinevad.apps.commands.benches.seeds import declare_seeds, give_table
+from refinevad.apps.commands.workforce import PROCESSES, workforce
 
 HELP = "RefineVAD beside published heads and controls: the same features, splits, schedule and selection"
 
@@ -33,7 +34,9 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.training.recipe import read_recipe
 
     recipe = read_recipe(args.recipe)
-    index = extract_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index
+    index = extract_features(
+        recipe, args.out / "features", workforce(args, PROCESSES), stepping("extract", "video")
+    ).index
     index = HeldFeatures.of(index)
     folder = args.recipe.parent / "peers" / args.recipe.stem
     heads = {path.stem: read_variant(path).of(recipe) for path in args.heads or sorted(folder.glob("*.toml"))}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from refinevad.apps.commands.benches.seeds import declare_runs, give_table, make_rows
+from refinevad.apps.commands.workforce import PROCESSES, workforce
 
 if TYPE_CHECKING:
     from refinevad.judging.resampling import Sampled
@@ -55,7 +56,9 @@ def _on_set(args: argparse.Namespace, path: Path) -> "tuple[dict[str, list[SeedR
     if args.base:
         recipe = read_variant(args.base).of(recipe)
     folder = args.out / path.stem
-    index = extract_features(recipe, folder / "features", args.workers, stepping("extract", "video")).index
+    index = extract_features(
+        recipe, folder / "features", workforce(args, PROCESSES), stepping("extract", "video")
+    ).index
     over, rows = OverVideos.of(recipe, index), {}
     for variant in map(read_variant, args.candidates):
         rows[variant.name] = make_rows(variant.of(recipe), index, args.seeds, folder / variant.name)

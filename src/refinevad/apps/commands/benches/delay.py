@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from refinevad.apps.commands.benches.seeds import declare_seeds
+from refinevad.apps.commands.workforce import PROCESSES, workforce
 
 if TYPE_CHECKING:
     from refinevad.scoring.windows import WindowRule
@@ -60,7 +61,9 @@ def run(args: argparse.Namespace) -> int:
     for delay in args.train_delays:
         train = replace(recipe.train, window_s=args.window, delay_s=delay)
         recipes[f"window {args.window:g} s, delay {delay:g} s"] = replace(recipe, train=train)
-    index = extract_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index
+    index = extract_features(
+        recipe, args.out / "features", workforce(args, PROCESSES), stepping("extract", "video")
+    ).index
     held = Held.read(index, split_items(recipe, index, None))
     rows = {}
     for name, trained in recipes.items():

@@ -3,6 +3,7 @@
 import argparse
 
 from refinevad.apps.commands.benches.seeds import declare_seeds
+from refinevad.apps.commands.workforce import PROCESSES, workforce
 
 HELP = "what people pick instead: background subtraction, frame difference, ridge, published heads; judged and timed"
 
@@ -27,7 +28,9 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.training.recipe import read_recipe
 
     recipe = read_recipe(args.recipe)
-    found = extract_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index
+    found = extract_features(
+        recipe, args.out / "features", workforce(args, PROCESSES), stepping("extract", "video")
+    ).index
     index = HeldFeatures.of(found)
     items = tested(recipe, index)
     peers = pixel_peers(index, items, note)

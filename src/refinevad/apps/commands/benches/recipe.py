@@ -5,6 +5,7 @@ from pathlib import Path
 
 from refinevad.apps.commands.benches.seeds import declare_seeds, give_table, make_rows
 from refinevad.apps.commands.metrics import adjusted_words
+from refinevad.apps.commands.workforce import PROCESSES, workforce
 
 HELP = "one recipe over several seeds, mean and spread, beside its controls"
 
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         recipe = recipe.with_encoder(args.encoder)
     if args.features is not None:
         recipe = recipe.with_features(args.features)
-    done = extract_features(recipe, args.out / "features", args.workers, stepping("extract", "video"))
+    done = extract_features(recipe, args.out / "features", workforce(args, PROCESSES), stepping("extract", "video"))
     notes([*(f"left out: {sentence}" for sentence in done.failed.values()), *done.notes])
     rows = make_rows(recipe, done.index, args.seeds, args.out)
     notes(adjusted_words(rows[0].metrics))

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from refinevad.apps.commands.workforce import PROCESSES, add_workforce, workforce
+
 HELP = "search each head's settings by validation videos' labels, with the same budget for each"
 
 
@@ -20,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write", type=Path, metavar="DIR", help="write each head's chosen settings there (default: in DIR)"
     )
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that extract missing features")
+    add_workforce(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,7 +35,9 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.training.recipe import read_recipe
 
     recipe = read_recipe(args.recipe)
-    index = extract_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index
+    index = extract_features(
+        recipe, args.out / "features", workforce(args, PROCESSES), stepping("extract", "video")
+    ).index
     index = HeldFeatures.of(index)
     ways = len(list(readings(recipe)))
     for path in args.variants or sorted((args.recipe.parent / "peers").glob("*.toml")):

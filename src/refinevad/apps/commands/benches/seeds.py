@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from refinevad.apps.commands.workforce import add_workforce
+
 if TYPE_CHECKING:
     from refinevad.datasets.dataset import FeatureIndex
     from refinevad.study.figure_rows import FigureRow
@@ -22,7 +24,7 @@ def declare_runs(parser: argparse.ArgumentParser) -> None:
     """Declare the seeds and where the runs go."""
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="seeds (default 0 1 2)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for runs and the table")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that extract missing features")
+    add_workforce(parser)
     parser.add_argument("--json", metavar="FILE", help="write all seeds' figures as JSON; - for stdout")
 
 

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from refinevad.apps.commands.workforce import PROCESSES, add_workforce, workforce
+
 if TYPE_CHECKING:
     from refinevad.datasets.dataset import FeatureIndex
     from refinevad.training.recipe import Recipe
@@ -19,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="DIR", help="folder for the runs; finished ones stay"
     )
     parser.add_argument("--into", type=Path, metavar="DIR", help="folder for the model's own (default: DIR/model)")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that extract missing features")
+    add_workforce(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,7 +65,7 @@ def _features(recipe: "Recipe", args: argparse.Namespace) -> "FeatureIndex":
     from refinevad.errors import InputError
     from refinevad.training.experiment import extract_features
 
-    done = extract_features(recipe, args.out / "features", args.workers, stepping("extract", "video"))
+    done = extract_features(recipe, args.out / "features", workforce(args, PROCESSES), stepping("extract", "video"))
     if done.failed:
         raise InputError(f"all videos must be read: {next(iter(done.failed.values()))}")
     notes(done.notes)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refinevad.apps.commands.benches.seeds import declare_seeds
+from refinevad.apps.commands.workforce import PROCESSES, workforce
 
 if TYPE_CHECKING:
     from refinevad.datasets.dataset import FeatureIndex
@@ -38,7 +39,9 @@ def run(args: argparse.Namespace) -> int:
     from refinevad.training.recipe import read_recipe
 
     recipe = read_recipe(args.recipe)
-    index = extract_features(recipe, args.out / "features", args.workers, stepping("extract", "video")).index
+    index = extract_features(
+        recipe, args.out / "features", workforce(args, PROCESSES), stepping("extract", "video")
+    ).index
     index = HeldFeatures.of(index)
     other = None if args.to is None else HeldFeatures.of(FeatureIndex.open(args.to))
     heads = {OURS: recipe, **{path.stem: read_variant(path).of(recipe) for path in args.heads}}
