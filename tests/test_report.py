@@ -6,6 +6,7 @@ import re
 import struct
 from dataclasses import replace
 from fractions import Fraction
+from html import unescape
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -383,6 +384,18 @@ def test_overview_puts_failures_and_high_scores_first(tmp_path: Path) -> None:
     )
     assert "1 event in 1 of 2 videos" in html
     assert html.count("<svg") == 2
+
+
+def test_how_far_a_model_may_be_believed_stands_in_the_head_of_both_pages(tmp_path: Path) -> None:
+    found, said = detection([0.1, 0.9], (event(0.5, 1.0),)), "model fighting: <b>one fight in eight</b>"
+    for cautions, expected in (((said,), [said]), ((), [])):
+        alone = write_detection(found, tmp_path, None, {}, cautions=cautions).html.read_text()
+        overview = write_overview(tmp_path, [BatchEntry("door.mp4", found, "door.html")], cautions).read_text()
+        for page in (alone, overview):
+            told = re.findall(r'<p class="caution">(.*?)</p>', page)
+            assert [unescape(sentence) for sentence in told] == expected
+            assert "<b>one fight" not in page
+            assert not told or page.index(told[0]) < page.index("<dl")
 
 
 def test_operating_curves_by_hand() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import html
 import json
 import math
 import subprocess
@@ -165,6 +166,9 @@ def test_detect_without_a_run_says_first_who_speaks(
     assert f"finds {held['events_found']:.0%} of the fights" in first
     assert f"frame AUC {held['auc']:.3f} [{held['auc_ci95'][0]:.3f}, {held['auc_ci95'][1]:.3f}]" in first
     assert json.loads((tmp_path / "found/camera.json").read_text())["model"]["run"] == "fighting"
+    page = html.unescape((tmp_path / "found/camera.html").read_text())
+    assert page.count(first) == 1  # who is handed the report alone reads it, too
+    assert page.index("<h1>camera.mp4</h1>") < page.index(first) < page.index("<dt>Duration</dt>")
 
 
 def first_of(stream: IO[str]) -> str:

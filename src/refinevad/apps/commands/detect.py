@@ -1,6 +1,7 @@
 """refinevad detect: raw videos -> events, with a report to look at."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,9 +122,10 @@ def _detect(args: argparse.Namespace, batch: "Batch") -> int:
         zones=args.zones,
         where=not args.no_where,
     )
-    for sentence in who_speaks([] if described else [find_run(args.model)]):
+    cautions = who_speaks([] if described else [find_run(args.model)])
+    for sentence in cautions:
         (note if args.json == "-" else print)(sentence)
-    results = _Results(args, batch)
+    results = _Results(args, batch, cautions)
     results.take_all(detector)
     failed = {str(args.videos[place]): sentence for place, sentence in sorted(results.failed.items())}
     if not results.rows:
@@ -145,11 +147,12 @@ class _Results:
         failed: sentences.
     """
 
-    def __init__(self, args: argparse.Namespace, batch: "Batch") -> None:
+    def __init__(self, args: argparse.Namespace, batch: "Batch", cautions: Sequence[str]) -> None:
         from refinevad.apps.report.overview import BatchEntry
         from refinevad.apps.report.writer import report_stems
 
         self._args, self._batch, self._stems = args, batch, report_stems(args.videos)
+        self._cautions = cautions
         self.rows: dict[int, dict[str, object]] = {}
         self.failed: dict[int, str] = {}
         self._lines: dict[int, str] = {}
@@ -196,7 +199,9 @@ class _Results:
 
         args, video, stem = self._args, self._args.videos[place], self._stems[place]
         pictures = None if args.no_report else self._batch.pictures(video, detection)
-        written = write_detection(detection, args.out, video, pictures, stem=stem, report=not args.no_report)
+        written = write_detection(
+            detection, args.out, video, pictures, stem=stem, report=not args.no_report, cautions=self._cautions
+        )
         if args.annotate:
             from refinevad.apps.report.annotate import write_annotated
 
@@ -227,4 +232,4 @@ class _Results:
         """The page over all of them."""
         from refinevad.apps.report.writer import write_overview
 
-        write_overview(self._args.out, [entry for _, entry in sorted(self._entries.items())])
+        write_overview(self._args.out, [entry for _, entry in sorted(self._entries.items())], self._cautions)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from refinevad.apps.report.page import data_uri, embedded_json, facts
+from refinevad.apps.report.page import cautioning, data_uri, embedded_json, facts
 from refinevad.apps.report.path_section import lift_sentence, paths_figure
 from refinevad.apps.report.where_section import where_sentence, where_svg
 from refinevad.detection.curve import drawn_curve
@@ -30,6 +30,7 @@ def detection_section(
     *,
     heading: str = "h1",
     truth: Sequence[Truth] = (),
+    cautions: Sequence[str] = (),
 ) -> str:
     """HTML of one detection; `detection.js` and uPlot bring it to life.
 
@@ -39,6 +40,7 @@ def detection_section(
         video_href: path of the video relative to the page, not yet quoted; None: no player.
         heading: element of the title, `h1` alone on a page and `h2` inside a larger one.
         truth: what really happens, where that is known.
+        cautions: how far the model may be believed, a sentence each.
     """
     alarm, line = " alarm" if detection.events else "", detection.timeline
     peak = float(np.max(detection.scores)) if len(detection.scores) else 0.0
@@ -47,6 +49,7 @@ def detection_section(
         '<p class="kicker">Detection</p>',
         f"<{heading}>{escape(detection.video)}</{heading}>",
         f'<p class="verdict{alarm}">{escape(verdict(detection))}</p>',
+        cautioning(cautions),
         facts(
             {
                 "Duration": length(detection.duration_s),

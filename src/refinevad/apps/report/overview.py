@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from refinevad.apps.report.page import facts
+from refinevad.apps.report.page import cautioning, facts
 from refinevad.detection.found import Detection
 from refinevad.detection.sparkline import sparkline
 from refinevad.detection.wording import escape, length, verdict
@@ -24,7 +24,7 @@ class BatchEntry:
     failure: str = ""
 
 
-def overview_html(entries: Sequence[BatchEntry]) -> str:
+def overview_html(entries: Sequence[BatchEntry], cautions: Sequence[str] = ()) -> str:
     """Rows with failures first, then by video score, highest first."""
     found = [entry.detection for entry in entries if entry.detection]
     events = sum(len(detection.events) for detection in found)
@@ -41,6 +41,7 @@ def overview_html(entries: Sequence[BatchEntry]) -> str:
         '<section class="overview"><p class="kicker">Detections</p>'
         f"<h1>{len(entries)} video{'s' * (len(entries) != 1)}</h1>"
         f'<p class="verdict{" alarm" if events else ""}">{said}</p>'
+        + cautioning(cautions)
         + facts(
             {
                 "Watched": length(sum((detection.timeline.shown_s for detection in found), 0.0)),

@@ -90,6 +90,11 @@ def facts(pairs: Mapping[str, str]) -> str:
     return f'<dl class="facts">{"".join(cells)}</dl>'
 
 
+def cautioning(sentences: Sequence[str]) -> str:
+    """How far to believe what follows, before it is read; plain text, escaped here."""
+    return "".join(f'<p class="caution">{escape(sentence)}</p>' for sentence in sentences)
+
+
 def _policy(sources: Sequence[str]) -> str:
     """Only these very scripts run; only the video beside the page is loaded; nothing is sent anywhere."""
     digests = [base64.b64encode(hashlib.sha256(source.encode()).digest()).decode() for source in sources]

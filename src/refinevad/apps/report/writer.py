@@ -47,6 +47,7 @@ def write_detection(
     *,
     stem: str | None = None,
     report: bool = True,
+    cautions: Sequence[str] = (),
 ) -> WrittenDetection:
     """Write the JSON document, the CSV and the self-contained HTML report of one video.
 
@@ -57,6 +58,7 @@ def write_detection(
         keyframes: JPEG by the event's place in `detection.events`; None: taken from `video_path`.
         stem: name of the files; the video's own when None.
         report: whether the HTML report is written, too.
+        cautions: how far the model may be believed, a sentence each; they stand in the report's head.
 
     Raises:
         InputError: a file cannot be written, or the video cannot be opened for keyframes.
@@ -67,7 +69,7 @@ def write_detection(
     texts = {written.json: document, written.csv: detection_csv(detection)}
     if report:
         pictures, href = event_keyframes(detection, video_path, keyframes), relative_href(video_path, out_dir)
-        section = detection_section(detection, pictures, href)
+        section = detection_section(detection, pictures, href, cautions=cautions)
         title = f"{detection.video}: detection"
         texts[written.html] = page(title, section, provenance(detection), scripts=SCRIPTS, uplot=True)
     for path, text in texts.items():
@@ -75,12 +77,16 @@ def write_detection(
     return written
 
 
-def write_overview(out_dir: Path, entries: Sequence[BatchEntry]) -> Path:
-    """Write `index.html` over a batch: one row a video, with its verdict, curve and a link to its report."""
+def write_overview(out_dir: Path, entries: Sequence[BatchEntry], cautions: Sequence[str] = ()) -> Path:
+    """Write `index.html` over a batch: one row a video, with its verdict, curve and a link to its report.
+
+    Args:
+        cautions: as `write_detection`.
+    """
     path = out_dir / "index.html"
     models = {str(entry.detection.model.get("encoder", "")) for entry in entries if entry.detection}
     scripts = ("overview.js",) if len(entries) >= LONG else ()
-    body = overview_html(entries)
+    body = overview_html(entries, cautions)
     write_text(path, page("Detections", body, {"encoder": ", ".join(sorted(models))}, scripts=scripts))
     return path
 
