@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
-HOURS_A_DAY, SECONDS_A_DAY, MEGA = 24, 86_400, 1e6
+HOURS_A_DAY, SECONDS_A_DAY = 24, 86_400
 
 
 class Source(NamedTuple):

@@ -1,5 +1,6 @@
 """What waits for the encoder is bounded: the oldest goes and is counted, and every camera gets its turn."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from manual_clock import ManualClock
 from refinevad.apps.live.capture.messages import Ended, Gap, Opened, Picture, Pulse, Segment
+from refinevad.apps.live.clock import SystemClock
 from refinevad.apps.live.engine.batch import encode_together, gather
 from refinevad.apps.live.engine.camera import Camera, RateMeter, Task
 from refinevad.apps.live.engine.fleet import Died
@@ -153,6 +155,19 @@ def test_counts_only_rise_and_states_follow_the_news() -> None:
     status = one.status(None)
     assert (status.restarts, status.frames_in, status.reconnects) == (1, 15, 1)
     assert np.isnan(status.latency.encoded_p50)
+
+
+def test_a_rate_may_be_asked_while_it_is_counted() -> None:
+    """Frames are counted by the thread that hears a camera, and the rate is asked by the one that scores."""
+    meter = RateMeter(SystemClock())
+    hearing = threading.Thread(target=lambda: [meter.add(1) for _ in range(20_000)])
+    hearing.start()
+    rates = []
+    while hearing.is_alive():
+        rates.append(meter.rate())
+    hearing.join()
+    assert all(rate >= 0 for rate in rates)
+    assert meter.rate() > 0
 
 
 def test_rates_are_over_the_last_seconds() -> None:

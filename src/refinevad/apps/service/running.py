@@ -87,9 +87,9 @@ def serve(
         open_.callback(engine.stop)
         watch = WatchedCameras(engine, changes, config.cameras, config.model, config.camera)
         work = partial(analyse, allow_download=options.allow_download)
-        troubles, backlog = delivery.troubles, delivery.backlog
+        backlog = delivery.backlog
         app = create_app(
-            watch, store, settings, work=work, ready=troubles, backlog=backlog, people=delivery.people, tell=_tell
+            watch, store, settings, work=work, ready=lambda: [*filter(None, [engine.broken]), *delivery.troubles()], backlog=backlog, people=delivery.people, tell=_tell
         )
         if settings.learn:
             open_.enter_context(learning(Learner(engine, store, store.clock, _tell), _tell))

@@ -29,21 +29,25 @@ class Task:
 
 
 class RateMeter:
-    """Events a second over the last seconds; monotonic."""
+    """Events a second over the last seconds; monotonic. Added to by one thread, asked by others."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._seen: deque[tuple[float, int]] = deque()
         self._since = clock.monotonic()
+        self._lock = threading.Lock()
 
     def add(self, count: int) -> None:
-        self._seen.append((self._clock.monotonic(), count))
+        with self._lock:
+            self._seen.append((self._clock.monotonic(), count))
 
     def rate(self) -> float:
         now = self._clock.monotonic()
-        while self._seen and self._seen[0][0] < now - RATE_OVER_S:
-            self._seen.popleft()
-        return sum(count for _, count in self._seen) / max(min(RATE_OVER_S, now - self._since), 1.0)
+        with self._lock:
+            while self._seen and self._seen[0][0] < now - RATE_OVER_S:
+                self._seen.popleft()
+            seen = sum(count for _, count in self._seen)
+        return seen / max(min(RATE_OVER_S, now - self._since), 1.0)
 
 
 class Camera:

@@ -263,6 +263,11 @@ class Engine:
         self._roster.known(name)
         return self._viewers.join(name, take)
 
+    @property
+    def broken(self) -> str | None:
+        """Why nothing is scored any more, in a sentence; None: all is as it should be."""
+        return "scoring broke off, and no camera is looked at: start again" if self._scoring.failed else None
+
     def wait(self, timeout_s: float | None = None) -> bool:
         """Until every camera has ended or failed and all its scores are told; False where the time was over first.
 

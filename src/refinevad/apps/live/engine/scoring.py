@@ -85,7 +85,7 @@ class Scoring:
                 self._round()
             self._finish()
         except BaseException:
-            self.failed = True
+            self.failed = True  # the service is not ready any more, and says so
             raise
         finally:
             with self._roster.changed:
