@@ -89,7 +89,14 @@ def serve(
         work = partial(analyse, allow_download=options.allow_download)
         backlog = delivery.backlog
         app = create_app(
-            watch, store, settings, work=work, ready=lambda: [*filter(None, [engine.broken]), *delivery.troubles()], backlog=backlog, people=delivery.people, tell=_tell
+            watch,
+            store,
+            settings,
+            work=work,
+            ready=lambda: [*filter(None, [engine.broken]), *delivery.troubles()],
+            backlog=backlog,
+            people=delivery.people,
+            tell=_tell,
         )
         if settings.learn:
             open_.enter_context(learning(Learner(engine, store, store.clock, _tell), _tell))
