@@ -6,10 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from refinevad.judging.evaluation import by_category
 from refinevad.judging.folds import mean_figures, mean_rows
 from refinevad.judging.localisation import TrueSpan
-from refinevad.judging.predictions import VideoPrediction
+from refinevad.judging.predictions import VideoPrediction, align
 from refinevad.judging.resampling import Bootstrap
+from refinevad.judging.scene_bias import scene_bias
 from refinevad.judging.truth import Truth, VideoTruth
 from refinevad.judging.yardstick import Yardstick
 from refinevad.timeline import SegmentRule, Timeline
@@ -107,6 +109,35 @@ def test_a_fold_in_which_a_figure_is_not_defined_has_no_say_in_it() -> None:
     }
     rows = mean_rows([np.array([0.5, np.nan, np.nan]), np.array([0.9, 0.2, np.nan])], [3.0, 1.0])
     assert rows == pytest.approx([0.6, 0.2, np.nan], nan_ok=True)
+
+
+def test_scene_bias_has_the_interval_of_its_own_figure() -> None:
+    """In each fold the night's normal frames score higher, on a scale of the fold's own model."""
+    truth = truth_of(16)
+    names = [video.name for video in truth.videos]
+    night = {name: float(place % 4 >= 2) for place, name in enumerate(names)}
+    said = {
+        name: VideoPrediction.of(np.full(SEGMENTS, (0.6 if place < 8 else 0.1) + 0.2 * night[name]))
+        for place, name in enumerate(names)
+    }
+    alone, together = (
+        scene_bias(align(said, truth).videos, {"night": night}, Bootstrap.of(truth, resamples=50, folds=folds))["night"]
+        for folds in ([names[:8], names[8:]], None)
+    )
+    assert (alone["auc"], alone["frame_auc"], alone["ci95"]) == (1.0, 1.0, [1.0, 1.0])
+    assert together["auc"] == together["frame_auc"] == 0.75  # the dark fold's night lies below the light one's day
+
+
+def test_a_category_that_only_one_fold_has_is_judged_there() -> None:
+    truth = truth_of(8)
+    lone = Truth(("normal", "x", "y"), truth.videos)
+    names = [video.name for video in truth.videos]
+    odd, even = names[1::2], names[0::2]  # all of x in one fold, all that is normal in the other
+    said = {name: VideoPrediction.of(right(place, 0.1, 0.9)) for place, name in enumerate(names)}
+    rows = by_category(said, Yardstick.of(lone, resamples=1, folds=[odd, even]))
+    assert set(rows) == {"x"}
+    assert rows["x"]["videos"] == 4
+    assert rows["x"]["auc"] == 1.0
 
 
 def test_a_single_model_is_judged_as_ever() -> None:

@@ -118,7 +118,7 @@ def summarise(
         shown = {v.item.path: Curve.of(p.scores, v.timeline) for v, p in zip(videos, said, strict=True)}
         row = yardstick.row(plain, protocol, curves=shown)
         beside[name] = row.figures | {"model_minus_control": differences(ours.sampled, row.sampled)}
-    return Result(metrics, beside, _by_category(predictions, yardstick), list(videos), drawn)
+    return Result(metrics, beside, by_category(predictions, yardstick), list(videos), drawn)
 
 
 def _at_threshold(
@@ -144,7 +144,8 @@ def _at_threshold(
     }
 
 
-def _by_category(predictions: Mapping[str, VideoPrediction], yardstick: Yardstick) -> dict[str, dict[str, Any]]:
+def by_category(predictions: Mapping[str, VideoPrediction], yardstick: Yardstick) -> dict[str, dict[str, Any]]:
+    """`videos`, `auc`, `ap` and `ano_auc` of each category's videos and the normal ones; of those that occur."""
     rows = {}
     for category in yardstick.truth.categories:
         found = yardstick.mean(predictions, lambda said, part, name=category: _of_category(said, part, name))
@@ -154,11 +155,13 @@ def _by_category(predictions: Mapping[str, VideoPrediction], yardstick: Yardstic
 
 
 def _of_category(predictions: Predictions, truth: Truth, category: str) -> dict[str, Any]:
-    """Frame figures over a category's videos and the normal ones; None where there is none of it."""
+    """Frame figures over a category's videos and the normal ones; where there is none of it, only that."""
     videos = tuple(v for v in truth.videos if v.normal or category in v.labels)
     anomalous = sum(not video.normal for video in videos)
+    if not anomalous:
+        return {"videos": 0}
     figures = frame_figures({v.name: predictions[v.name] for v in videos}, Truth(truth.columns, videos))
-    return {"videos": anomalous, **(figures if anomalous else dict.fromkeys(figures))}
+    return {"videos": anomalous, **figures}
 
 
 def evaluate(

@@ -6,12 +6,13 @@ SIGKDD Explorations 12(1), 2010). So each fold has its own figures, and counts b
 which a figure is not defined has no say in it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from refinevad.judging.predictions import Predictions
 from refinevad.judging.truth import Truth
 
 _COUNTS = frozenset(("videos", "frames", "anomalous_frames"))
@@ -42,6 +43,17 @@ def mean_figures(parts: Sequence[Mapping[str, Any]], weights: Sequence[float]) -
         return dict(parts[0])
     names = dict.fromkeys(name for part in parts for name in part)
     return {name: _together(name, [part.get(name) for part in parts], weights) for name in names}
+
+
+def by_fold(
+    predictions: Predictions, parts: Sequence[Truth], figures: Callable[[Predictions, Truth], Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The figures of each fold's predictions by its truth, and their mean; of a single part as they are."""
+    if len(parts) == 1:
+        return dict(figures(predictions, parts[0]))
+    said = [{v.name: predictions[v.name] for v in part.videos if v.name in predictions} for part in parts]
+    found = [figures(of, part) for of, part in zip(said, parts, strict=True)]
+    return mean_figures(found, [float(len(part.videos)) for part in parts])
 
 
 def _together(name: str, values: Sequence[Any], weights: Sequence[float]) -> Any:

@@ -11,7 +11,7 @@ source are drawn together where a set says its sources. A video that is drawn tw
 Segments are sorted by score once; each resample is a cumulative sum weighted by how often its videos were drawn.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from refinevad.errors import InputError
 from refinevad.judging.alerts import Curve, Interval
 from refinevad.judging.folds import mean_rows, parts_of
-from refinevad.judging.metrics import FALSE_POSITIVE_RATES, Runs
+from refinevad.judging.metrics import FALSE_POSITIVE_RATES, Runs, roc_auc
 from refinevad.judging.predictions import AlignedVideo, Expansion, Predictions, align
 from refinevad.judging.protocol import localisation_videos
 from refinevad.judging.resampled_events import event_samples
@@ -155,7 +155,7 @@ class Bootstrap:
 
     def of_videos(self, videos: Sequence[AlignedVideo]) -> dict[str, Sampled]:
         """`figures` of predictions that are laid over their frames already."""
-        return self._mean([self._of_part(part) for part in self._split(videos)])
+        return self._mean([self._of_part(part) for part in self._by_part(videos)])
 
     def _of_part(self, videos: Sequence[AlignedVideo]) -> dict[str, Float[np.ndarray, "row"]]:
         drawn = self._drawn([video.truth.name for video in videos])
@@ -174,8 +174,7 @@ class Bootstrap:
         if not any(truths.values()):
             return {}
         found = []
-        for part in self.parts:
-            named = [video.name for video in part.videos if video.name in curves]
+        for named in self._named(curves):
             true = {name: truths[name] for name in named}
             if any(true.values()):
                 found.append(event_samples({name: curves[name] for name in named}, true, hours, self._drawn))
@@ -185,8 +184,13 @@ class Bootstrap:
 
     def area(self, runs: Mapping[str, Runs]) -> Sampled:
         """AUC over any runs by video, such as one a video; a video that is not named takes no part."""
-        parts = [[video.name for video in part.videos if video.name in runs] for part in self.parts]
+        parts = self._named(runs)
         return self._mean([{"": _area([runs[name] for name in part], self._drawn(part))} for part in parts])[""]
+
+    def auc(self, runs: Mapping[str, Runs]) -> float:
+        """`area` of the set as it is, without its resamples."""
+        whole = [roc_auc(Runs.join([runs[name] for name in part])) if part else np.nan for part in self._named(runs)]
+        return float(mean_rows([np.array([auc]) for auc in whole], self._weights)[0])
 
     def ratio(self, parts: Mapping[str, int | float], wholes: Mapping[str, int | float]) -> Sampled:
         """Sum of `parts` over that of `wholes`, such as true alerts over alerts; a video not named counts 0."""
@@ -198,19 +202,26 @@ class Bootstrap:
         """What was drawn, for the record."""
         return {"resamples": len(self.counts), "seed": self.seed, "units": self.units, "level": LEVEL}
 
-    def _split(self, videos: Sequence[AlignedVideo]) -> list[list[AlignedVideo]]:
+    @property
+    def _weights(self) -> list[float]:
+        return [float(len(part.videos)) for part in self.parts]
+
+    def _named(self, videos: Container[str]) -> list[list[str]]:
+        """The names among `videos` of each part."""
+        return [[video.name for video in part.videos if video.name in videos] for part in self.parts]
+
+    def _by_part(self, videos: Sequence[AlignedVideo]) -> list[list[AlignedVideo]]:
         """The videos of each part, in their order."""
         fold_of = {video.name: place for place, part in enumerate(self.parts) for video in part.videos}
         return [[v for v in videos if fold_of[v.truth.name] == place] for place in range(len(self.parts))]
 
     def _mean(self, parts: Sequence[Mapping[str, Float[np.ndarray, "row"]]]) -> dict[str, Sampled]:
         """The parts' figures, their mean by numbers of videos; NaN stands for a figure that a part does not have."""
-        weights = [float(len(part.videos)) for part in self.parts]
         nothing = np.full(len(self.counts) + 1, np.nan)
         names = dict.fromkeys(name for part in parts for name in part)
         if len(parts) == 1:
             return {name: self._sampled(parts[0][name]) for name in names}
-        return {n: self._sampled(mean_rows([part.get(n, nothing) for part in parts], weights)) for n in names}
+        return {n: self._sampled(mean_rows([part.get(n, nothing) for part in parts], self._weights)) for n in names}
 
     def _drawn(self, names: Sequence[str]) -> Float[np.ndarray, "row video"]:
         """How often each resample holds the named videos, below a row for the test set as it is."""

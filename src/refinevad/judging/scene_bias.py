@@ -78,21 +78,27 @@ def _bias(
     border = _border(list(known.values()))
     if border is None:
         return None
-    means, frames = {}, []
+    means, frames = {}, {}
     for name, value in known.items():
         runs, high = normal[name], int(value > border)
         mean = float(runs.scores.astype(np.float64) @ runs.positives) / float(runs.positives.sum())
         means[name] = Runs(np.array([mean]), np.array([high]), np.array([1 - high]))
-        frames.append(runs if high else Runs(runs.scores, runs.negatives, runs.positives))
+        frames[name] = runs if high else Runs(runs.scores, runs.negatives, runs.positives)
     area = None if bootstrap is None else interval(bootstrap.area(means))
+    auc = _whole_auc if bootstrap is None else bootstrap.auc
     return {
-        "auc": roc_auc(Runs.join(list(means.values()))),
+        "auc": auc(means),
         "ci95": None if area is None else list(area),
         "excludes_half": None if area is None else not area[0] <= 0.5 <= area[1],
-        "frame_auc": roc_auc(Runs.join(frames)),
+        "frame_auc": auc(frames),
         "low": _pole([value for value in known.values() if value <= border]),
         "high": _pole([value for value in known.values() if value > border]),
     }
+
+
+def _whole_auc(runs: Mapping[str, Runs]) -> float:
+    """AUC over the runs of all videos together."""
+    return roc_auc(Runs.join(list(runs.values())))
 
 
 def _border(values: Sequence[float]) -> float | None:

@@ -14,7 +14,7 @@ from refinevad.datasets.sources import Groups, read_groups
 from refinevad.judging.alerts import EVENT_IOU, Curve, ScoredEvent, extract_events
 from refinevad.judging.brightness import brightness_of
 from refinevad.judging.event_points import EVENT_IOUS, event_counts, event_f1_at
-from refinevad.judging.folds import mean_figures
+from refinevad.judging.folds import by_fold
 from refinevad.judging.intervals import difference, intervals
 from refinevad.judging.predictions import Expansion, Predictions, align
 from refinevad.judging.protocol import Protocol, evaluate_predictions
@@ -101,12 +101,7 @@ class Yardstick:
         self, predictions: Predictions, figures: Callable[[Predictions, Truth], Mapping[str, Any]]
     ) -> dict[str, Any]:
         """Figures of each fold's predictions by its truth, averaged; without folds those of all."""
-        parts = self.bootstrap.parts
-        if len(parts) == 1:
-            return dict(figures(predictions, self.truth))
-        said = [{v.name: predictions[v.name] for v in part.videos if v.name in predictions} for part in parts]
-        found = [figures(of, part) for of, part in zip(said, parts, strict=True)]
-        return mean_figures(found, [float(len(part.videos)) for part in parts])
+        return by_fold(predictions, self.bootstrap.parts, figures)
 
     def _event_figures(self, curves: Mapping[str, Curve]) -> dict[str, Sampled]:
         hours = {v.name: v.timeline.shown_s / 3600 for v in self.truth.videos if v.name in curves}

@@ -13,9 +13,9 @@ from refinevad.checkpoint import Checkpoint, write_json
 from refinevad.datasets.dataset import FeatureIndex, categories_of
 from refinevad.files.finite import is_finite
 from refinevad.files.json_files import read_own
+from refinevad.judging.folds import by_fold, parts_of
 from refinevad.judging.predictions import Predictions, VideoPrediction
 from refinevad.judging.protocol import evaluate_predictions
-from refinevad.judging.yardstick import Yardstick
 from refinevad.study.ablation import paired
 from refinevad.study.over_seeds import mean_spread, run_seed, with_table
 from refinevad.study.over_videos import OverVideos, truth_in_folds
@@ -95,11 +95,11 @@ def plain_controls(recipe: Recipe, index: FeatureIndex) -> dict[str, Control]:
         for name, scores in {**found, MLP: mlp}.items():
             curves.setdefault(name, []).extend(scores)
     truth, folds = truth_in_folds(recipe, index)
-    yardstick = Yardstick.of(truth, resamples=1, folds=folds)
+    parts = parts_of(truth, folds)
     controls: dict[str, Control] = {}
     for name, scores in curves.items():
         said = {v.name: VideoPrediction.of(s) for v, s in zip(truth.videos, scores, strict=True)}
-        figures = yardstick.mean(said, lambda of, part: evaluate_predictions(of, part, "strict"))
+        figures = by_fold(said, parts, lambda of, part: evaluate_predictions(of, part, "strict"))
         controls[name] = Control(figures, said)
     return controls
 
