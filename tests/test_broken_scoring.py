@@ -1,6 +1,6 @@
 """A thread that scores and breaks off: nothing is looked at any more, and whoever asks is told."""
 
-import time
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,9 +19,10 @@ def test_an_engine_says_that_it_scores_no_more(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Scoring, "_round", breaks)
     engine.start()
     try:
-        until = time.monotonic() + 20
-        while engine.broken is None and time.monotonic() < until:
-            time.sleep(0.01)
+        for thread in [thread for thread in threading.enumerate() if thread.name == "scoring"]:
+            thread.join(20)
         assert engine.broken == "scoring broke off, and no camera is looked at: start again"
     finally:
         engine.stop()
+    # what hears the cameras has ended, too: else the process would wait for theirs for ever
+    assert not [thread for thread in threading.enumerate() if thread.name == "fleet" and thread.is_alive()]

@@ -42,7 +42,9 @@ class Scoring:
     def stop(self) -> bool:
         """Score what waits, end open events, finish clips; whether there was anything to stop."""
         with self._roster.changed:
-            started, self._roster.stopping = self._thread.is_alive(), True
+            # a thread that broke off has ended, and leaves the cameras' processes to be stopped all the same
+            started = self._thread.ident is not None and not self._roster.stopping
+            self._roster.stopping = True
             self._roster.changed.notify_all()
         self._fleet.wake()
         if started:
