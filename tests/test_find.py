@@ -117,6 +117,19 @@ def test_a_video_analysed_again_is_never_doubled(
     assert leftovers(found) == []
 
 
+def test_a_name_that_is_no_utf_8_is_kept_as_it_is_shown(tmp_path: Path) -> None:
+    """A recorder's Latin-1: its bytes are no text, which is all that the table's columns hold."""
+    video = tmp_path / os.fsdecode(b"caf\xe9.mp4")
+    video.write_bytes(b"")
+    found = detection(video.name, (1.0, 2.0, "fall", 0.9))
+    for _ in range(2):  # a second run replaces the first
+        with EventsTable(tmp_path) as table:
+            table.add(video, found, f"{video.stem}.json")
+    rows = read_events(tmp_path / "events.parquet").to_pylist()
+    assert [row["video"] for row in rows] == [f"{tmp_path}/caf\\udce9.mp4"]
+    assert rows[0]["record"] == "caf\\udce9.json"
+
+
 def test_what_was_found_before_a_stop_is_kept(found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def stop() -> None:
         with EventsTable(found) as table:

@@ -20,6 +20,7 @@ from typing import Any
 from refinevad.detection.found import Detection
 from refinevad.errors import InputError
 from refinevad.files.remote import RemotePath
+from refinevad.files.shown import shown
 from refinevad.files.whole import atomic_write
 from refinevad.scoring.event_record import event_facts
 
@@ -56,15 +57,15 @@ class EventsTable:
 
     def add(self, video: Path, detection: Detection, record: str) -> None:
         """Replace a video's events. `record`: name of its JSON document beside the table."""
-        name, changed = str(video.absolute()), datetime.fromtimestamp(video.stat().st_mtime, UTC)
+        name, changed = _text(str(video.absolute())), datetime.fromtimestamp(video.stat().st_mtime, UTC)
         self._rows = [row for row in self._rows if row["video"] != name] if name in self._videos else self._rows
         self._videos.add(name)
         for event in detection.events:
             facts = event_facts(event)
             shares = json.dumps(facts["probabilities"])
             kept = {key: facts[key] for key in ("start_s", "end_s", "category", "peak", "peak_s")}
-            run = str(detection.model.get("run", ""))
-            beside = {"video": name, "changed": changed, "probabilities": shares, "model": run, "record": record}
+            run = _text(str(detection.model.get("run", "")))
+            beside = {"video": name, "changed": changed, "probabilities": shares, "model": run, "record": _text(record)}
             self._rows.append({**kept, **beside})
         if time.monotonic() - self._written >= _EVERY_S:
             self.write()
@@ -113,6 +114,15 @@ def read_events(path: Path, columns: Sequence[str] | None = None, condition: Any
     except (OSError, arrow.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} is no table of events ({reason}); move it away and run detect again") from error
+
+
+def _text(name: str) -> str:
+    """A file's name as a column of text can hold it: one that is no UTF-8 as a terminal shows it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return shown(name)
+    return name
 
 
 def _schema() -> Any:
