@@ -32,11 +32,8 @@ def data_root() -> Path:
 
 @pytest.fixture
 def small_encoder() -> Iterator[None]:
-    """`lite` opens the tests' small encoder, and no test meets the one before."""
+    """`lite` opens the tests' small encoder."""
     from fakes import replaced
-    from refinevad.features import kept
 
-    kept.opened_once.cache_clear()
     with replaced():
         yield
-    kept.opened_once.cache_clear()

@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -76,8 +77,20 @@ class BrokenEncoder(MeanEncoder):
         return np.full((len(clips), self.dim), np.nan, np.float32)
 
 
-def replaced(make: Callable[[], Encoder] = MeanEncoder) -> "mock._patch[Callable[..., Encoder]]":
-    """A patch (use `start` and `stop`, or `with`) under which `lite` opens what `make` makes."""
+@contextmanager
+def replaced(make: Callable[[], Encoder] = MeanEncoder) -> Iterator[mock.MagicMock]:
+    """`lite` opens what `make` makes, and what this process had opened is left behind, before and after."""
+    from refinevad.features import kept
+
+    kept.opened_once.cache_clear()
+    try:
+        with _patched(make) as opened:
+            yield opened
+    finally:
+        kept.opened_once.cache_clear()
+
+
+def _patched(make: Callable[[], Encoder]) -> "mock._patch[mock.MagicMock]":
     return mock.patch.object(choice, "_open_vision", side_effect=lambda kind, source: make())
 
 
@@ -96,7 +109,7 @@ def _pause_in_training() -> None:
 
 
 if __name__ in ("__main__", "__mp_main__"):
-    replaced().start()
+    _patched(MeanEncoder).start()
 if __name__ == "__main__":
     from refinevad.apps.cli import main
 
