@@ -84,13 +84,14 @@ def replaced(make: Callable[[], Encoder] = MeanEncoder) -> Iterator[mock.MagicMo
 
     kept.opened_once.cache_clear()
     try:
-        with _patched(make) as opened:
+        with always(make) as opened:
             yield opened
     finally:
         kept.opened_once.cache_clear()
 
 
-def _patched(make: Callable[[], Encoder]) -> "mock._patch[mock.MagicMock]":
+def always(make: Callable[[], Encoder] = MeanEncoder) -> "mock._patch[mock.MagicMock]":
+    """A patch for a whole process, to be started once."""
     return mock.patch.object(choice, "_open_vision", side_effect=lambda kind, source: make())
 
 
@@ -109,7 +110,7 @@ def _pause_in_training() -> None:
 
 
 if __name__ in ("__main__", "__mp_main__"):
-    _patched(MeanEncoder).start()
+    always().start()
 if __name__ == "__main__":
     from refinevad.apps.cli import main
 

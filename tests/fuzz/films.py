@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from fakes import MeanEncoder, replaced
+from fakes import MeanEncoder, always
 from fuzz.kind import Example, Read
 from fuzz.runs import make_run
 from refinevad.timeline import SegmentRule
@@ -60,7 +60,7 @@ def watch_and_detect(folder: Path) -> Read:
     from refinevad.detector import Detector
     from refinevad.errors import InputError
 
-    replaced().start()
+    always().start()
     detector = Detector.open(make_run(folder / "detector", threshold=0.0))
 
     def read(path: Path, seed: int) -> None:
